@@ -1,0 +1,251 @@
+"""Every error edged raises on purpose, split by who has to act on it.
+
+The API maps these classes to HTTP status codes in ``edged.api.problems`` and the command line maps them to exit codes in
+``edged.cli.exits``; a test walks this tree and finds every class in both. A message says what is wrong and where; ``hint`` says
+what to do about it. Facts travel as attributes, so that a journal entry or a problem body can carry them without parsing text.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing wrong in a document: where it is, what was expected there, what was found."""
+
+    pointer: str
+    """JSON pointer (RFC 6901) for JSON documents, dotted key for TOML."""
+    expected: str
+    found: str = ""
+
+    def __str__(self) -> str:
+        found = f", got {self.found}" if self.found else ""
+        return f"{self.pointer or '/'}: {self.expected}{found}"
+
+
+class EdgedError(Exception):
+    """Base of everything edged raises on purpose.
+
+    Args:
+        message: One sentence: what is wrong, and where.
+        hint: One sentence: what the reader can do. Empty when nothing useful can be said.
+        facts: What a program may want to know; becomes members of problem bodies and fields of journal entries.
+    """
+
+    code: ClassVar[str] = "internal"
+
+    def __init__(self, message: str, *, hint: str = "", **facts: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.facts = facts
+
+
+class DocumentError(EdgedError):
+    """A document could not be read; carries every problem found in it at once."""
+
+    code = "document-invalid"
+
+    def __init__(self, source: str, problems: Sequence[Problem], *, hint: str = "") -> None:
+        lines = "; ".join(f"{source}: {problem}" for problem in problems)
+        super().__init__(lines, hint=hint, source=source)
+        self.source = source
+        self.problems = tuple(problems)
+
+
+# --- the operator acts ---------------------------------------------------------------------------------------------
+
+
+class ConfigError(DocumentError):
+    """A configuration file has a wrong key or value."""
+
+    code = "config-invalid"
+
+
+class UsageError(EdgedError):
+    """A command was called in a way it cannot be."""
+
+    code = "usage"
+
+
+# --- the publisher acts --------------------------------------------------------------------------------------------
+
+
+class BundleError(EdgedError):
+    """A bundle cannot be used as it is."""
+
+    code = "bundle-invalid"
+
+
+class ManifestError(DocumentError, BundleError):
+    """A manifest, kit or recipe does not follow its schema."""
+
+    code = "manifest-invalid"
+
+
+class UnsafeModelError(BundleError):
+    """A model file asks for something no model may do (external data, unknown operators, absurd sizes)."""
+
+    code = "model-unsafe"
+
+
+class ValidationFailedError(BundleError):
+    """A model ran but its answers differ from the golden outputs, or it broke its budget."""
+
+    code = "validation-failed"
+
+
+class IncompatibleError(BundleError):
+    """No variant of a bundle fits this machine."""
+
+    code = "bundle-incompatible"
+
+
+class TrustError(EdgedError):
+    """Something fetched is not what was signed. Never retried with the same bytes."""
+
+    code = "trust-failed"
+
+
+class SignatureInvalidError(TrustError):
+    """Metadata is not signed by enough of the keys that were trusted."""
+
+    code = "signature-invalid"
+
+
+class MetadataExpiredError(TrustError):
+    """Signed metadata is older than its expiry date; the publisher has to sign again."""
+
+    code = "metadata-expired"
+
+
+class MetadataRollbackError(TrustError):
+    """Metadata with a lower version than one already seen was offered."""
+
+    code = "metadata-rollback"
+
+
+class DigestMismatchError(TrustError):
+    """Bytes do not hash to the digest that was signed for them."""
+
+    code = "digest-mismatch"
+
+
+# --- the network; worth retrying -----------------------------------------------------------------------------------
+
+
+class FetchError(EdgedError):
+    """Something could not be fetched this time."""
+
+    code = "fetch-failed"
+
+
+class HostUnreachableError(FetchError):
+    """The repository's host did not answer."""
+
+    code = "host-unreachable"
+
+
+class FileMissingError(FetchError):
+    """The host answered that it has no such file."""
+
+    code = "file-missing"
+
+
+class GateRefusedError(FetchError):
+    """The egress gate does not allow the destination."""
+
+    code = "egress-refused"
+
+
+# --- the device ----------------------------------------------------------------------------------------------------
+
+
+class StoreError(EdgedError):
+    """The bundle store on disk cannot be read or written."""
+
+    code = "store-failed"
+
+
+class DiskFullError(StoreError):
+    """Not enough free disk for what has to be written, with the configured reserve kept."""
+
+    code = "disk-full"
+
+
+class BackendError(EdgedError):
+    """The runtime that executes models failed."""
+
+    code = "backend-failed"
+
+
+class ModelLoadError(BackendError):
+    """The runtime could not load a model."""
+
+    code = "model-load-failed"
+
+
+class WorkerLostError(BackendError):
+    """A worker process ended while it had work; the request is lost, the worker is replaced."""
+
+    code = "worker-lost"
+
+
+class DeadlineError(BackendError):
+    """A request did not finish before its deadline."""
+
+    code = "deadline-exceeded"
+
+
+class UnavailableError(EdgedError):
+    """The device cannot answer now and may later (loading, full queue, switched off)."""
+
+    code = "unavailable"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: int = 1, **facts: object) -> None:
+        super().__init__(message, hint=hint, **facts)
+        self.retry_after_s = retry_after_s
+
+
+class DaemonUnreachableError(EdgedError):
+    """The daemon's socket does not answer."""
+
+    code = "daemon-unreachable"
+
+
+# --- the caller ----------------------------------------------------------------------------------------------------
+
+
+class RequestError(EdgedError):
+    """A request is not well formed; ``pointer`` names the place where it is JSON."""
+
+    code = "request-invalid"
+
+    def __init__(self, message: str, *, pointer: str = "", hint: str = "", **facts: object) -> None:
+        super().__init__(message, hint=hint, **facts)
+        self.pointer = pointer
+
+
+class TensorError(RequestError):
+    """A tensor has the wrong name, shape, datatype or number of bytes."""
+
+    code = "tensor-invalid"
+
+
+class BodyTooLargeError(RequestError):
+    """A request body is larger than the configured limit."""
+
+    code = "body-too-large"
+
+
+class ModelUnknownError(RequestError):
+    """No model of that name, or not that version of it, is on this device."""
+
+    code = "model-unknown"
+
+
+class NotPermittedError(EdgedError):
+    """The caller's user or groups do not allow this."""
+
+    code = "not-permitted"

@@ -1,0 +1,76 @@
+"""Files that survive a power cut: durable replacement, and hashing of what is really on the disk."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from edged.errors import StoreError
+from edged.ids import Digest
+
+READ_BLOCK_BYTES = 1 << 20
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable (``fsync(2)`` on the directory itself)."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Put ``data`` at ``path`` so that after a power cut either the old or the new content is there, whole.
+
+    Write to a sibling, fsync it, rename it over the name, fsync the directory. One writer per path at a time.
+
+    Raises:
+        OSError: The disk refused; the old content is still in place.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def hash_bytes(data: bytes | bytearray | memoryview) -> Digest:
+    """Return the SHA-256 of some bytes."""
+    return Digest(hashlib.sha256(data).hexdigest())
+
+
+def hash_file(path: Path) -> tuple[Digest, int]:
+    """Return the SHA-256 and the size in bytes of a file, read in bounded memory.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    digest = hashlib.sha256()
+    size = 0
+    with path.open("rb") as file:
+        while block := file.read(READ_BLOCK_BYTES):
+            digest.update(block)
+            size += len(block)
+    return Digest(digest.hexdigest()), size
+
+
+def read_limited(path: Path, *, max_bytes: int) -> bytes:
+    """Read a whole file that must not be larger than ``max_bytes``.
+
+    Raises:
+        StoreError: It is larger.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise StoreError(f"{path} is larger than {max_bytes} bytes", hint="It was not written by edged; remove it.")
+    return data
