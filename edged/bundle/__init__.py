@@ -1,0 +1,1 @@
+"""What a bundle says, holds and must answer."""

@@ -1,0 +1,1 @@
+"""Settings: their schema, and reading them from files."""

@@ -1,0 +1,87 @@
+"""Every setting, its unit, its default and its limits. Reading files is ``edged.config.load``'s work."""
+
+from typing import Annotated
+
+import msgspec
+
+from edged.codec import Document
+
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Bytes = Annotated[int, msgspec.Meta(ge=0)]
+HostPort = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?:[0-9]{1,5}$")]
+AbsolutePath = Annotated[str, msgspec.Meta(pattern=r"^/")]
+RepositoryUrl = Annotated[str, msgspec.Meta(pattern=r"^(https?://[^\s]+/)?$")]
+
+
+class PathsConfig(Document, frozen=True, kw_only=True):
+    """Where edged keeps and offers things. Changing one needs a restart."""
+
+    store: AbsolutePath = "/var/lib/edged-store"
+    state: AbsolutePath = "/var/lib/edged"
+    app_socket: AbsolutePath = "/run/edged/edged.sock"
+    admin_socket: AbsolutePath = "/run/edged/admin.sock"
+    gate_socket: AbsolutePath = "/run/edged-egress/proxy.sock"
+    update_status: AbsolutePath = "/run/edged-update/status.json"
+
+
+class RepositoryConfig(Document, frozen=True, kw_only=True):
+    """Where updates come from."""
+
+    url: RepositoryUrl = ""
+    """Ends in a slash; empty means that nothing is fetched."""
+    root: AbsolutePath = "/etc/edged/root.json"
+    """The TUF root metadata this device starts its trust from."""
+    poll_interval_s: Seconds = 60.0
+
+
+class UpdateConfig(Document, frozen=True, kw_only=True):
+    """How updates are fetched."""
+
+    disk_reserve_bytes: Bytes = 256 << 20
+    """Free disk that an update never uses up."""
+    timeout_s: Seconds = 30.0
+    """Longest wait for any one answer of the host."""
+    backoff_min_s: Seconds = 5.0
+    backoff_max_s: Seconds = 3600.0
+
+
+class EgressConfig(Document, frozen=True, kw_only=True):
+    """What may leave the device; everything else is refused."""
+
+    allow: tuple[HostPort, ...] = ()
+    """Names and ports, ``models.example.org:443``. Must resolve to public addresses."""
+    allow_private: tuple[HostPort, ...] = ()
+    """Names and ports that may resolve to private or loopback addresses: a mirror on the site's own network."""
+    connect_timeout_s: Seconds = 10.0
+    idle_timeout_s: Seconds = 120.0
+    max_connections: Annotated[int, msgspec.Meta(ge=1)] = 16
+
+
+class ServeConfig(Document, frozen=True, kw_only=True):
+    """What apps may ask of the socket."""
+
+    max_body_bytes: Bytes = 64 << 20
+    request_timeout_s: Seconds = 30.0
+    max_queued: Annotated[int, msgspec.Meta(ge=1)] = 64
+    """Requests waiting for one model; one more is answered 503."""
+    header_timeout_s: Seconds = 10.0
+    max_connections: Annotated[int, msgspec.Meta(ge=1)] = 256
+
+
+class WorkerConfig(Document, frozen=True, kw_only=True):
+    """Limits on the processes that run models."""
+
+    load_timeout_s: Seconds = 60.0
+    memory_floor_bytes: Bytes = 256 << 20
+    """Private memory any worker may use on top of its variant's budget (interpreter and runtime)."""
+
+
+class Config(Document, frozen=True, kw_only=True):
+    """All of edged's settings, merged from every file."""
+
+    paths: PathsConfig = PathsConfig()
+    repository: RepositoryConfig = RepositoryConfig()
+    update: UpdateConfig = UpdateConfig()
+    egress: EgressConfig = EgressConfig()
+    serve: ServeConfig = ServeConfig()
+    worker: WorkerConfig = WorkerConfig()

@@ -1,0 +1,1 @@
+"""Steps before and after a model, as data and as computations."""
