@@ -1,0 +1,1 @@
+"""Which variant of a bundle fits, and why the others do not."""

@@ -1,0 +1,1 @@
+"""What is on the disk: verified bundles, and which slot holds which."""

@@ -1,0 +1,58 @@
+"""Where things lie in the bundle store. Paths only; nothing here touches the disk."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edged.ids import Digest, ModelName, Version
+
+MANIFEST_NAME = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLayout:
+    """The tree below the store's root. Written by edged-update alone, read by edged."""
+
+    root: Path
+
+    @property
+    def blobs(self) -> Path:
+        """Every file once, named by its digest."""
+        return self.root / "blobs"
+
+    @property
+    def bundles(self) -> Path:
+        """Complete, verified bundles; a name appears here by one rename."""
+        return self.root / "bundles"
+
+    @property
+    def ops(self) -> Path:
+        """The newest verified documents of the ops role."""
+        return self.root / "ops"
+
+    @property
+    def rollout(self) -> Path:
+        """The newest verified rollout document."""
+        return self.ops / "rollout.json"
+
+    @property
+    def partial(self) -> Path:
+        """Downloads under way, named by digest."""
+        return self.root / "partial"
+
+    @property
+    def staging(self) -> Path:
+        """Bundles being put together; on the same file system as ``bundles``, so that a rename publishes them."""
+        return self.root / "tmp"
+
+    @property
+    def metadata(self) -> Path:
+        """TUF metadata, in the layout of python-tuf's ngclient."""
+        return self.root / "tuf"
+
+    def blob(self, digest: Digest) -> Path:
+        """Return where the blob with this digest lies."""
+        return self.blobs / digest[:2] / digest
+
+    def bundle(self, model: ModelName, version: Version) -> Path:
+        """Return the directory of one complete bundle."""
+        return self.bundles / model / str(version)
