@@ -37,9 +37,12 @@ def decode_json(type_: type[T], data: bytes, *, source: str, error: type[Documen
     except msgspec.ValidationError as exc:
         first = exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        problem = Problem(pointer="", expected="a JSON document", found=_short(str(exc)))
-        raise error(source, [problem]) from exc
-    raise error(source, _all_problems(type_, json.loads(data), first)) from first
+        raise error(source, [_not_json(exc)]) from exc
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as exc:  # msgspec met its first mistake before the place where this is no JSON
+        raise error(source, [_not_json(exc)]) from exc
+    raise error(source, _all_problems(type_, value, first)) from first
 
 
 def convert(
@@ -73,6 +76,10 @@ def encode_readable(value: object) -> bytes:
 def schema_of(type_: type) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a document type."""
     return msgspec.json.schema(type_)
+
+
+def _not_json(exc: Exception) -> Problem:
+    return Problem(pointer="", expected="expected a JSON document", found=_short(str(exc)))
 
 
 def _all_problems(type_: type, value: object, first: msgspec.ValidationError) -> list[Problem]:

@@ -13,14 +13,15 @@ ModelName = NewType("ModelName", str)
 
 SlotName = Literal["a", "b"]
 
-DIGEST_PATTERN: Final = r"^[0-9a-f]{64}$"
-MODEL_NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+# Patterns are shared with JSON Schema, which has no \Z. Python's $ also matches before a final newline, hence (?!\n).
+DIGEST_PATTERN: Final = r"^[0-9a-f]{64}$(?!\n)"
+MODEL_NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$(?!\n)"
 
 # The expression suggested by semver.org 2.0.0, without named groups so that JSON Schema can carry it too.
 VERSION_PATTERN: Final = (
     r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
     r"(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?"
-    r"(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$"
+    r"(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$(?!\n)"
 )
 
 

@@ -22,7 +22,7 @@ CHUNK_BYTES: Final = 1 << 20
 Sha256 = Annotated[str, msgspec.Meta(pattern=DIGEST_PATTERN)]
 # One path below the bundle: no empty, "." or ".." part, no backslash, no control character.
 BundlePath = Annotated[
-    str, msgspec.Meta(pattern=r"^(?!.*(^|/)\.{1,2}(/|$))[A-Za-z0-9._+-]+(/[A-Za-z0-9._+-]+)*$", max_length=255)
+    str, msgspec.Meta(pattern=r"^(?!.*(^|/)\.{1,2}(/|$))[A-Za-z0-9._+-]+(/[A-Za-z0-9._+-]+)*$(?!\n)", max_length=255)
 ]
 ByteCount = Annotated[int, msgspec.Meta(ge=0, le=1 << 44)]
 Datatype = Literal[
@@ -88,7 +88,7 @@ class Runtime(Document, frozen=True, kw_only=True):
     """The runtime that executes a variant."""
 
     name: Literal["onnxruntime"]
-    version: Annotated[str, msgspec.Meta(pattern=r"^>=\d+\.\d+(\.\d+)?(,<\d+(\.\d+){0,2})?$")]
+    version: Annotated[str, msgspec.Meta(pattern=r"^>=\d+\.\d+(\.\d+)?(,<\d+(\.\d+){0,2})?$(?!\n)")]
     """``>=1.20`` or ``>=1.20,<2``."""
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
 
@@ -104,7 +104,7 @@ class Budget(Document, frozen=True, kw_only=True):
 class Variant(Document, frozen=True, kw_only=True):
     """One build of the model, named NAME-VERSION-PRECISION-ARCH."""
 
-    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][A-Za-z0-9._+-]{0,127}$")]
+    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][A-Za-z0-9._+-]{0,127}$(?!\n)")]
     tier: Tier
     precision: Precision
     format: Format

@@ -8,9 +8,9 @@ from edged.codec import Document
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Bytes = Annotated[int, msgspec.Meta(ge=0)]
-HostPort = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?:[0-9]{1,5}$")]
+HostPort = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?:[0-9]{1,5}$(?!\n)")]
 AbsolutePath = Annotated[str, msgspec.Meta(pattern=r"^/")]
-RepositoryUrl = Annotated[str, msgspec.Meta(pattern=r"^(https?://[^\s]+/)?$")]
+RepositoryUrl = Annotated[str, msgspec.Meta(pattern=r"^(https?://[^\s]+/)?$(?!\n)")]
 
 
 class PathsConfig(Document, frozen=True, kw_only=True):
