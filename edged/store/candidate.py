@@ -1,45 +1,29 @@
-"""Which installed bundle a model should try next. Pure."""
+"""Whether the version that a rollout names should be tried. Pure."""
 
-from collections.abc import Container, Mapping
-from typing import TypeVar
+from collections.abc import Container
 
-from edged.ids import Digest, Version
+from edged.ids import Version
 from edged.store.slots import Slots, SlotState
 
-Bundle = TypeVar("Bundle")
 
+def is_worth_trying(wanted: Version, *, slots: Slots, refused: Container[Version]) -> bool:
+    """Decide whether to put a version into the spare slot.
 
-def choose_candidate(
-    *,
-    wanted: Version | None,
-    installed: Mapping[Version, tuple[Digest, Bundle]],
-    slots: Slots,
-    refused: Container[Digest],
-) -> Bundle | None:
-    """Choose the bundle to put into the spare slot, or None when there is nothing to do.
+    A version never changes its content, on the host or in the store, so the version alone is enough to decide by.
 
     Rules, in order:
-    1. Only the version that the signed rollout names is ever tried; a model no rollout names stays as it is.
-    2. It has to be installed: complete and verified in the store.
-    3. A digest this device refused is not tried again by itself.
-    4. What is active already needs no trying.
-    5. While a trial runs, nothing new starts: its verdict comes first.
+    1. A version this device refused is not tried again by itself.
+    2. While a trial runs, nothing new starts: its verdict comes first.
+    3. What is active already needs no trying.
 
     Args:
-        wanted: The version the rollout names, if it names one.
-        installed: The bundles of this model in the store: manifest digest and bundle by version.
+        wanted: The version that the signed rollout names.
         slots: The model's slots.
-        refused: Digests turned down on this device.
+        refused: Versions of this model turned down on this device.
     """
-    if wanted is None or wanted not in installed:
-        return None
-    digest, bundle = installed[wanted]
-    if digest in refused:
-        return None
+    if wanted in refused:
+        return False
     active = slots.active_slot
-    if active is None:
-        return bundle
-    if active.state is SlotState.TRIAL:
-        return None
-    is_active = active.content is not None and active.content.digest == digest
-    return None if is_active else bundle
+    if active is None or active.content is None:
+        return True
+    return active.state is not SlotState.TRIAL and active.content.version != wanted

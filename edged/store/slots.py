@@ -45,6 +45,7 @@ class SlotEvent(StrEnum):
     HEALTH_PASSED = "health-passed"
     HEALTH_FAILED = "health-failed"
     SUPERSEDED = "superseded"
+    """Follows from the activation of the other slot; never comes by itself."""
 
 
 MOVES: Final[dict[SlotState, dict[SlotEvent, SlotState]]] = {
@@ -135,12 +136,14 @@ class Slots:
             reason: Why, for events that end badly.
 
         Raises:
-            MoveRefusedError: The table has no such move, or it would write over the active slot.
+            MoveRefusedError: The table has no such move, or the active slot would be superseded by nothing.
         """
         slot = self[name]
         target = MOVES[slot.state].get(event)
         if target is None:
             raise MoveRefusedError(f"slot {name} is {slot.state}: {event} is not a move from there")
+        if event is SlotEvent.SUPERSEDED and self.active == name:
+            raise MoveRefusedError(f"slot {name} is active: only the activation of the other one supersedes it")
         if (event is SlotEvent.WRITE_BEGAN) != (content is not None):
             raise MoveRefusedError(f"slot {name}: content comes with {SlotEvent.WRITE_BEGAN} and only with it")
         moved = Slot(

@@ -81,6 +81,13 @@ def test_refused_candidate_leaves_the_active_slot_alone():
     assert after.active == "a"
 
 
+def test_active_slot_is_superseded_by_the_other_one_and_never_by_itself():
+    slots = walk(Slots(), "a", *TO_TRIAL, SlotEvent.HEALTH_PASSED)
+
+    with pytest.raises(MoveRefusedError, match="slot a is active"):
+        slots.advance("a", SlotEvent.SUPERSEDED, now_unix_s=1.0)
+
+
 def test_content_comes_with_the_beginning_of_a_write_and_only_then():
     with pytest.raises(MoveRefusedError, match="content comes with"):
         Slots().advance("a", SlotEvent.WRITE_BEGAN, now_unix_s=1.0)

@@ -1,0 +1,255 @@
+"""Put verified bundles into the store, so that each appears whole or not at all.
+
+Staging one bundle, in order; a power cut between any two steps leaves only a directory in ``tmp/`` that the next start removes:
+
+(1) hard links of its blobs and the manifest are put together under ``tmp/``
+(2) files and directories are fsynced
+(3) every file is hashed again from disk and compared with the manifest
+(4) one rename makes the bundle appear under ``bundles/``; the directories above are fsynced
+
+A version never changes content: another manifest under an installed name and version is refused. Files are 0444 and directories 0755:
+the store's owner is edged-update, every other user reads.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from errno import EDQUOT, ENOSPC
+from pathlib import Path
+from typing import Final
+
+from edged.bundle.manifest import MAX_MANIFEST_BYTES, FileEntry, Manifest, parse_manifest
+from edged.errors import DigestMismatchError, DiskFullError, ManifestError, StoreError, TrustError
+from edged.files import hash_bytes, hash_file, read_limited, replace_durably, sync_directory
+from edged.ids import DIGEST_PATTERN, Digest
+from edged.store.layout import MANIFEST_NAME, StoreLayout
+
+FILE_MODE: Final = 0o444
+DIRECTORY_MODE: Final = 0o755
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedManifest:
+    """A manifest whose bytes the repository's signers vouch for."""
+
+    manifest: Manifest
+    data: bytes
+    digest: Digest
+
+
+@contextmanager
+def disk_errors(doing: str) -> Iterator[None]:
+    """Turn what the disk says into the store's errors.
+
+    Args:
+        doing: What was being done, to complete "while ...".
+
+    Raises:
+        DiskFullError: No space, or no quota, is left.
+        StoreError: Any other ``OSError``.
+    """
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in {ENOSPC, EDQUOT}:
+            raise DiskFullError(
+                f"disk full while {doing}", hint="Free some disk; the update goes on by itself."
+            ) from exc
+        raise StoreError(f"{exc.strerror or exc} while {doing}", hint="Check the disk and the store's owner.") from exc
+
+
+def prepare_store(layout: StoreLayout) -> None:
+    """Make the store's directories and remove what an interrupted run left half-made; downloads under way stay, to be resumed.
+
+    Raises:
+        StoreError: The disk refused.
+    """
+    with disk_errors(f"preparing {layout.root}"):
+        shutil.rmtree(layout.staging, ignore_errors=True)
+        for path in (layout.root, layout.blobs, layout.bundles, layout.ops, layout.partial, layout.staging):
+            make_directory(path)
+        for path in layout.partial.iterdir():
+            if re.fullmatch(DIGEST_PATTERN, path.name.removesuffix(".index")) is None:
+                path.unlink()
+
+
+def drop_partials(layout: StoreLayout, *, keep: Collection[Digest]) -> None:
+    """Remove downloads that no wanted bundle needs any more.
+
+    Raises:
+        StoreError: The disk refused.
+    """
+    with disk_errors(f"cleaning {layout.partial}"):
+        for path in layout.partial.iterdir():
+            if path.name.removesuffix(".index") not in keep:
+                path.unlink()
+
+
+def is_installed(layout: StoreLayout, signed: SignedManifest, entries: Sequence[FileEntry]) -> bool:
+    """Tell whether a bundle and these of its files are in the store, by manifest and sizes.
+
+    Raises:
+        TrustError: The store holds other content under this name and version.
+        StoreError: The disk refused.
+    """
+    target = layout.bundle(signed.manifest.model, signed.manifest.semver)
+    with disk_errors(f"reading {target}"):
+        return _has_manifest(target, signed) and all(_has_size(target / e.path, e.size) for e in entries)
+
+
+def install_bundle(layout: StoreLayout, signed: SignedManifest, entries: Sequence[FileEntry]) -> Path:
+    """Make a bundle appear in the store.
+
+    Args:
+        layout: The store.
+        signed: The bundle's manifest.
+        entries: Its files that this machine can use; each is a blob of the store already.
+
+    Returns:
+        The bundle's directory.
+
+    Raises:
+        TrustError: The store holds other content under this name and version.
+        DigestMismatchError: A blob is not what the manifest pins; it is removed, to be fetched again.
+        DiskFullError: No space is left.
+        StoreError: The disk refused otherwise.
+    """
+    target = layout.bundle(signed.manifest.model, signed.manifest.semver)
+    stage = layout.staging / f"{signed.manifest.model}-{signed.digest}"
+    with disk_errors(f"staging {target}"):
+        shutil.rmtree(stage, ignore_errors=True)
+        make_directory(stage)
+        try:
+            _link_files(layout, stage, entries)  # (1)
+            _write_file(stage / MANIFEST_NAME, signed.data)
+            _sync_tree(stage)  # (2)
+            _verify(layout, stage, signed, entries)  # (3)
+            if _has_manifest(target, signed):
+                _complete(stage, target, entries)
+            else:
+                _publish(layout, stage, target)  # (4)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+    return target
+
+
+def install_rollout(layout: StoreLayout, data: bytes) -> None:
+    """Keep a verified rollout document; the one before stays until this one is durable.
+
+    Raises:
+        DiskFullError: No space is left.
+        StoreError: The disk refused otherwise.
+    """
+    with disk_errors(f"writing {layout.rollout}"):
+        replace_durably(layout.rollout, data)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory that everybody may read, whatever the umask, and make its name durable."""
+    if not path.is_dir():
+        if not path.parent.is_dir():
+            make_directory(path.parent)
+        path.mkdir(exist_ok=True)
+        path.chmod(DIRECTORY_MODE)
+        sync_directory(path.parent)
+
+
+def hash_from_disk(path: Path) -> tuple[Digest, int]:
+    """Return the SHA-256 and size of a file after dropping its pages from memory, so that the disk's answer is judged."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
+    return hash_file(path)
+
+
+def _link_files(layout: StoreLayout, stage: Path, entries: Sequence[FileEntry]) -> None:
+    for entry in entries:
+        path = stage / entry.path
+        make_directory(path.parent)
+        path.hardlink_to(layout.blob(entry.digest))
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+    path.chmod(FILE_MODE)
+
+
+def _sync_tree(top: Path) -> None:
+    for directory, _, names in os.walk(top, topdown=False):
+        for name in names:
+            with Path(directory, name).open("rb") as file:
+                os.fsync(file.fileno())
+        sync_directory(Path(directory))
+
+
+def _verify(layout: StoreLayout, stage: Path, signed: SignedManifest, entries: Sequence[FileEntry]) -> None:
+    if hash_from_disk(stage / MANIFEST_NAME)[0] != signed.digest:
+        raise DigestMismatchError(f"the disk did not keep the manifest of {signed.manifest.name}")
+    for entry in entries:
+        found, _ = hash_from_disk(stage / entry.path)
+        if found != entry.digest:
+            layout.blob(entry.digest).unlink(missing_ok=True)
+            raise DigestMismatchError(
+                f"{entry.path} of {signed.manifest.name} {signed.manifest.version} is not what was signed",
+                hint="It is fetched again; if this repeats, check the disk's health.",
+                digest=entry.sha256,
+            )
+
+
+def _has_manifest(target: Path, signed: SignedManifest) -> bool:
+    """Tell whether this bundle is installed; a manifest that cannot be read counts as absent and is replaced.
+
+    Raises:
+        TrustError: Another manifest of the same name and version is installed.
+    """
+    try:
+        data = read_limited(target / MANIFEST_NAME, max_bytes=MAX_MANIFEST_BYTES)
+    except (FileNotFoundError, NotADirectoryError, StoreError):
+        return False
+    found = hash_bytes(data)
+    if found == signed.digest:
+        return True
+    try:
+        installed = parse_manifest(data, source=str(target))
+    except ManifestError:
+        return False
+    name = f"{installed.name} {installed.version}"
+    raise TrustError(
+        f"{name} is installed with manifest {found}, the repository now offers {signed.digest}",
+        hint="A version never changes content: publish the new content as a new version.",
+        installed=found,
+        offered=signed.digest,
+    )
+
+
+def _complete(stage: Path, target: Path, entries: Sequence[FileEntry]) -> None:
+    """Add verified files to an installed bundle: this machine can use more of it than before, or the disk lost some."""
+    for entry in entries:
+        if not _has_size(target / entry.path, entry.size):
+            make_directory((target / entry.path).parent)
+            (stage / entry.path).replace(target / entry.path)
+            sync_directory((target / entry.path).parent)
+
+
+def _publish(layout: StoreLayout, stage: Path, target: Path) -> None:
+    make_directory(target.parent)
+    if target.exists():  # what is there cannot be read as a bundle; see _has_manifest
+        damaged = layout.staging / f"{stage.name}.damaged"
+        shutil.rmtree(damaged, ignore_errors=True)
+        target.rename(damaged)
+        shutil.rmtree(damaged, ignore_errors=True)
+    stage.rename(target)
+    sync_directory(target.parent)
+
+
+def _has_size(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except (FileNotFoundError, NotADirectoryError):
+        return False
