@@ -1,0 +1,1 @@
+"""Processes that execute models, and how the daemon talks to them."""

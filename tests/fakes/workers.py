@@ -1,0 +1,78 @@
+"""Specifications for workers around the tiny models of ``tests.fakes.models``."""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from edged.bundle.manifest import Budget, FileEntry, Pipeline, Runtime, Targets, TensorSpec, Variant
+from edged.files import hash_bytes
+from edged.runtime.wire import FilePin, WorkerSpec
+
+MEMORY_BYTES = 512 << 20
+
+
+def spec_of(name: str, dtype: str, shape: Sequence[int]) -> TensorSpec:
+    return TensorSpec(name=name, dtype=dtype, shape=tuple(shape))
+
+
+def pin(path: str, data: bytes, role: str = "model") -> FilePin:
+    return FilePin(path=path, role=role, sha256=hash_bytes(data), size=len(data))
+
+
+def variant_of(
+    model: bytes, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], *, runtime: str = ">=1.20,<2"
+) -> Variant:
+    return Variant(
+        id="tiny-1.0.0-fp32-amd64",
+        tier="speed",
+        precision="fp32",
+        format="onnx",
+        files=(FileEntry(path="model.onnx", role="model", sha256=hash_bytes(model), size=len(model)),),
+        targets=Targets(arch=("amd64", "arm64")),
+        runtime=Runtime(name="onnxruntime", version=runtime),
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        budget=Budget(latency_ms=1000.0, memory_bytes=64 << 20),
+    )
+
+
+def worker_spec(
+    model: bytes,
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    *,
+    pipeline: Pipeline | None = None,
+    files: Mapping[str, bytes] | None = None,
+    memory_limit_bytes: int = MEMORY_BYTES,
+) -> WorkerSpec:
+    """A specification; without a pipeline, apps send and get the model's own tensors."""
+    variant = variant_of(model, inputs, outputs)
+    return WorkerSpec(
+        name="tiny-1.0.0",
+        pipeline=pipeline or Pipeline(inputs=variant.inputs, outputs=variant.outputs),
+        variant=variant,
+        files=(pin("model.onnx", model), *(pin(path, data, "labels") for path, data in (files or {}).items())),
+        memory_limit_bytes=memory_limit_bytes,
+    )
+
+
+def with_pin(spec: WorkerSpec, **changes: object) -> WorkerSpec:
+    """The same specification with something else said about its model file."""
+    first, *others = spec.files
+    return msgspec.structs.replace(spec, files=(msgspec.structs.replace(first, **changes), *others))
+
+
+@contextmanager
+def opened(directory: Path, *contents: bytes):
+    """Files with these contents, open; as descriptors, closed on leaving."""
+    with ExitStack() as stack:
+        descriptors = []
+        for i, data in enumerate(contents):
+            path = directory / f"file{i}"
+            path.write_bytes(data)
+            descriptors.append(os.open(path, os.O_RDONLY))
+            stack.callback(os.close, descriptors[-1])
+        yield descriptors
