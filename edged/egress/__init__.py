@@ -1,0 +1,1 @@
+"""The gate: the only process that may open IP connections."""

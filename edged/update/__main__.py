@@ -1,0 +1,106 @@
+"""``edged update``: the updater's process. Reads settings, keeps the store up to date until SIGTERM; SIGUSR1 polls at once."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import edged
+from edged import journal
+from edged.clock import SystemClock
+from edged.config.load import load_config
+from edged.config.schema import Config
+from edged.errors import EdgedError
+from edged.notify import Notifier, feed_watchdog
+from edged.select.machine import read_machine
+from edged.select.matcher import usable_variants
+from edged.store.layout import StoreLayout
+from edged.update.client import Client
+from edged.update.fetcher import Host
+from edged.update.now import Now
+from edged.update.service import Service
+
+LOG = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the updater.
+
+    Returns:
+        0 after a stop that was asked for, 1 when it could not start.
+    """
+    parser = argparse.ArgumentParser(prog="edged update", description="Fetches, verifies and stages bundles.")
+    parser.add_argument(
+        "--config", action="append", type=Path, default=[], help="file or directory; may be given again"
+    )
+    arguments = parser.parse_args(argv)
+    journal.set_up("edged-update")
+    try:
+        asyncio.run(serve(load_config(arguments.config)))
+    except (EdgedError, OSError) as error:
+        LOG.error("cannot run: %s", error)  # noqa: TRY400 - the operator needs the sentence, not the traceback
+        return 1
+    return 0
+
+
+async def serve(config: Config) -> None:
+    """Keep the store up to date until SIGTERM or SIGINT.
+
+    Raises:
+        StoreError: The store cannot be made ready.
+    """
+    clock = SystemClock()
+    layout = StoreLayout(Path(config.paths.store))
+    host = Host(gate=Path(config.paths.gate_socket), timeout_s=config.update.timeout_s, clock=clock)
+    machine = read_machine()
+    client = Client(
+        url=config.repository.url,
+        root=Path(config.repository.root),
+        layout=layout,
+        host=host,
+        usable=lambda manifest: usable_variants(manifest, machine),
+        disk_reserve_bytes=config.update.disk_reserve_bytes,
+        now_unix_s=Now(clock=clock, package=Path(edged.__file__), layout=layout).unix_s,
+    )
+    client.prepare()
+    service = Service(
+        poller=client if config.repository.url else None,
+        repository=config.repository.url,
+        config=config.update,
+        poll_interval_s=config.repository.poll_interval_s,
+        status_path=Path(config.paths.update_status),
+        clock=clock,
+    )
+    await _run(service, host)
+
+
+async def _run(service: Service, host: Host) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGUSR1, service.poll_now)
+    notifier = Notifier()
+    service.announce()
+    try:
+        async with asyncio.TaskGroup() as group:
+            parts = [
+                group.create_task(service.run(), name="service"),
+                group.create_task(feed_watchdog(notifier, service.is_alive), name="watchdog"),
+            ]
+            notifier.ready()
+            await stop.wait()
+            notifier.stopping()
+            for part in parts:
+                part.cancel()
+    finally:
+        # The poll's thread may wait for the network: this ends it. What it has fetched so far stays and is resumed.
+        host.abort()
+        notifier.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""How long to wait before trying again. Pure.
+
+Exponential with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015): devices that failed together do
+not come back together.
+"""
+
+from typing import Final
+
+POLL_JITTER: Final = 0.25
+
+
+def backoff_s(*, failures: int, minimum_s: float, maximum_s: float, draw: float) -> float:
+    """Return the seconds to wait after some failures in a row.
+
+    Args:
+        failures: At least 1.
+        minimum_s: Ceiling of the first wait.
+        maximum_s: Ceiling of all later waits.
+        draw: A random number from 0 up to, not including, 1.
+    """
+    doublings = min(failures - 1, 32)  # beyond that every maximum is reached, and a float would overflow
+    return draw * min(maximum_s, minimum_s * 2.0**doublings)
+
+
+def poll_wait_s(interval_s: float, *, draw: float) -> float:
+    """Return the seconds until the next regular poll: the interval, a quarter more or less.
+
+    Args:
+        interval_s: As configured.
+        draw: A random number from 0 up to, not including, 1.
+    """
+    return interval_s * (1 - POLL_JITTER + 2 * POLL_JITTER * draw)

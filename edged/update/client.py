@@ -1,0 +1,231 @@
+"""One poll: what the repository says now, brought into the store. Blocking; runs in a thread.
+
+(1) refresh the top-level metadata
+(2) read the rollout document, which says which version of which model to run, and keep it: the daemon acts on it at once where the store
+    holds that version already, however long the rest of this poll takes
+(3) for each model: read its manifest, choose the files this machine can use, download what is missing, stage the bundle
+
+A model that cannot be brought in is recorded and does not stop the others; a host that does not answer stops the poll.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import edged
+from edged import journal
+from edged.bundle.manifest import MAX_MANIFEST_BYTES, FileEntry, Manifest, Variant, parse_manifest
+from edged.codec import decode_json
+from edged.errors import (
+    BundleError,
+    EdgedError,
+    FetchError,
+    FileMissingError,
+    IncompatibleError,
+    StoreError,
+)
+from edged.files import read_limited
+from edged.ids import Digest, ModelName, Version
+from edged.store.install import (
+    SignedManifest,
+    disk_errors,
+    drop_partials,
+    install_bundle,
+    install_rollout,
+    is_installed,
+    prepare_store,
+)
+from edged.store.layout import MANIFEST_NAME, StoreLayout
+from edged.update.download import Downloader, check_space
+from edged.update.fetcher import Host
+from edged.update.phases import Phase, Progress
+from edged.update.rollout import MAX_ROLLOUT_BYTES, Rollout
+from edged.update.trust import TrustedRepository, refresh_trust
+
+LOG = logging.getLogger(__name__)
+
+ROLLOUT_TARGET: Final = "ops/rollout.json"
+MAX_ROOT_BYTES: Final = 512_000
+
+Usable = Callable[[Manifest], Sequence[Variant]]
+"""Which variants of a bundle this machine can use."""
+
+
+class Report(Protocol):
+    """Told what the poll is doing; also the sign of progress."""
+
+    def __call__(self, phase: Phase, progress: Progress | None = None) -> None:
+        """Take note."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFailure:
+    """A bundle that the rollout names and that could not be brought in."""
+
+    model: ModelName
+    version: str
+    error: EdgedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What one poll did."""
+
+    staged: tuple[str, ...]
+    """``MODEL VERSION`` of each bundle that is new in the store."""
+    failures: tuple[ModelFailure, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Polls one repository for one store.
+
+    Args:
+        url: The repository, with a slash at its end.
+        root: File with the root metadata this device trusts.
+        layout: The store.
+        host: What fetches.
+        usable: Chooses variants.
+        disk_reserve_bytes: Free disk that is never used up.
+        now_unix_s: The time to judge expiry by.
+    """
+
+    url: str
+    root: Path
+    layout: StoreLayout
+    host: Host
+    usable: Usable
+    disk_reserve_bytes: int
+    now_unix_s: Callable[[], float]
+
+    def prepare(self) -> None:
+        """Make the store ready, once at start.
+
+        Raises:
+            StoreError: The disk refused.
+        """
+        prepare_store(self.layout)
+
+    def poll(self, report: Report) -> Summary:
+        """Bring the store up to date with the repository.
+
+        Raises:
+            FetchError: The host does not answer.
+            TrustError: The repository as a whole cannot be trusted.
+            StoreError: The disk refused; also when the root file cannot be read.
+        """
+        report(Phase.POLLING)
+        repository = refresh_trust(  # (1)
+            directory=self.layout.metadata,
+            url=self.url,
+            root=self._read_root(),
+            host=self.host,
+            now_unix_s=self.now_unix_s(),
+        )
+        report(Phase.POLLING)
+        rollout = self._read_rollout(repository)  # (2)
+        staged: list[str] = []
+        failures: list[ModelFailure] = []
+        wanted: set[Digest] = set()
+        for name, entry in sorted(rollout.models.items()):  # (3)
+            model = ModelName(name)
+            try:
+                signed = self._read_manifest(repository, model, entry.version)
+                files = self._choose_files(signed.manifest)
+                wanted.update(file.digest for file in files)
+                if self._bring_in(signed, files, report):
+                    staged.append(f"{model} {entry.version}")
+            except FileMissingError as error:
+                failures.append(ModelFailure(model=model, version=entry.version, error=error))
+            except FetchError:
+                raise
+            except EdgedError as error:
+                failures.append(ModelFailure(model=model, version=entry.version, error=error))
+        drop_partials(self.layout, keep=wanted)
+        return Summary(staged=tuple(staged), failures=tuple(failures))
+
+    def _read_root(self) -> bytes:
+        try:
+            return read_limited(self.root, max_bytes=MAX_ROOT_BYTES)
+        except OSError as exc:
+            raise StoreError(
+                f"the trusted root {self.root} cannot be read: {exc.strerror}",
+                hint="Install the publisher's 1.root.json there, or set repository.root.",
+            ) from exc
+
+    def _read_rollout(self, repository: TrustedRepository) -> Rollout:
+        known = _read_known(self.layout.rollout, max_bytes=MAX_ROLLOUT_BYTES)
+        target = repository.read_target(ROLLOUT_TARGET, max_bytes=MAX_ROLLOUT_BYTES, known=known)
+        rollout = decode_json(Rollout, target.data, source=ROLLOUT_TARGET)
+        if target.data != known:
+            install_rollout(self.layout, target.data)
+        return rollout
+
+    def _read_manifest(self, repository: TrustedRepository, model: ModelName, version: str) -> SignedManifest:
+        known = _read_known(
+            self.layout.bundle(model, Version.parse(version)) / MANIFEST_NAME, max_bytes=MAX_MANIFEST_BYTES
+        )
+        path = f"models/{model}/{version}/manifest.json"
+        target = repository.read_target(path, max_bytes=MAX_MANIFEST_BYTES, known=known)
+        manifest = parse_manifest(target.data, source=path)
+        if (manifest.name, manifest.version) != (model, version):
+            raise BundleError(f"{path} is the manifest of {manifest.name} {manifest.version}", hint="Publish it again.")
+        return SignedManifest(manifest=manifest, data=target.data, digest=target.digest)
+
+    def _choose_files(self, manifest: Manifest) -> list[FileEntry]:
+        if Version.parse(manifest.min_edged) > Version.parse(edged.__version__):
+            raise IncompatibleError(
+                f"{manifest.name} {manifest.version} needs edged {manifest.min_edged}, this is {edged.__version__}",
+                hint="Update edged on this device.",
+            )
+        variants = self.usable(manifest)
+        if not variants:
+            raise IncompatibleError(
+                f"no variant of {manifest.name} {manifest.version} fits this machine",
+                hint="Add a variant for this machine to the bundle, or take the device out of the rollout.",
+            )
+        return manifest.files_for(variants)
+
+    def _bring_in(self, signed: SignedManifest, files: Sequence[FileEntry], report: Report) -> bool:
+        """Download and stage one bundle; False when it was there already."""
+        if is_installed(self.layout, signed, files):
+            return False
+        manifest = signed.manifest
+        check_space(self.layout, files, reserve_bytes=self.disk_reserve_bytes)
+        total_bytes = sum(file.size for file in files)
+        received_bytes = 0
+
+        def count(size: int) -> None:
+            nonlocal received_bytes
+            received_bytes += size
+            report(
+                Phase.DOWNLOADING,
+                Progress(
+                    model=manifest.name,
+                    version=manifest.version,
+                    received_bytes=received_bytes,
+                    total_bytes=total_bytes,
+                ),
+            )
+
+        downloader = Downloader(host=self.host, url=self.url, layout=self.layout, on_bytes=count)
+        count(0)
+        for file in files:
+            downloader.fetch_blob(file)
+        report(Phase.STAGING)
+        install_bundle(self.layout, signed, files)
+        journal.event(LOG, journal.MODEL_STAGED, model=manifest.name, version=manifest.version, digest=signed.digest)
+        return True
+
+
+def _read_known(path: Path, *, max_bytes: int) -> bytes:
+    """Read what the store already holds; nothing when it is not there or cannot be what was signed."""
+    try:
+        with disk_errors(f"reading {path}"):
+            return path.read_bytes() if path.is_file() and path.stat().st_size <= max_bytes else b""
+    except StoreError as exc:
+        LOG.warning("%s", exc)
+        return b""

@@ -1,0 +1,169 @@
+"""A static web server on loopback that serves a directory, with Range, ETag and faults on demand.
+
+Faults are per path (without the leading slash) and stay until ``heal``; the directory itself is never changed.
+"""
+
+import hashlib
+import re
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What is different about one path."""
+
+    body: bytes | None = None
+    """Served in place of the file."""
+    status: int | None = None
+    content_type: str | None = None
+    fields: tuple[tuple[str, str], ...] = ()
+    cut_after: int | None = None
+    """Bytes of the body after which the connection is closed."""
+    times: int = 1 << 30
+    """Requests that meet the fault; later ones are answered well."""
+
+
+@dataclass
+class StaticHost:
+    """The running server."""
+
+    root: Path
+    port: int = 0
+    ignores_range: bool = False
+    is_chunked: bool = False
+    """Bodies are sent in HTTP/1.1 chunks, without a length."""
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
+    """Path and Range header of each request."""
+    connections: int = 0
+    is_tls: bool = False
+    faults: dict[str, Fault] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return "models.test"
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.is_tls else 'http'}://{self.name}:{self.port}/"
+
+    def paths(self) -> list[str]:
+        return [path for path, _ in self.requests]
+
+    def heal(self) -> None:
+        self.faults.clear()
+
+    def alter(self, path: str, position: int, *, mask: int = 0x01) -> None:
+        """Serve a file with one byte changed."""
+        data = bytearray((self.root / path).read_bytes())
+        data[position] ^= mask
+        self.faults[path] = Fault(body=bytes(data))
+
+    def truncate(self, path: str, size: int) -> None:
+        self.faults[path] = Fault(body=(self.root / path).read_bytes()[:size])
+
+    def find_body(self, path: str) -> tuple[bytes | None, Fault]:
+        fault = self.faults.get(path, Fault())
+        if fault.times <= 0:
+            fault = Fault()
+        elif path in self.faults:
+            self.faults[path] = Fault(
+                **{**{name: getattr(fault, name) for name in Fault.__slots__}, "times": fault.times - 1}
+            )
+        if fault.body is not None:
+            return fault.body, fault
+        file = self.root / path
+        return (file.read_bytes() if file.is_file() else None), fault
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    timeout = 10
+    host: StaticHost
+
+    def setup(self) -> None:
+        super().setup()
+        self.host.connections += 1
+
+    def do_GET(self) -> None:
+        path = self.path.removeprefix("/")
+        self.host.requests.append((path, self.headers["Range"]))
+        body, fault = self.host.find_body(path)
+        if fault.status is not None or body is None:
+            self._answer(fault.status or 404, body or b"no such file", fault)
+            return
+        etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"] or "")
+        if wanted is None or self.host.ignores_range:
+            self._answer(200, body, fault, ETag=etag)
+            return
+        first, last = int(wanted[1]), min(int(wanted[2]), len(body) - 1)
+        if first >= len(body):
+            self._answer(416, b"", fault, **{"Content-Range": f"bytes */{len(body)}"})
+            return
+        self._answer(
+            206, body[first : last + 1], fault, ETag=etag, **{"Content-Range": f"bytes {first}-{last}/{len(body)}"}
+        )
+
+    def _answer(self, status: int, body: bytes, fault: Fault, **fields: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", fault.content_type or "application/octet-stream")
+        for name, value in [*fields.items(), *fault.fields]:
+            self.send_header(name, value)
+        if self.host.is_chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        sent = body if fault.cut_after is None else body[: fault.cut_after]
+        try:
+            if self.host.is_chunked:
+                for start in range(0, len(sent), 50_000):
+                    block = sent[start : start + 50_000]
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(block), block))
+                if len(sent) == len(body):
+                    self.wfile.write(b"0\r\n\r\n")
+            else:
+                self.wfile.write(sent)
+        except ConnectionError:
+            self.close_connection = True
+        if len(sent) < len(body):
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
+        """Say nothing."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def handle_error(self, request, client_address) -> None:
+        """A client that leaves is no error of the host."""
+
+
+@contextmanager
+def static_host(root: Path, *, certificate: Path | None = None) -> Iterator[StaticHost]:
+    """Serve a directory while the context is open; with a certificate (and its key in the same file) over TLS."""
+    host = StaticHost(root, is_tls=certificate is not None)
+    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"host": host}))
+    host.port = server.server_address[1]
+    if certificate is not None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
+        # The handshake belongs to the connection's thread, where a client that turns away harms nobody.
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield host
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
