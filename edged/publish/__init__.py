@@ -1,0 +1,1 @@
+"""What a publisher runs: `edge-publish`."""

@@ -1,0 +1,62 @@
+"""The command line of ``edge-publish``: one module of ``edged.publish.commands`` for each verb."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from edged import __version__
+from edged.cli.exits import run_command
+from edged.errors import EdgedError
+from edged.publish.commands import bundle, init, keys, publish, resign, serve
+
+DESCRIPTION = """\
+Build, sign and publish model bundles for edged.
+
+A first repository and a first bundle:
+  edge-publish init repo --keys keys
+  edge-publish bundle build recipe.toml --out build
+  edge-publish bundle validate build/NAME-VERSION
+  edge-publish publish build/NAME-VERSION --repo repo --keys keys
+  edge-publish serve repo --port 8080
+"""
+
+EPILOG = """\
+Exit codes: 0 ok, 1 failed, 2 usage, 4 not permitted, 5 not found, 8 busy, 9 timeout, 10 verification failed.
+Results go to standard output, progress and errors to standard error.
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser with every verb."""
+    parser = argparse.ArgumentParser(
+        prog="edge-publish",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"edge-publish {__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for verb in (keys, init, bundle, publish, resign, serve):
+        verb.add_parser(verbs)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``edge-publish`` and return its exit code (design, "Command lines")."""
+    args = make_parser().parse_args(argv)
+
+    def run() -> int | None:
+        try:
+            result: int | None = args.run(args)
+        except BrokenPipeError:
+            raise
+        except OSError as exc:
+            place = f"{exc.filename}: " if exc.filename else ""
+            raise EdgedError(f"{place}{exc.strerror or exc}") from exc
+        return result
+
+    return run_command(run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,217 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edged.bundle.edgeb import pack
+from edged.publish.keys import Keyring
+from edged.publish.main import main
+from edged.publish.repository import init_repository
+from tests.fakes.bundles import make_recipe
+
+
+@pytest.fixture(autouse=True)
+def no_passphrase(monkeypatch):
+    monkeypatch.delenv("EDGE_PUBLISH_PASSPHRASE", raising=False)
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_first_bundle_as_the_help_shows_it(place, capsys):
+    make_recipe(place / "src")
+
+    assert main(["init", "repo", "--keys", "keys"]) == 0
+    assert main(["bundle", "build", "src/recipe.toml", "--out", "build", "--edgeb"]) == 0
+    assert main(["publish", "build/adder-1.0.0", "--repo", "repo", "--keys", "keys"]) == 0
+
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        "repo is ready; devices trust it by repo/metadata/1.root.json",
+        "build/adder-1.0.0",
+        "build/adder-1.0.0.edgeb",
+        "adder 1.0.0 published in repo",
+    ]
+    assert "sign timestamp" in err
+
+
+def test_second_run_changes_nothing_and_is_no_error(place, adder, capsys):
+    for _ in range(2):
+        assert main(["init", "repo", "--keys", "keys", "--root-keys", "2", "--root-threshold", "1"]) == 0
+        assert main(["publish", str(adder), "--repo", "repo", "--keys", "keys"]) == 0
+
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "repo was ready already; devices trust it by repo/metadata/1.root.json",
+        "adder 1.0.0 was published already in repo",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["keys", "show", "--keys", "nothing"], 2),
+        (["init", "repo2", "--keys", "keys", "--root-threshold", "9"], 2),
+        (["init", "repo2", "--keys", "keys", "--expiry", "timestamp"], 2),
+        (["init", "repo2", "--keys", "keys", "--expiry", "boss=3"], 2),
+        (["init", "repo2", "--keys", "keys", "--expiry", "root=99999999999999999999"], 2),
+        (["init", "file", "--keys", "keys"], 1),
+        (["bundle", "build", "nothing.toml", "--out", "out"], 2),
+        (["bundle", "build", "file", "--out", "out"], 10),
+        (["bundle", "show", "nothing"], 2),
+        (["bundle", "show", "file"], 10),
+        (["bundle", "show", "repo"], 10),
+        (["bundle", "validate", "repo"], 10),
+        (["bundle", "validate", "nothing"], 10),
+        (["publish", "repo", "--repo", "repo", "--keys", "keys"], 10),
+        (["publish", "BUNDLE", "--repo", "nothing", "--keys", "keys"], 2),
+        (["publish", "BUNDLE", "--repo", "repo", "--keys", "nothing"], 2),
+        (["resign", "nothing", "--keys", "keys"], 2),
+        (["serve", "nothing", "--port", "0"], 2),
+        (["serve", "repo", "--port", "99999"], 2),
+        (["serve", "repo", "--port", "0", "--host", "256.1.1.1"], 2),
+    ],
+)
+def test_bad_input_gets_a_sentence_and_an_exit_code(place, adder, capsys, arguments, code):
+    """Exit codes are those of the design; nobody ever sees a traceback."""
+    init_repository_at(place)
+    (place / "file").write_text("x")
+
+    assert main([str(adder) if a == "BUNDLE" else a for a in arguments]) == code
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    assert err.splitlines()[0].endswith("]")
+
+
+def init_repository_at(place):
+    from datetime import UTC, datetime
+
+    init_repository(
+        place / "repo", Keyring(directory=place / "keys"), now=datetime.now(UTC), root_count=1, root_threshold=1
+    )
+
+
+def test_problems_of_a_recipe_are_all_printed(place, capsys):
+    recipe = make_recipe(place / "src")
+    recipe.write_text(recipe.read_text().replace("amd64", "mips").replace('tier = "quality"', 'tier = "best"'))
+
+    assert main(["bundle", "build", str(recipe), "--out", "out"]) == 10
+    err = capsys.readouterr().err
+    assert "/variants/0/tier" in err
+    assert "/variants/0/targets/arch/0" in err
+
+
+def test_busy_repository_is_code_8(place, adder, capsys):
+    from edged.publish.tree import Tree
+
+    init_repository_at(place)
+    with Tree(place / "repo").locked():
+        assert main(["publish", str(adder), "--repo", "repo", "--keys", "keys"]) == 8
+
+
+@pytest.mark.parametrize("verb", [[], ["keys"], ["bundle"], ["dance"], ["publish"], ["init"]])
+def test_wrong_usage_is_code_2(verb):
+    with pytest.raises(SystemExit) as caught:
+        main(verb)
+
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["", "keys show", "init", "bundle", "bundle build", "bundle validate", "bundle show", "publish", "resign", "serve"],
+)
+def test_every_verb_has_help(verb, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([*verb.split(), "--help"])
+
+    assert caught.value.code == 0
+    assert "edge-publish" in capsys.readouterr().out
+
+
+def test_keys_are_shown_without_their_private_parts(place, capsys):
+    init_repository_at(place)
+    assert main(["keys", "show", "--keys", "keys"]) == 0
+    text = capsys.readouterr().out
+    assert main(["keys", "show", "--keys", "keys", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+
+    assert [key["name"] for key in document["keys"]] == ["ops", "root-1", "snapshot", "stop", "targets", "timestamp"]
+    assert all(key["keyid"] in text for key in document["keys"])
+    assert "PRIVATE" not in text
+
+
+def test_passphrase_from_the_environment_encrypts_and_opens_keys(place, monkeypatch, adder, capsys):
+    monkeypatch.setenv("EDGE_PUBLISH_PASSPHRASE", "correct horse")
+    assert main(["init", "repo", "--keys", "keys"]) == 0
+    assert b"ENCRYPTED" in (place / "keys/ops.pem").read_bytes()
+    assert main(["publish", str(adder), "--repo", "repo", "--keys", "keys"]) == 0
+
+    monkeypatch.delenv("EDGE_PUBLISH_PASSPHRASE")
+    assert main(["resign", "repo", "--keys", "keys"]) == 2
+    assert "hint: Set EDGE_PUBLISH_PASSPHRASE" in capsys.readouterr().err
+
+
+def test_encrypt_without_anybody_to_ask_is_refused(place, monkeypatch):
+    with Path(os.devnull).open() as nobody:
+        monkeypatch.setattr(sys, "stdin", nobody)
+
+        assert main(["init", "repo", "--keys", "keys", "--encrypt"]) == 2
+
+
+def test_show_explains_a_bundle_and_its_packed_form_alike(place, adder, capsys):
+    pack(adder, place / "adder.edgeb")
+    assert main(["bundle", "show", str(adder)]) == 0
+    text = capsys.readouterr().out
+    assert main(["bundle", "show", "adder.edgeb"]) == 0
+
+    assert capsys.readouterr().out == text
+    for words in (
+        "adder 1.0.0: 7 files",
+        "best for quality",
+        "bytes_window@1: file -> window",
+        "sum within 0.001",
+        "licence Apache-2.0",
+    ):
+        assert words in text
+
+
+def test_show_prints_the_manifest_for_programs(adder, capsysbinary):
+    assert main(["bundle", "show", str(adder), "--json"]) == 0
+
+    assert capsysbinary.readouterr().out == (adder / "manifest.json").read_bytes()
+
+
+@pytest.mark.parametrize("value", ["yesterday", "-1", "9" * 30])
+def test_senseless_source_date_is_refused(place, monkeypatch, value):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", value)
+
+    assert main(["bundle", "build", str(make_recipe(place / "src")), "--out", "out"]) == 2
+
+
+def test_source_date_is_the_time_in_the_bill_of_materials(place, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
+
+    assert main(["bundle", "build", str(make_recipe(place / "src")), "--out", "out"]) == 0
+    assert "2001-09-09T01:46:40" in (place / "out/adder-1.0.0/sbom.cdx.json").read_text()
+
+
+def test_serve_prints_its_address_and_ends_on_interrupt(place):
+    import signal
+
+    init_repository_at(place)
+    command = [sys.executable, "-m", "edged.publish.main", "serve", str(place / "repo"), "--port", "0"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        line = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+
+    assert line.startswith(b"http://127.0.0.1:")
+    assert (process.returncode, err) == (0, b"")
