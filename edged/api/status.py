@@ -1,0 +1,75 @@
+"""The status document, ``/edged/v1/status`` and ``edgectl status --json``: schema version 1."""
+
+from typing import Literal
+
+from edged.codec import Document
+from edged.update.phases import UpdateStatus
+
+
+class SlotStatus(Document, frozen=True, kw_only=True):
+    """One of a model's two slots."""
+
+    slot: Literal["a", "b"]
+    state: str
+    """A member of ``edged.store.slots.SlotState``."""
+    version: str | None = None
+    digest: str | None = None
+    """SHA-256 of the bundle's manifest."""
+    variant: str | None = None
+    reason: str | None = None
+    """Why the slot is bad, when it is."""
+    changed_at: float
+    """Unix seconds of the last move."""
+
+
+class Refusal(Document, frozen=True, kw_only=True):
+    """A bundle this device will not run, and why."""
+
+    version: str
+    digest: str
+    reason: str
+    at: float
+    """Unix seconds."""
+
+
+DeviceState = Literal["serving", "idle", "degraded"]
+"""``idle`` has no model; ``degraded`` has a model that is refused, failed or rolled back."""
+
+ModelState = Literal["serving", "loading", "refused", "failed"]
+
+
+class WorkerStatus(Document, frozen=True, kw_only=True):
+    """The process that runs a model, and what happened since the model was activated or the daemon started."""
+
+    pid: int | None
+    """None while it is being replaced."""
+    restarts: int
+    requests: int
+    failures: int
+
+
+class ModelStatus(Document, frozen=True, kw_only=True):
+    """One model: what answers, what is in its slots, what was refused."""
+
+    name: str
+    state: ModelState
+    active: Literal["a", "b"] | None = None
+    slots: tuple[SlotStatus, ...]
+    refused: tuple[Refusal, ...] = ()
+    worker: WorkerStatus | None = None
+    needs_review: bool = False
+    """True after a refusal or a rollback, until a newer version is good."""
+
+
+class Status(Document, frozen=True, kw_only=True):
+    """The whole device."""
+
+    schema: Literal[1] = 1
+    edged: str
+    """Version of edged."""
+    state: DeviceState
+    started_at: float
+    """Unix seconds."""
+    models: tuple[ModelStatus, ...]
+    update: UpdateStatus | None = None
+    """What edged-update last reported; None when it has not run since boot."""

@@ -1,0 +1,1 @@
+"""The commands `edged` and `edgectl`."""

@@ -1,0 +1,109 @@
+"""What a command's exit code says, and how a command ends: one table of errors, one way to print them."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from typing import Final
+
+from edged import errors
+from edged.errors import EdgedError
+
+
+class Exit(IntEnum):
+    """Every exit code of ``edged``, ``edgectl`` and ``edge-publish``."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    NOT_PERMITTED = 4
+    NOT_FOUND = 5
+    DEGRADED = 6
+    NOTHING_TO_DO = 7
+    BUSY = 8
+    TIMEOUT = 9
+    VERIFICATION_FAILED = 10
+
+
+EXITS: Final[Mapping[type[EdgedError], Exit]] = {
+    EdgedError: Exit.FAILED,
+    errors.DocumentError: Exit.FAILED,
+    # The operator acts.
+    errors.ConfigError: Exit.USAGE,
+    errors.UsageError: Exit.USAGE,
+    # The publisher acts.
+    errors.BundleError: Exit.VERIFICATION_FAILED,
+    errors.ManifestError: Exit.VERIFICATION_FAILED,
+    errors.UnsafeModelError: Exit.VERIFICATION_FAILED,
+    errors.ValidationFailedError: Exit.VERIFICATION_FAILED,
+    errors.IncompatibleError: Exit.FAILED,
+    errors.TrustError: Exit.VERIFICATION_FAILED,
+    errors.SignatureInvalidError: Exit.VERIFICATION_FAILED,
+    errors.MetadataExpiredError: Exit.VERIFICATION_FAILED,
+    errors.MetadataRollbackError: Exit.VERIFICATION_FAILED,
+    errors.DigestMismatchError: Exit.VERIFICATION_FAILED,
+    # The network.
+    errors.FetchError: Exit.FAILED,
+    errors.HostUnreachableError: Exit.FAILED,
+    errors.FileMissingError: Exit.NOT_FOUND,
+    errors.GateRefusedError: Exit.NOT_PERMITTED,
+    # The device.
+    errors.StoreError: Exit.FAILED,
+    errors.DiskFullError: Exit.FAILED,
+    errors.BackendError: Exit.FAILED,
+    errors.ModelLoadError: Exit.FAILED,
+    errors.WorkerLostError: Exit.FAILED,
+    errors.DeadlineError: Exit.TIMEOUT,
+    errors.UnavailableError: Exit.BUSY,
+    errors.DaemonUnreachableError: Exit.UNREACHABLE,
+    # The caller.
+    errors.RequestError: Exit.USAGE,
+    errors.TensorError: Exit.USAGE,
+    errors.BodyTooLargeError: Exit.USAGE,
+    errors.ModelUnknownError: Exit.NOT_FOUND,
+    errors.NotPermittedError: Exit.NOT_PERMITTED,
+}
+
+INTERRUPTED: Final = 130
+"""What a shell reports for a command that SIGINT ended."""
+
+
+def exit_code_for(error: BaseException) -> Exit:
+    """Find the exit code of an error: that of the nearest class in its method resolution order.
+
+    An error that is not edged's own is a failure.
+    """
+    return next((EXITS[cls] for cls in type(error).__mro__ if cls in EXITS), Exit.FAILED)
+
+
+def run_command(main: Callable[[], int | None]) -> int:
+    """Run one verb and turn how it ended into an exit code.
+
+    An ``EdgedError`` is printed on standard error as one sentence with its code, then its hint; a traceback never is. Any other
+    exception is a bug and passes through.
+
+    Args:
+        main: The verb; None means it went well.
+    """
+    try:
+        code = main() or Exit.OK
+        # Flushed here, so that a reader that has left is found out while it can still be dealt with.
+        sys.stdout.flush()
+    except EdgedError as exc:
+        print_error(exc)
+        return exit_code_for(exc)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # `edgectl ... | head`: whoever read has enough. The interpreter flushes once more at exit, which must not fail again.
+        with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - no Path needed for one name
+            os.dup2(nothing.fileno(), sys.stdout.fileno())
+        return Exit.OK
+    return int(code)
+
+
+def print_error(error: EdgedError) -> None:
+    """Print an error for a person on standard error: a sentence and its code, then a hint where there is one."""
+    hint = f"hint: {error.hint}\n" if error.hint else ""
+    sys.stderr.write(f"{error.message} [{error.code}]\n{hint}")

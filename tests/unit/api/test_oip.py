@@ -1,0 +1,299 @@
+"""The codec of the Open Inference Protocol: what it takes, what it gives, and that nothing but a RequestError comes of bad bytes."""
+
+import json
+import math
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from edged.api import oip
+from edged.api.oip import HEADER_LENGTH, build_response, parse_header_length, parse_request
+from edged.api.oip_data import MAX_BYTES_ELEMENTS, NUMPY_TYPES, data_from_json, data_to_json, pack_bytes, unpack_bytes
+from edged.api.ports import Answer, ModelView
+from edged.bundle.manifest import TensorSpec
+from edged.errors import BodyTooLargeError, RequestError, TensorError
+from edged.ids import ModelName, Version
+from edged.runtime.tensors import InferResult, Tensor
+
+FREE = (-1, -1)
+
+
+def view_of(*inputs: TensorSpec, raw=None, outputs=()) -> ModelView:
+    return ModelView(
+        name=ModelName("m"),
+        version=Version(1, 0, 0),
+        variant="m-1.0.0-fp32-amd64",
+        platform="onnxruntime_onnx",
+        inputs=inputs,
+        raw_inputs=inputs if raw is None else raw,
+        outputs=outputs or (TensorSpec(name="y", dtype="FP32", shape=(-1,)),),
+        is_ready=True,
+    )
+
+
+def spec(name="x", dtype="FP32", shape=(-1,)) -> TensorSpec:
+    return TensorSpec(name=name, dtype=dtype, shape=shape)
+
+
+def body_of(*inputs, **members) -> bytes:
+    return json.dumps({"inputs": list(inputs), **members}).encode()
+
+
+def arrays(dtype):
+    """Arrays of a datatype, of rank 2, with finite values."""
+    shapes = hnp.array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=4)
+    if dtype == "BYTES":
+        return hnp.arrays("O", shapes, elements=st.text(max_size=5))
+    options = {"allow_nan": False, "allow_infinity": False} if dtype.startswith("FP") else {}
+    return hnp.arrays(NUMPY_TYPES[dtype], shapes, elements=options or None)
+
+
+def bytes_of(array) -> bytes:
+    if array.dtype == object:
+        return pack_bytes([text.encode() for text in array.ravel().tolist()])
+    return array.tobytes()
+
+
+@pytest.mark.parametrize("dtype", [*NUMPY_TYPES, "BYTES"])
+@given(data=st.data())
+def test_json_and_binary_say_the_same(dtype, data):
+    """The same values give the same tensor, flat, nested or as bytes; and JSON made of it gives it again."""
+    array = data.draw(arrays(dtype))
+    view = view_of(spec(dtype=dtype, shape=FREE))
+    item = {"name": "x", "datatype": dtype, "shape": list(array.shape)}
+    raw = bytes_of(array)
+    text = body_of({**item, "parameters": {"binary_data_size": len(raw)}})
+
+    nested = parse_request(body_of({**item, "data": array.tolist()}), None, view).inputs[0]
+    flat = parse_request(body_of({**item, "data": array.ravel().tolist()}), None, view).inputs[0]
+    binary = parse_request(text + raw, len(text), view).inputs[0]
+    again = data_from_json(msgspec.Raw(msgspec.json.encode(data_to_json(raw, dtype, "x"))), dtype, array.shape, "")
+
+    assert bytes(nested.data) == bytes(flat.data) == bytes(binary.data) == raw == again
+    assert nested.shape == binary.shape == array.shape
+
+
+@given(elements=st.lists(st.binary(max_size=6), max_size=6))
+def test_bytes_elements_come_back(elements):
+    assert [bytes(element) for element in unpack_bytes(pack_bytes(elements))] == elements
+
+
+HOSTILE_VIEW = view_of(spec(), spec("b", "BYTES", (-1,)), spec("t", "BOOL", (2,)), raw=(spec("r", "FP16", FREE),))
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=4)
+    | st.sampled_from(["FP32", "BYTES", "x", "b", "r"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["inputs", "outputs", "name", "shape", "datatype", "data", "parameters", "binary_data_size", "id", "?"]
+            ),
+            inner,
+        )
+    ),
+    max_leaves=20,
+)
+MEMBERS = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["x", "b", "t", "r", "?"]),
+        "shape": st.lists(st.integers(-1, 5), max_size=3),
+        "datatype": st.sampled_from([*NUMPY_TYPES, "BYTES", "?"]),
+    },
+    optional={
+        "data": JSON_VALUES,
+        "parameters": st.dictionaries(st.sampled_from(["binary_data_size", "a"]), st.integers(-1, 30) | JSON_VALUES),
+    },
+)
+
+
+@given(
+    value=JSON_VALUES
+    | st.fixed_dictionaries({"inputs": st.lists(MEMBERS, max_size=4)}, optional={"outputs": JSON_VALUES}),
+    rest=st.binary(max_size=40),
+    view=st.sampled_from([HOSTILE_VIEW, view_of(spec()), view_of(spec("b", "BYTES", FREE))]),
+)
+def test_hostile_requests_give_a_request_error_or_tensors_of_the_right_size(value, rest, view):
+    text = json.dumps(value).encode()
+    try:
+        request = parse_request(text + rest, len(text), view)
+    except RequestError:
+        return
+    for tensor in request.inputs:
+        if tensor.dtype != "BYTES":
+            assert len(tensor.data) == math.prod(tensor.shape) * np.dtype(NUMPY_TYPES[tensor.dtype]).itemsize
+
+
+@given(body=st.binary(max_size=80), length=st.none() | st.integers(0, 80))
+@example(
+    body=b'{"inputs":[{"name":"b","shape":[1],"datatype":"BYTES","parameters":{"binary_data_size":3}}]}abc', length=92
+)
+@example(body=b"\xef\xbb\xbf{}", length=None)
+def test_hostile_bytes_give_a_request_error(body, length):
+    try:
+        parse_request(body, length, HOSTILE_VIEW)
+    except RequestError:
+        return
+
+
+@given(
+    data=st.binary(max_size=40),
+    dtype=st.sampled_from([*NUMPY_TYPES, "BYTES"]),
+    shape=st.sampled_from([(1,), (-1,), (2, -1), FREE, (0, -1)]),
+)
+def test_a_bare_body_is_one_tensor_or_a_request_error(data, dtype, shape):
+    try:
+        tensor = parse_request(data, 0, view_of(spec(dtype=dtype, shape=shape))).inputs[0]
+    except RequestError:
+        return
+    assert len(tensor.shape) == len(shape)
+    assert bytes(tensor.data) == (pack_bytes([data]) if dtype == "BYTES" else data)
+
+
+def test_a_bare_body_of_bytes_is_one_element_without_a_length_before_it():
+    tensor = parse_request(b"\x05\x00\x00\x00ab", 0, view_of(spec(dtype="BYTES", shape=(1,)))).inputs[0]
+
+    assert (tensor.shape, bytes(tensor.data)) == ((1,), b"\x06\x00\x00\x00\x05\x00\x00\x00ab")
+
+
+def test_the_size_of_a_bare_body_decides_the_free_axis():
+    tensor = parse_request(bytes(24), 0, view_of(spec(dtype="FP32", shape=(1, -1, 2)))).inputs[0]
+
+    assert tensor.shape == (1, 3, 2)
+
+
+@pytest.mark.parametrize(("size", "shape"), [(23, (1, -1, 2)), (8, FREE), (8, (3,)), (0, (0, -1))])
+def test_a_bare_body_that_decides_nothing_is_refused(size, shape):
+    with pytest.raises(TensorError):
+        parse_request(bytes(size), 0, view_of(spec(dtype="FP32", shape=shape)))
+
+
+def test_binary_tensors_are_views_of_the_body():
+    """Large tensors are not copied on their way in."""
+    text = body_of({"name": "x", "datatype": "FP32", "shape": [2], "parameters": {"binary_data_size": 8}})
+    body = bytearray(text + bytes(8))
+    tensor = parse_request(body, len(text), view_of(spec())).inputs[0]
+    body[-1] = 1
+
+    assert bytes(tensor.data)[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("dtype", "data"),
+    [
+        ("UINT8", [256]),
+        ("INT8", [-129]),
+        ("UINT64", [2**64]),
+        ("UINT64", [-1]),
+        ("INT64", [2**63]),
+        ("FP16", [70000]),
+        ("FP32", [1e39]),
+    ],
+)
+def test_numbers_out_of_range_are_refused(dtype, data):
+    with pytest.raises(TensorError) as caught:
+        parse_request(
+            body_of({"name": "x", "datatype": dtype, "shape": [1], "data": data}), None, view_of(spec(dtype=dtype))
+        )
+
+    assert caught.value.pointer.startswith("/inputs/0/data")
+
+
+def test_a_byte_of_bool_is_0_or_1():
+    text = body_of({"name": "x", "datatype": "BOOL", "shape": [1], "parameters": {"binary_data_size": 1}})
+    with pytest.raises(TensorError):
+        parse_request(text + b"\x02", len(text), view_of(spec(dtype="BOOL")))
+
+
+@pytest.mark.parametrize("rest", [b"\x05\x00\x00\x00abc", b"\x01\x00", b"\x01\x00\x00\x00a\x00\x00\x00\x00", b""])
+def test_bytes_elements_that_do_not_add_up_are_refused(rest):
+    text = body_of({"name": "x", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": len(rest)}})
+    with pytest.raises(TensorError):
+        parse_request(text + rest, len(text), view_of(spec(dtype="BYTES")))
+
+
+def test_bytes_tensors_have_a_limit_of_elements():
+    count = MAX_BYTES_ELEMENTS + 1
+    item = {"name": "x", "datatype": "BYTES", "shape": [count]}
+    with pytest.raises(TensorError, match="at most"):
+        parse_request(body_of({**item, "data": []}), None, view_of(spec(dtype="BYTES")))
+
+
+def test_json_has_a_limit_of_its_own(monkeypatch):
+    monkeypatch.setattr(oip, "MAX_JSON_BYTES", 10)
+    with pytest.raises(BodyTooLargeError):
+        parse_request(b" " * 11, None, view_of(spec()))
+
+
+def test_an_app_may_send_the_models_own_inputs_even_under_the_same_name():
+    """The datatype tells which of the two is meant."""
+    view = view_of(spec("x", "BYTES", (1,)), raw=(spec("x", "INT32", (1, 2)),))
+    item = {"name": "x", "datatype": "INT32", "shape": [1, 2], "data": [1, 2]}
+
+    assert parse_request(body_of(item), None, view).inputs[0].dtype == "INT32"
+
+
+def test_parameters_nobody_here_knows_are_ignored():
+    item = {"name": "x", "datatype": "FP32", "shape": [1], "data": [1], "parameters": {"colour": "red"}}
+    request = parse_request(body_of(item, parameters={"headers": True, "triton_x": 1}), None, view_of(spec()))
+
+    assert (request.timeout_s, request.priority) == (None, 0)
+
+
+def test_timeout_is_microseconds_and_zero_is_no_wish():
+    item = {"name": "x", "datatype": "FP32", "shape": [1], "data": [1]}
+
+    assert (
+        parse_request(body_of(item, parameters={"timeout": 1_500_000, "priority": 2}), None, view_of(spec())).timeout_s
+        == 1.5
+    )
+    assert parse_request(body_of(item, parameters={"timeout": 0}), None, view_of(spec())).timeout_s is None
+
+
+def test_each_output_chooses_its_form():
+    outputs = (TensorSpec(name="y", dtype="FP32", shape=(2,)), TensorSpec(name="z", dtype="BYTES", shape=(1,)))
+    view = view_of(spec(), outputs=outputs)
+    item = {"name": "x", "datatype": "FP32", "shape": [1], "data": [1]}
+    wanted = [{"name": "z", "parameters": {"binary_data": False}}, {"name": "y"}]
+    request = parse_request(body_of(item, outputs=wanted, parameters={"binary_data_output": True}), None, view)
+    result = InferResult(
+        outputs=[
+            Tensor(name="y", dtype="FP32", shape=(2,), data=bytes(8)),
+            Tensor(name="z", dtype="BYTES", shape=(1,), data=pack_bytes([b"a"])),
+        ],
+        run_s=0.0,
+    )
+
+    parts, length = build_response(request, Answer(result=result, model=view))
+    head = json.loads(parts[0])
+
+    assert length == len(parts[0])
+    assert bytes(parts[1]) == bytes(8)
+    assert head["outputs"] == [
+        {"name": "z", "datatype": "BYTES", "shape": [1], "data": ["a"]},
+        {"name": "y", "datatype": "FP32", "shape": [2], "parameters": {"binary_data_size": 8}},
+    ]
+
+
+def test_bytes_that_are_not_utf8_are_not_given_as_json():
+    with pytest.raises(RequestError, match="UTF-8") as caught:
+        data_to_json(pack_bytes([b"\xff"]), "BYTES", "y")
+
+    assert "binary_data" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.0", "0x1", " 1", "²", "11", "9" * 5000])
+def test_a_header_length_is_a_number_of_bytes_of_the_body(text):
+    with pytest.raises(RequestError, match=HEADER_LENGTH):
+        parse_header_length(text, 10)
+
+
+def test_a_header_length_may_be_absent_or_zero_or_all():
+    assert [parse_header_length(text, 10) for text in (None, "0", "10")] == [None, 0, 10]

@@ -1,0 +1,77 @@
+"""How a command ends: an exit code for every error, and what is printed."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from edged import errors
+from edged.cli.exits import EXITS, Exit, exit_code_for, run_command
+from edged.errors import EdgedError, ModelUnknownError, UnavailableError
+
+
+def every_error(root=EdgedError):
+    yield root
+    for child in root.__subclasses__():
+        yield from every_error(child)
+
+
+def raise_(error):
+    raise error
+
+
+def test_every_error_is_in_the_table():
+    """Each class itself, so that a new error is a decision about its exit code."""
+    ours = {cls for cls in every_error() if cls.__module__ == errors.__name__}
+
+    assert ours == set(EXITS)
+
+
+def test_a_subclass_elsewhere_ends_as_its_nearest_relative():
+    class StrangerError(ModelUnknownError):
+        pass
+
+    assert exit_code_for(StrangerError("x")) is Exit.NOT_FOUND
+    assert exit_code_for(ValueError()) is Exit.FAILED
+
+
+@pytest.mark.parametrize(("result", "code"), [(None, 0), (0, 0), (Exit.DEGRADED, 6), (1, 1)])
+def test_a_verb_ends_with_what_it_returns(result, code):
+    assert run_command(lambda: result) == code
+
+
+def test_an_error_is_one_sentence_with_its_code_and_one_hint(capsys):
+    code = run_command(lambda: raise_(UnavailableError("Loading.", hint="Wait.")))
+
+    assert (code, capsys.readouterr()) == (8, ("", "Loading. [unavailable]\nhint: Wait.\n"))
+
+
+def test_an_error_without_a_hint_is_one_line(capsys):
+    run_command(lambda: raise_(UnavailableError("Loading.")))
+
+    assert capsys.readouterr().err == "Loading. [unavailable]\n"
+
+
+def test_an_interrupt_ends_as_a_shell_expects():
+    assert run_command(lambda: raise_(KeyboardInterrupt())) == 130
+
+
+def test_a_bug_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run_command(lambda: 1 // 0)
+
+
+def test_a_reader_that_has_left_is_no_error():
+    """``edgectl ... | head``: quiet, and a success."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    program = "import sys; from edged.cli.exits import run_command; sys.exit(run_command(lambda: print('x' * 100_000)))"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=writer, stderr=subprocess.PIPE, timeout=30, check=False
+        )
+    finally:
+        os.close(writer)
+
+    assert (done.returncode, done.stderr) == (0, b"")
