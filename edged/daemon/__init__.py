@@ -1,0 +1,1 @@
+"""The daemon, edged.service: decides which bundle is active, and answers for it."""

@@ -1,0 +1,169 @@
+"""``edged run``: the daemon's process, told in the order in which it starts and, backwards, stops.
+
+(1) settings        every problem at once, before anything is touched
+(2) state           the slot table
+(3) template        the process that workers are forked from
+(4) boot            what was active before is served again, from the store alone
+(5) sockets         callers waited in the sockets' backlog until here
+(6) READY           systemd is told; the lifecycle looks for work until SIGTERM
+"""
+
+import argparse
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+from edged import journal
+from edged.api.app import make_admin_app, make_app
+from edged.api.limits import LiveLimits
+from edged.api.serve import serve_sites
+from edged.clock import SystemClock
+from edged.config.load import load_config
+from edged.config.schema import Config
+from edged.daemon.lifecycle import Lifecycle
+from edged.daemon.report import Report
+from edged.daemon.serving import Serving
+from edged.daemon.slot_table import SlotTable
+from edged.daemon.workers import Workers
+from edged.errors import ConfigError, EdgedError
+from edged.notify import Notifier, feed_watchdog
+from edged.runtime.host import Template
+from edged.select.machine import read_machine
+from edged.sockets import activated, bind_unix
+from edged.store.layout import StoreLayout
+from edged.store.state import StateDb
+
+LOG = logging.getLogger(__name__)
+
+DRAIN_S: Final = 5.0
+ADMIN_DRAIN_S: Final = 1.0
+"""Comes on top: the two sockets drain one after the other."""
+SOCKET_MODE: Final = 0o660
+STUCK_AFTER_S: Final = 90.0
+"""No sign of progress for this long, and the watchdog is not fed. Longer than the longest single step, loading a model."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the daemon.
+
+    Returns:
+        0 after a stop that was asked for, 1 when it could not start.
+    """
+    parser = argparse.ArgumentParser(prog="edged run", description="Decide, activate and serve models.")
+    parser.add_argument(
+        "--config", action="append", type=Path, default=[], help="file or directory; may be given again"
+    )
+    arguments = parser.parse_args(argv)
+    journal.set_up("edged")
+    try:
+        asyncio.run(_run(arguments.config, load_config(arguments.config)))  # (1)
+    except (EdgedError, OSError) as error:
+        LOG.error("cannot run: %s", error)  # noqa: TRY400 - the operator needs the sentence, not the traceback
+        return 1
+    return 0
+
+
+class Progress:
+    """Remembers the last sign of progress, for the watchdog."""
+
+    def __init__(self, clock: SystemClock) -> None:
+        self._clock = clock
+        self._last_s = clock.monotonic_s()
+
+    def beat(self) -> None:
+        """Say that something got done."""
+        self._last_s = self._clock.monotonic_s()
+
+    def is_recent(self) -> bool:
+        """Tell whether something got done lately."""
+        return self._clock.monotonic_s() - self._last_s < STUCK_AFTER_S
+
+
+async def _run(config_paths: Sequence[Path], config: Config) -> None:
+    loop = asyncio.get_running_loop()
+    stop, reload = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
+    clock = SystemClock()
+    progress = Progress(clock)
+    limits = LiveLimits(config.serve)
+    started_at = clock.unix_s()
+    async with AsyncExitStack() as stack:
+        notifier = Notifier()
+        stack.callback(notifier.close)
+        state = StateDb.open(Path(config.paths.state) / "state.db")  # (2)
+        stack.callback(state.close)
+        table = SlotTable(state, clock)
+        template = await stack.enter_async_context(Template())  # (3)
+        serving = await stack.enter_async_context(Serving())
+        lifecycle = Lifecycle(
+            layout=StoreLayout(Path(config.paths.store)),
+            table=table,
+            serving=serving,
+            machine=read_machine(),
+            start_worker=Workers(template, config.worker).start,
+            clock=clock,
+            limits=lambda: limits.current,
+            beat=progress.beat,
+        )
+        await lifecycle.boot()  # (4)
+        report = Report(
+            table=table, serving=serving, update_status=Path(config.paths.update_status), started_at=started_at
+        )
+        app = make_app(serving, report, limits, clock)
+        admin = make_admin_app(serving, report, limits, clock)
+        listener = _listen(stack, "app", Path(config.paths.app_socket))  # (5)
+        await stack.enter_async_context(serve_sites(app, [listener], limits, drain_s=DRAIN_S))
+        listener = _listen(stack, "admin", Path(config.paths.admin_socket))
+        await stack.enter_async_context(serve_sites(admin, [listener], limits, drain_s=ADMIN_DRAIN_S))
+        async with asyncio.TaskGroup() as parts:
+            running = [
+                parts.create_task(lifecycle.run(), name="lifecycle"),
+                parts.create_task(feed_watchdog(notifier, progress.is_recent), name="watchdog"),
+                parts.create_task(_reload_when_asked(reload, config_paths, config, limits, notifier), name="reload"),
+            ]
+            notifier.ready()  # (6)
+            await stop.wait()
+            notifier.stopping()
+            for task in reversed(running):
+                task.cancel()
+
+
+def _listen(stack: AsyncExitStack, name: str, path: Path) -> socket.socket:
+    inherited = activated(name)
+    if inherited is not None:
+        return inherited
+    listener = bind_unix(path, mode=SOCKET_MODE)
+    stack.callback(path.unlink, missing_ok=True)
+    return listener
+
+
+async def _reload_when_asked(
+    asked: asyncio.Event, paths: Sequence[Path], started_with: Config, limits: LiveLimits, notifier: Notifier
+) -> None:
+    """Apply what may change while running; a configuration with a mistake changes nothing."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        notifier.reloading()
+        try:
+            config = await asyncio.to_thread(load_config, paths)
+        except ConfigError as exc:
+            LOG.error("Reload refused, settings unchanged: %s", exc)  # noqa: TRY400 - the operator needs the sentence
+        else:
+            limits.current = config.serve
+            if (config.paths, config.worker) != (started_with.paths, started_with.worker):
+                LOG.warning("Changes to [paths] and [worker] take effect after a restart")
+            LOG.info("Settings reloaded")
+        notifier.ready()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

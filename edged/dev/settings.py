@@ -1,0 +1,69 @@
+"""The settings of a development directory: every path below it, one host allowed by name."""
+
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from edged.errors import UsageError
+
+_DIRECTORIES: Final = ("run", "state", "store")
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+def write_settings(directory: Path, *, repository: str, root: bytes | None, poll_interval_s: float) -> Path:
+    """Make the directories and write ``edged.toml``.
+
+    The repository's host is named in ``egress.allow_private``: a developer's host is usually this machine. Nothing else may be reached.
+
+    Args:
+        directory: Made when missing.
+        repository: URL ending in a slash, or empty.
+        root: TUF root metadata, when there is a repository.
+        poll_interval_s: Seconds between polls.
+
+    Returns:
+        The settings file.
+
+    Raises:
+        UsageError: The URL cannot be used.
+    """
+    allowed = [_host_and_port(repository)] if repository else []
+    for name in _DIRECTORIES:
+        (directory / name).mkdir(parents=True, exist_ok=True)
+    if root is not None:
+        (directory / "root.json").write_bytes(root)
+    text = f"""\
+[paths]
+store = "{directory}/store"
+state = "{directory}/state"
+app_socket = "{directory}/run/edged.sock"
+admin_socket = "{directory}/run/admin.sock"
+gate_socket = "{directory}/run/proxy.sock"
+update_status = "{directory}/run/update.json"
+
+[repository]
+url = "{repository}"
+root = "{directory}/root.json"
+poll_interval_s = {poll_interval_s}
+
+[update]
+backoff_min_s = {poll_interval_s}
+backoff_max_s = {poll_interval_s * 4}
+
+[egress]
+allow_private = {allowed!r}
+"""
+    settings = directory / "edged.toml"
+    settings.write_text(text, encoding="utf-8")
+    return settings
+
+
+def _host_and_port(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    except ValueError as exc:
+        raise UsageError(f"{url} is not a URL: {exc}") from exc
+    if parts.hostname is None or port is None or not url.endswith("/"):
+        raise UsageError(f"{url} is not a repository", hint="Give http:// or https://, a host name, and a final slash.")
+    return f"{parts.hostname}:{port}"

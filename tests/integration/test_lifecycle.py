@@ -1,0 +1,255 @@
+"""A bundle's way through the daemon, with real files, real workers and a real slot table."""
+
+import json
+import shutil
+import struct
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from edged.config.schema import ServeConfig, WorkerConfig
+from edged.daemon.lifecycle import Lifecycle
+from edged.daemon.report import Report
+from edged.daemon.serving import Serving
+from edged.daemon.slot_table import SlotTable
+from edged.daemon.workers import Workers
+from edged.errors import ModelUnknownError
+from edged.ids import ModelName, Version
+from edged.runtime.host import Template
+from edged.runtime.tensors import Tensor
+from edged.select.machine import read_machine
+from edged.store.layout import StoreLayout
+from edged.store.slots import SlotEvent, SlotState
+from edged.store.state import StateDb
+from tests.fakes.bundles import adder_answer, make_bundle
+from tests.fakes.clocks import ManualClock
+
+ADDER = ModelName("adder")
+HELLO = b"Hello, edge"
+
+
+class Device:
+    """One start of the daemon's inside, without sockets."""
+
+    def __init__(self, layout: StoreLayout, state: StateDb, template: Template, serving: Serving) -> None:
+        self.clock = ManualClock()
+        self.table = SlotTable(state, self.clock)
+        self.serving = serving
+        self.beats = 0
+        limits = ServeConfig()
+        self.lifecycle = Lifecycle(
+            layout=layout,
+            table=self.table,
+            serving=serving,
+            machine=read_machine(),
+            start_worker=Workers(template, WorkerConfig()).start,
+            clock=self.clock,
+            limits=lambda: limits,
+            beat=self._beat,
+        )
+        self.report = Report(
+            table=self.table, serving=serving, update_status=layout.root / "no-such-file", started_at=0.0
+        )
+
+    def _beat(self) -> None:
+        self.beats += 1
+
+    @property
+    def slots(self):
+        return self.table[ADDER]
+
+    async def answer(self, data: bytes = HELLO) -> tuple[str, float]:
+        """Ask the adder; returns the version that answered and its answer."""
+        tensor = Tensor(name="file", dtype="BYTES", shape=(1,), data=struct.pack("<I", len(data)) + data)
+        answer = await self.serving.infer("adder", None, [tensor], (), timeout_s=20.0)
+        return str(answer.model.version), struct.unpack("<f", bytes(answer.result.outputs[0].data))[0]
+
+
+class Disk:
+    """A store and a state directory that outlive any number of starts."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.layout = StoreLayout(directory / "store")
+        self.layout.ops.mkdir(parents=True)
+        self.state = directory / "state.db"
+
+    def stage(self, version: str, **options) -> Path:
+        """Put a bundle into the store as the updater would, and have the rollout name it."""
+        target = self.layout.bundle(ADDER, Version.parse(version))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(make_bundle(self.directory / "built", version=version, **options), target)
+        self.roll_out(version)
+        return target
+
+    def roll_out(self, version: str) -> None:
+        document = {"schema": 1, "issued": "2026-11-22T10:00:00Z", "models": {"adder": {"version": version}}}
+        self.layout.rollout.write_text(json.dumps(document))
+
+    @asynccontextmanager
+    async def start(self):
+        state = StateDb.open(self.state)
+        try:
+            async with Template() as template, Serving() as serving:
+                device = Device(self.layout, state, template, serving)
+                await device.lifecycle.boot()
+                yield device
+        finally:
+            state.close()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    return Disk(tmp_path)
+
+
+async def test_staged_bundle_is_validated_activated_and_found_good(disk):
+    disk.stage("1.0.0")
+    async with disk.start() as device:
+        await device.lifecycle.look()
+
+        assert await device.answer() == ("1.0.0", adder_answer(HELLO))
+        assert device.slots.active == "a"
+        assert device.slots.a.state is SlotState.GOOD
+        assert device.beats > 4
+        assert device.report.status().state == "serving"
+
+
+async def test_second_version_takes_over_and_the_first_becomes_the_fallback(disk):
+    disk.stage("1.0.0")
+    async with disk.start() as device:
+        await device.lifecycle.look()
+        disk.stage("1.1.0")
+        await device.lifecycle.look()
+
+        assert (await device.answer())[0] == "1.1.0"
+        assert device.slots.active == "b"
+        assert device.slots.a.state is SlotState.FALLBACK
+
+
+async def test_wrong_golden_outputs_are_refused_with_the_reason_while_the_first_version_answers(disk):
+    disk.stage("1.0.0")
+    async with disk.start() as device:
+        await device.lifecycle.look()
+        disk.stage("1.1.0", golden_offset=0.5)
+        await device.lifecycle.look()
+
+        assert await device.answer() == ("1.0.0", adder_answer(HELLO))
+        status = device.report.status()
+        (model,) = status.models
+        assert status.state == "degraded"
+        assert model.needs_review
+        assert [refusal.version for refusal in model.refused] == ["1.1.0"]
+        assert "golden" in model.refused[0].reason
+        assert device.slots.b.state is SlotState.BAD
+
+
+async def test_refused_version_is_not_tried_again_even_after_a_restart(disk):
+    disk.stage("1.0.0", golden_offset=0.5)
+    async with disk.start() as device:
+        await device.lifecycle.look()
+    async with disk.start() as device:
+        before = device.slots
+        await device.lifecycle.look()
+
+        assert device.slots == before
+        with pytest.raises(ModelUnknownError, match="no model adder is active"):
+            await device.answer()
+
+
+async def test_review_is_over_when_a_newer_version_is_good(disk):
+    disk.stage("1.0.0", golden_offset=0.5)
+    async with disk.start() as device:
+        await device.lifecycle.look()
+        disk.stage("1.0.1")
+        await device.lifecycle.look()
+
+        assert device.report.status().state == "serving"
+
+
+async def test_restart_serves_what_was_active_before_anyone_is_asked(disk):
+    disk.stage("1.0.0")
+    async with disk.start() as device:
+        await device.lifecycle.look()
+    disk.layout.rollout.unlink()
+    async with disk.start() as device:
+        assert await device.answer() == ("1.0.0", adder_answer(HELLO))
+
+
+async def test_bundle_altered_in_the_store_is_never_activated_and_tried_again_later(disk):
+    """The disk's fault is not the publisher's: nothing is refused for good."""
+    model = next(disk.stage("1.0.0").rglob("*.onnx"))
+    original = model.read_bytes()
+    model.chmod(0o644)
+    model.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
+    async with disk.start() as device:
+        await device.lifecycle.look()
+        assert device.slots.a.state is SlotState.EMPTY
+        assert device.table.refused == {}
+
+        model.write_bytes(original)
+        await device.lifecycle.look()
+        assert device.slots.a.state is SlotState.EMPTY, "tried again before its time"
+        device.clock.advance(3600.0)
+        await device.lifecycle.look()
+        assert device.slots.a.state is SlotState.GOOD
+
+
+async def test_active_bundle_altered_on_disk_falls_back_at_the_next_start(disk):
+    disk.stage("1.0.0")
+    async with disk.start() as device:
+        await device.lifecycle.look()
+        second = disk.stage("1.1.0")
+        await device.lifecycle.look()
+        assert device.slots.active == "b"
+    model = next(second.rglob("*.onnx"))
+    model.chmod(0o644)
+    model.write_bytes(model.read_bytes()[:-1] + b"\x00")
+    async with disk.start() as device:
+        assert (await device.answer())[0] == "1.0.0"
+        assert device.slots.b.state is SlotState.BAD
+        assert device.slots.a.state is SlotState.GOOD
+
+
+async def test_trial_that_was_interrupted_is_finished_after_the_restart(disk):
+    disk.stage("1.0.0")
+    async with disk.start() as device:
+        await device.lifecycle.look()
+    rewind(disk.state)
+    async with disk.start() as device:
+        assert device.slots.a.state is SlotState.TRIAL
+        await device.lifecycle.look()
+        assert device.slots.a.state is SlotState.GOOD
+
+
+async def test_write_that_was_interrupted_leaves_an_empty_slot_and_begins_again(disk):
+    disk.stage("1.0.0")
+    async with disk.start() as device:
+        await device.lifecycle.look()
+    async with disk.start() as device:
+        content = device.slots.a.content
+        await device.table.move(ADDER, "b", SlotEvent.WRITE_BEGAN, content=content)
+    async with disk.start() as device:
+        assert device.slots.b.state is SlotState.EMPTY
+        assert (await device.answer())[0] == "1.0.0"
+
+
+async def test_slot_table_that_cannot_be_written_stops_no_answers(disk):
+    """A full disk: the move fails as a whole, the active model goes on."""
+    disk.stage("1.0.0")
+    async with disk.start() as device:
+        await device.lifecycle.look()
+        disk.stage("1.1.0")
+        device.table._state._connection.execute("PRAGMA query_only = 1")
+        await device.lifecycle.look()
+
+        assert (await device.answer())[0] == "1.0.0"
+        assert device.slots.b.state is SlotState.EMPTY
+
+
+def rewind(state: Path) -> None:
+    """Put the active slot back to where a power cut after activation leaves it."""
+    db = StateDb.open(state)
+    db._connection.execute("UPDATE slots SET state = 'trial' WHERE is_active = 1")
+    db.close()
