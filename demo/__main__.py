@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from demo.files import make_samples
 from demo.magika import BIN, SCORE_TOLERANCE, Answer, ask_magika, edge_publish, write_sources
-from demo.samples import make_samples
 
 GOOD, BAD = "1.0.0", "1.1.0"
 WAIT_S: Final = 60.0

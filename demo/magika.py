@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import magika
 
-from demo.samples import make_samples
+from demo.files import make_samples
 
 MODEL: Final = Path(magika.__file__).parent / "models/standard_v3_3"
 SCORE_TOLERANCE: Final = 0.001

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from edged.api.ports import ModelView
-from edged.bundle.manifest import TensorSpec
 from edged.codec import Document
+from edged.pipeline.spec import TensorSpec
 
 
 class ModelEntry(Document, frozen=True, kw_only=True):

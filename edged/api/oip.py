@@ -22,9 +22,9 @@ import msgspec
 from edged.api.oip_data import Buffer, check_binary, data_from_json, data_to_json, item_size, json_pointer, pack_bytes
 from edged.api.oip_parameters import Parameters, boolean, check_parameters, integer
 from edged.api.ports import Answer, ModelView
-from edged.bundle.manifest import Datatype, TensorSpec
 from edged.codec import Document
 from edged.errors import BodyTooLargeError, RequestError, TensorError
+from edged.pipeline.spec import Datatype, TensorSpec
 from edged.runtime.tensors import Tensor
 
 HEADER_LENGTH: Final = "Inference-Header-Content-Length"

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Final
 import msgspec
 import numpy as np
 
-from edged.bundle.manifest import Datatype
 from edged.errors import RequestError, TensorError
+from edged.pipeline.spec import Datatype
 
 NUMPY_TYPES: Final[Mapping[Datatype, str]] = {
     "BOOL": "?",

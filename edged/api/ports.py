@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edged.api.status import Status
-from edged.bundle.manifest import TensorSpec
 from edged.ids import ModelName, Version
+from edged.pipeline.spec import TensorSpec
 from edged.runtime.tensors import InferResult, Tensor
 
 

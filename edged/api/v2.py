@@ -14,10 +14,10 @@ from edged.api.oip_parameters import EXTENSIONS
 from edged.api.ports import Models, ModelView, StatusSource
 from edged.api.replies import json_reply
 from edged.api.status import ModelStatus
-from edged.bundle.manifest import TensorSpec
 from edged.clock import Clock
 from edged.codec import Document
 from edged.errors import RequestError
+from edged.pipeline.spec import TensorSpec
 
 _NOT_READY: Final = {"Retry-After": "1"}
 _INDEX_STATES: Final = {"serving": "READY", "loading": "LOADING", "refused": "UNAVAILABLE", "failed": "UNAVAILABLE"}

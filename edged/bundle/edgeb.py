@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from edged.bundle.manifest import MAX_MANIFEST_BYTES, FileEntry, Manifest, parse_manifest
+from edged.bundle.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, FileEntry, Manifest, parse_manifest
 from edged.errors import BundleError, DigestMismatchError, StoreError
 from edged.files import READ_BLOCK_BYTES, sync_directory
-from edged.store.layout import MANIFEST_NAME
 
 SUFFIX: Final = ".edgeb"
 MAX_TOTAL_BYTES: Final = 1 << 36

@@ -11,8 +11,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.bundle.manifest import BundlePath, Datatype, Tolerance
+from edged.bundle.manifest import BundlePath, Tolerance
 from edged.codec import Document
+from edged.pipeline.spec import Datatype
 from edged.pipeline.steps import TensorName
 
 

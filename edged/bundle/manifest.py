@@ -14,8 +14,10 @@ import msgspec
 from edged.codec import Document, decode_json
 from edged.errors import ManifestError, Problem
 from edged.ids import DIGEST_PATTERN, MODEL_NAME_PATTERN, VERSION_PATTERN, Digest, ModelName, Version
-from edged.pipeline.steps import PostStep, PreStep, TensorName
+from edged.pipeline.spec import Pipeline, TensorSpec
+from edged.pipeline.steps import TensorName
 
+MANIFEST_NAME: Final = "manifest.json"
 MAX_MANIFEST_BYTES: Final = 1 << 20
 CHUNK_BYTES: Final = 1 << 20
 
@@ -25,11 +27,6 @@ BundlePath = Annotated[
     str, msgspec.Meta(pattern=r"^(?!.*(^|/)\.{1,2}(/|$))[A-Za-z0-9._+-]+(/[A-Za-z0-9._+-]+)*$(?!\n)", max_length=255)
 ]
 ByteCount = Annotated[int, msgspec.Meta(ge=0, le=1 << 44)]
-Datatype = Literal[
-    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"
-]
-"""Datatypes of the Open Inference Protocol v2."""
-
 Architecture = Literal["amd64", "arm64"]
 """Debian's names of the architectures edged runs on."""
 
@@ -63,14 +60,6 @@ class ChunkIndex(Document, frozen=True, kw_only=True):
     chunk_bytes: Annotated[int, msgspec.Meta(ge=4096, le=1 << 26)]
     size: ByteCount
     sha256: Annotated[tuple[Sha256, ...], msgspec.Meta(min_length=1, max_length=1 << 20)]
-
-
-class TensorSpec(Document, frozen=True, kw_only=True):
-    """A tensor's name, datatype and shape; -1 marks an axis of any size."""
-
-    name: TensorName
-    dtype: Datatype
-    shape: Annotated[tuple[Annotated[int, msgspec.Meta(ge=-1)], ...], msgspec.Meta(max_length=8)]
 
 
 class Targets(Document, frozen=True, kw_only=True):
@@ -119,18 +108,6 @@ class Variant(Document, frozen=True, kw_only=True):
     def model_file(self) -> FileEntry:
         """The file the runtime loads."""
         return next(file for file in self.files if file.role == "model")
-
-
-class Pipeline(Document, frozen=True, kw_only=True):
-    """What apps send and get, and the steps in between.
-
-    A request that sends ``inputs`` goes through ``pre``; one that sends the model's own inputs enters after it.
-    """
-
-    inputs: Annotated[tuple[TensorSpec, ...], msgspec.Meta(min_length=1)]
-    pre: tuple[PreStep, ...] = ()
-    post: tuple[PostStep, ...] = ()
-    outputs: Annotated[tuple[TensorSpec, ...], msgspec.Meta(min_length=1)]
 
 
 class Tolerance(Document, frozen=True, kw_only=True):
@@ -243,7 +220,7 @@ def _cross_checks(manifest: Manifest) -> Iterator[Problem]:
 
 def _paths_agree(manifest: Manifest) -> Iterator[Problem]:
     """One path means one content, no path is also a directory of another, and none takes the manifest's own name."""
-    seen: dict[str, str] = {"manifest.json": ""}
+    seen: dict[str, str] = {MANIFEST_NAME: ""}
     places = [(f"/files/{i}", entry) for i, entry in enumerate(manifest.files)]
     for v, variant in enumerate(manifest.variants):
         places += [(f"/variants/{v}/files/{i}", entry) for i, entry in enumerate(variant.files)]

@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edged.bundle.manifest import MAX_MANIFEST_BYTES, FileEntry, Manifest, Variant, parse_manifest
+from edged.bundle.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, FileEntry, Manifest, Variant, parse_manifest
 from edged.errors import DigestMismatchError, StoreError
 from edged.files import hash_bytes, hash_file, read_limited
 from edged.ids import Digest
-from edged.store.layout import MANIFEST_NAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,18 +8,15 @@
 (6) READY           systemd is told; the lifecycle looks for work until SIGTERM
 """
 
-import argparse
 import asyncio
 import logging
 import signal
-import socket
 import sys
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Final
 
-from edged import journal
 from edged.api.app import make_admin_app, make_app
 from edged.api.limits import LiveLimits
 from edged.api.serve import serve_sites
@@ -31,11 +28,11 @@ from edged.daemon.report import Report
 from edged.daemon.serving import Serving
 from edged.daemon.slot_table import SlotTable
 from edged.daemon.workers import Workers
-from edged.errors import ConfigError, EdgedError
+from edged.errors import ConfigError
 from edged.notify import Notifier, feed_watchdog
+from edged.process import listening, run_service, stop_event
 from edged.runtime.host import Template
 from edged.select.machine import read_machine
-from edged.sockets import activated, bind_unix
 from edged.store.layout import StoreLayout
 from edged.store.state import StateDb
 
@@ -44,29 +41,15 @@ LOG = logging.getLogger(__name__)
 DRAIN_S: Final = 5.0
 ADMIN_DRAIN_S: Final = 1.0
 """Comes on top: the two sockets drain one after the other."""
-SOCKET_MODE: Final = 0o660
 STUCK_AFTER_S: Final = 90.0
 """No sign of progress for this long, and the watchdog is not fed. Longer than the longest single step, loading a model."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the daemon.
-
-    Returns:
-        0 after a stop that was asked for, 1 when it could not start.
-    """
-    parser = argparse.ArgumentParser(prog="edged run", description="Decide, activate and serve models.")
-    parser.add_argument(
-        "--config", action="append", type=Path, default=[], help="file or directory; may be given again"
-    )
-    arguments = parser.parse_args(argv)
-    journal.set_up("edged")
-    try:
-        asyncio.run(_run(arguments.config, load_config(arguments.config)))  # (1)
-    except (EdgedError, OSError) as error:
-        LOG.error("cannot run: %s", error)  # noqa: TRY400 - the operator needs the sentence, not the traceback
-        return 1
-    return 0
+    """Run the daemon; returns the exit code."""
+    return run_service(
+        argv, verb="run", identifier="edged", description="Decide, activate and serve models.", serve=serve
+    )  # (1)
 
 
 class Progress:
@@ -85,21 +68,23 @@ class Progress:
         return self._clock.monotonic_s() - self._last_s < STUCK_AFTER_S
 
 
-async def _run(config_paths: Sequence[Path], config: Config) -> None:
-    loop = asyncio.get_running_loop()
-    stop, reload = asyncio.Event(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, reload.set)
+async def serve(config: Config, config_paths: Sequence[Path]) -> None:
+    """Serve until SIGTERM or SIGINT; SIGHUP reloads.
+
+    Raises:
+        StoreError: The slot table cannot be opened.
+        BackendError: The template does not start.
+        OSError: A socket cannot be had.
+    """
+    stop, reload = stop_event(), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
     clock = SystemClock()
     progress = Progress(clock)
     limits = LiveLimits(config.serve)
     started_at = clock.unix_s()
     async with AsyncExitStack() as stack:
-        notifier = Notifier()
-        stack.callback(notifier.close)
-        state = StateDb.open(Path(config.paths.state) / "state.db")  # (2)
-        stack.callback(state.close)
+        notifier = stack.enter_context(closing(Notifier()))
+        state = stack.enter_context(closing(StateDb.open(Path(config.paths.state) / "state.db")))  # (2)
         table = SlotTable(state, clock)
         template = await stack.enter_async_context(Template())  # (3)
         serving = await stack.enter_async_context(Serving())
@@ -119,9 +104,9 @@ async def _run(config_paths: Sequence[Path], config: Config) -> None:
         )
         app = make_app(serving, report, limits, clock)
         admin = make_admin_app(serving, report, limits, clock)
-        listener = _listen(stack, "app", Path(config.paths.app_socket))  # (5)
+        listener = stack.enter_context(listening("app", Path(config.paths.app_socket)))  # (5)
         await stack.enter_async_context(serve_sites(app, [listener], limits, drain_s=DRAIN_S))
-        listener = _listen(stack, "admin", Path(config.paths.admin_socket))
+        listener = stack.enter_context(listening("admin", Path(config.paths.admin_socket)))
         await stack.enter_async_context(serve_sites(admin, [listener], limits, drain_s=ADMIN_DRAIN_S))
         async with asyncio.TaskGroup() as parts:
             running = [
@@ -134,15 +119,6 @@ async def _run(config_paths: Sequence[Path], config: Config) -> None:
             notifier.stopping()
             for task in reversed(running):
                 task.cancel()
-
-
-def _listen(stack: AsyncExitStack, name: str, path: Path) -> socket.socket:
-    inherited = activated(name)
-    if inherited is not None:
-        return inherited
-    listener = bind_unix(path, mode=SOCKET_MODE)
-    stack.callback(path.unlink, missing_ok=True)
-    return listener
 
 
 async def _reload_when_asked(

@@ -20,7 +20,6 @@ from typing import Final
 
 from edged import journal
 from edged.bundle.read import InstalledBundle, read_bundle, verify_files
-from edged.bundle.validate import Infers, validate
 from edged.clock import Clock
 from edged.codec import decode_json
 from edged.config.schema import ServeConfig
@@ -41,6 +40,7 @@ from edged.errors import (
 from edged.files import read_limited
 from edged.ids import Digest, ModelName, SlotName, Version
 from edged.runtime.tensors import InferResult, Tensor
+from edged.runtime.validate import Infers, validate
 from edged.select.machine import Machine
 from edged.select.matcher import choose_variant
 from edged.store.candidate import is_worth_trying

@@ -10,8 +10,8 @@ from typing import Final, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.bundle.manifest import Pipeline
 from edged.errors import BundleError, TensorError
+from edged.pipeline.spec import Pipeline
 from edged.pipeline.steps import BytesWindow, Labels, Softmax, Step, TopK
 
 Array = NDArray[np.generic] | NDArray[np.object_]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from edged.bundle.kit import Kit
-from edged.bundle.manifest import FileEntry, Manifest, Role, Validation, Variant, parse_manifest
+from edged.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest, Role, Validation, Variant, parse_manifest
 from edged.codec import decode_json, encode_readable
 from edged.errors import BundleError, ManifestError, Problem, UsageError
 from edged.files import hash_bytes
@@ -20,7 +20,6 @@ from edged.publish.onnx import read_tensors
 from edged.publish.recipe import Recipe, RecipeVariant, read_recipe
 from edged.publish.sbom import SBOM_PATH, make_sbom
 from edged.runtime.onnx_safety import check_model
-from edged.store.layout import MANIFEST_NAME
 
 KIT_DIRECTORY: Final = "kit"
 KIT_PATH: Final = f"{KIT_DIRECTORY}/kit.json"

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from msgspec import to_builtins
 
-from edged.bundle.manifest import Budget, Manifest, Targets, TensorSpec, Variant
+from edged.bundle.manifest import Budget, Manifest, Targets, Variant
+from edged.pipeline.spec import TensorSpec
 from edged.pipeline.steps import PostStep, PreStep
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")

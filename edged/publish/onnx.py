@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from edged.bundle.manifest import TensorSpec
 from edged.errors import BundleError, ModelLoadError
+from edged.pipeline.spec import TensorSpec
 from edged.runtime.backends.ort import DATATYPES, PROVIDER, load_library, session_options
 
 

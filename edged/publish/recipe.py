@@ -11,20 +11,11 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from edged.bundle.manifest import (
-    Budget,
-    BundlePath,
-    Fallback,
-    Pipeline,
-    Provenance,
-    Runtime,
-    Targets,
-    Tier,
-    Tolerance,
-)
+from edged.bundle.manifest import Budget, BundlePath, Fallback, Provenance, Runtime, Targets, Tier, Tolerance
 from edged.codec import Document, convert
 from edged.errors import ManifestError, Problem, UsageError
 from edged.ids import MODEL_NAME_PATTERN, VERSION_PATTERN
+from edged.pipeline.spec import Pipeline
 
 FIRST_EDGED: Final = "0.1.0"
 """The first edged that reads manifests of schema 1; a bundle that uses nothing newer needs no newer edged."""

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.bundle.manifest import Datatype, TensorSpec
 from edged.errors import TensorError
+from edged.pipeline.spec import Datatype, TensorSpec
 from edged.runtime.tensors import Tensor
 
 Array = NDArray[np.generic] | NDArray[np.object_]

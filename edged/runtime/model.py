@@ -3,10 +3,10 @@
 import os
 from collections.abc import Sequence
 
-from edged.bundle.manifest import TensorSpec
 from edged.errors import BundleError, DigestMismatchError
 from edged.files import hash_bytes
 from edged.pipeline.ops import Arrays, Stage, compile_post, compile_pre
+from edged.pipeline.spec import TensorSpec
 from edged.runtime.arrays import Array, datatype_of, fits, to_array, to_tensor
 from edged.runtime.backends import Backend, Session
 from edged.runtime.requests import check_request

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-from edged.bundle.manifest import TensorSpec
 from edged.errors import (
     BackendError,
     BundleError,
@@ -14,6 +13,7 @@ from edged.errors import (
     TensorError,
     UnsafeModelError,
 )
+from edged.pipeline.spec import TensorSpec
 from edged.runtime.arrays import check_spec, check_tensor
 from edged.runtime.tensors import InferResult, Tensor
 from edged.runtime.wire import Failed, FromWorker, Inferred, WireError, split

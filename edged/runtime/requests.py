@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from edged.bundle.manifest import TensorSpec
 from edged.errors import TensorError
+from edged.pipeline.spec import TensorSpec
 from edged.runtime.arrays import check_spec
 from edged.runtime.tensors import Tensor
 from edged.runtime.wire import WorkerSpec

@@ -7,7 +7,7 @@ BYTES element as a 4-byte little-endian length followed by its bytes.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edged.bundle.manifest import Datatype
+from edged.pipeline.spec import Datatype
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from typing import Annotated, Final, TypeVar
 
 import msgspec
 
-from edged.bundle.manifest import Datatype, Pipeline, Role, Sha256, Variant
+from edged.bundle.manifest import Role, Sha256, Variant
+from edged.pipeline.spec import Datatype, Pipeline
 from edged.pipeline.steps import TensorName
 
 PREFIX: Final = struct.Struct("<IQ")

@@ -21,11 +21,11 @@ from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Final
 
-from edged.bundle.manifest import MAX_MANIFEST_BYTES, FileEntry, Manifest, parse_manifest
+from edged.bundle.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, FileEntry, Manifest, parse_manifest
 from edged.errors import DigestMismatchError, DiskFullError, ManifestError, StoreError, TrustError
 from edged.files import hash_bytes, hash_file, read_limited, replace_durably, sync_directory
 from edged.ids import DIGEST_PATTERN, Digest
-from edged.store.layout import MANIFEST_NAME, StoreLayout
+from edged.store.layout import StoreLayout
 
 FILE_MODE: Final = 0o444
 DIRECTORY_MODE: Final = 0o755

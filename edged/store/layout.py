@@ -5,8 +5,6 @@ from pathlib import Path
 
 from edged.ids import Digest, ModelName, Version
 
-MANIFEST_NAME = "manifest.json"
-
 
 @dataclass(frozen=True, slots=True)
 class StoreLayout:

@@ -1,20 +1,16 @@
 """``edged update``: the updater's process. Reads settings, keeps the store up to date until SIGTERM; SIGUSR1 polls at once."""
 
-import argparse
 import asyncio
-import logging
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import edged
-from edged import journal
 from edged.clock import SystemClock
-from edged.config.load import load_config
 from edged.config.schema import Config
-from edged.errors import EdgedError
 from edged.notify import Notifier, feed_watchdog
+from edged.process import run_service, stop_event
 from edged.select.machine import read_machine
 from edged.select.matcher import usable_variants
 from edged.store.layout import StoreLayout
@@ -23,30 +19,19 @@ from edged.update.fetcher import Host
 from edged.update.now import Now
 from edged.update.service import Service
 
-LOG = logging.getLogger(__name__)
-
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the updater.
-
-    Returns:
-        0 after a stop that was asked for, 1 when it could not start.
-    """
-    parser = argparse.ArgumentParser(prog="edged update", description="Fetches, verifies and stages bundles.")
-    parser.add_argument(
-        "--config", action="append", type=Path, default=[], help="file or directory; may be given again"
+    """Run the updater; returns the exit code."""
+    return run_service(
+        argv,
+        verb="update",
+        identifier="edged-update",
+        description="Fetches, verifies and stages bundles.",
+        serve=serve,
     )
-    arguments = parser.parse_args(argv)
-    journal.set_up("edged-update")
-    try:
-        asyncio.run(serve(load_config(arguments.config)))
-    except (EdgedError, OSError) as error:
-        LOG.error("cannot run: %s", error)  # noqa: TRY400 - the operator needs the sentence, not the traceback
-        return 1
-    return 0
 
 
-async def serve(config: Config) -> None:
+async def serve(config: Config, _paths: Sequence[Path]) -> None:
     """Keep the store up to date until SIGTERM or SIGINT.
 
     Raises:
@@ -78,11 +63,8 @@ async def serve(config: Config) -> None:
 
 
 async def _run(service: Service, host: Host) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGUSR1, service.poll_now)
+    stop = stop_event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, service.poll_now)
     notifier = Notifier()
     service.announce()
     try:

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 import edged
 from edged import journal
-from edged.bundle.manifest import MAX_MANIFEST_BYTES, FileEntry, Manifest, Variant, parse_manifest
+from edged.bundle.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, FileEntry, Manifest, Variant, parse_manifest
 from edged.codec import decode_json
 from edged.errors import (
     BundleError,
@@ -37,7 +37,7 @@ from edged.store.install import (
     is_installed,
     prepare_store,
 )
-from edged.store.layout import MANIFEST_NAME, StoreLayout
+from edged.store.layout import StoreLayout
 from edged.update.download import Downloader, check_space
 from edged.update.fetcher import Host
 from edged.update.phases import Phase, Progress

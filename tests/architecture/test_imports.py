@@ -13,11 +13,11 @@ ROOT = Path(edged.__file__).parent
 # of its longest listed prefix.
 LAYERS = (
     "errors ids clock files codec journal notify sockets __init__",
-    """config.schema pipeline.steps bundle.manifest bundle.kit store.layout store.slots store.candidate select
+    """config.schema pipeline.steps pipeline.spec bundle.manifest bundle.kit store.layout store.slots store.candidate select
     update.phases update.rollout update.backoff egress.policy egress.request runtime.tensors runtime.wire""",
     "config pipeline bundle store update egress runtime",
     "api cli publish",
-    "daemon dev __main__ update.__main__ egress.__main__ runtime.template publish.main cli.edgectl",
+    "process daemon dev __main__ update.__main__ egress.__main__ runtime.template publish.main cli.edgectl",
 )
 RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 
@@ -63,24 +63,39 @@ def test_relative_imports_are_not_used():
         assert not [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level], path
 
 
-def test_no_two_modules_import_each_other():
-    """A circle has no direction; lazy imports inside functions count, too."""
+def imported_modules() -> dict[str, set[str]]:
+    """Every module of edged with those it imports; lazy imports inside functions count, too."""
     known = modules()
-    graph = {
-        module: {
-            next((p for p in (name, name.rpartition(".")[0]) if p in known), name) for name in imports_of(path)
-        } & known.keys()
+    return {
+        module: {name if name in known else name.rpartition(".")[0] for name in imports_of(path)} & known.keys()
         for module, path in known.items()
-    }  # fmt: skip
+    }
+
+
+def assert_no_circle(graph: dict[str, set[str]]) -> None:
     done: set[str] = set()
 
-    def visit(module: str, trail: tuple[str, ...]) -> None:
-        assert module not in trail, f"circle: {' -> '.join([*trail[trail.index(module) :], module])}"
-        if module in done:
-            return
-        for imported in sorted(graph[module] - {module}):
-            visit(imported, (*trail, module))
-        done.add(module)
+    def visit(node: str, trail: tuple[str, ...]) -> None:
+        assert node not in trail, f"circle: {' -> '.join([*trail[trail.index(node) :], node])}"
+        if node not in done:
+            for following in sorted(graph[node] - {node}):
+                visit(following, (*trail, node))
+            done.add(node)
 
-    for module in graph:
-        visit(module, ())
+    for node in graph:
+        visit(node, ())
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert_no_circle(imported_modules())
+
+
+def test_no_packages_import_each_other_in_a_circle():
+    """What is true of modules is true of the packages they form; roots, which know everything, are left out."""
+    roots = len(LAYERS) - 1
+    graph: dict[str, set[str]] = {}
+    for module, imported in imported_modules().items():
+        if rank_of(module) < roots:
+            package = module.partition(".")[0]
+            graph.setdefault(package, set()).update(name.partition(".")[0] for name in imported)
+    assert_no_circle(graph)

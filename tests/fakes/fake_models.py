@@ -7,9 +7,9 @@ import numpy as np
 
 from edged.api.ports import Answer, ModelView
 from edged.api.status import ModelStatus, SlotStatus, Status
-from edged.bundle.manifest import TensorSpec
 from edged.errors import ModelUnknownError
 from edged.ids import ModelName, Version
+from edged.pipeline.spec import TensorSpec
 from edged.runtime.tensors import InferResult, Tensor
 
 ECHO = ModelView(

@@ -11,16 +11,15 @@ from edged.bundle.manifest import (
     ChunkIndex,
     FileEntry,
     Manifest,
-    Pipeline,
     Provenance,
     Runtime,
     Targets,
-    TensorSpec,
     Tolerance,
     Validation,
     Variant,
 )
 from edged.codec import encode_canonical
+from edged.pipeline.spec import Pipeline, TensorSpec
 from edged.publish.keys import Keyring
 from edged.publish.repository import init_repository, publish_bundle
 from edged.publish.roles import Expiry

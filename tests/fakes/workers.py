@@ -7,8 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from edged.bundle.manifest import Budget, FileEntry, Pipeline, Runtime, Targets, TensorSpec, Variant
+from edged.bundle.manifest import Budget, FileEntry, Runtime, Targets, Variant
 from edged.files import hash_bytes
+from edged.pipeline.spec import Pipeline, TensorSpec
 from edged.runtime.wire import FilePin, WorkerSpec
 
 MEMORY_BYTES = 512 << 20

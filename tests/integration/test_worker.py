@@ -11,7 +11,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from edged.bundle.manifest import Pipeline
 from edged.errors import (
     BundleError,
     DeadlineError,
@@ -22,6 +21,7 @@ from edged.errors import (
     UnsafeModelError,
     WorkerLostError,
 )
+from edged.pipeline.spec import Pipeline
 from edged.pipeline.steps import BytesWindow, Labels, Softmax, TopK
 from edged.runtime.arrays import to_array, to_tensor
 from edged.runtime.host import Template

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edged.bundle.manifest import Pipeline
+from edged.pipeline.spec import Pipeline
 from edged.pipeline.steps import BytesWindow, Labels, Softmax, TopK
 from edged.runtime.arrays import to_array, to_tensor
 from edged.runtime.host import Template

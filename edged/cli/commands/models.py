@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from edged.api.documents import ModelList
-from edged.bundle.manifest import TensorSpec
 from edged.cli.exits import Exit
 from edged.cli.http import Client
 from edged.cli.table import align
 from edged.codec import encode_readable
+from edged.pipeline.spec import TensorSpec
 
 _HEADINGS: Final = ("MODEL", "VERSION", "VARIANT", "READY", "TAKES", "GIVES")
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from edged.bundle.edgeb import read_manifest
 from edged.bundle.manifest import Manifest, Variant
-from edged.bundle.validate import Verdict, validate
 from edged.config.schema import WorkerConfig
 from edged.errors import UsageError, ValidationFailedError
 from edged.publish.blobs import read_blobs
 from edged.publish.commands.options import Verbs, add_json, add_verb, print_json, print_line, report
 from edged.runtime.host import Template
 from edged.runtime.specs import open_variant
+from edged.runtime.validate import Verdict, validate
 from edged.select.machine import read_machine
 from edged.select.matcher import choose_variant, usable_variants
 

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from edged.bundle.manifest import Datatype, TensorSpec, Variant
+from edged.bundle.manifest import Variant
 from edged.errors import BackendError, IncompatibleError, ModelLoadError, TensorError
+from edged.pipeline.spec import Datatype, TensorSpec
 from edged.runtime.arrays import Array
 from edged.runtime.onnx_safety import check_model
 

@@ -14,9 +14,9 @@ from edged.api import oip
 from edged.api.oip import HEADER_LENGTH, build_response, parse_header_length, parse_request
 from edged.api.oip_data import MAX_BYTES_ELEMENTS, NUMPY_TYPES, data_from_json, data_to_json, pack_bytes, unpack_bytes
 from edged.api.ports import Answer, ModelView
-from edged.bundle.manifest import TensorSpec
 from edged.errors import BodyTooLargeError, RequestError, TensorError
 from edged.ids import ModelName, Version
+from edged.pipeline.spec import TensorSpec
 from edged.runtime.tensors import InferResult, Tensor
 
 FREE = (-1, -1)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edged.bundle.manifest import Pipeline, TensorSpec
 from edged.errors import BundleError, TensorError
 from edged.pipeline.ops import bytes_window, compile_post, compile_pre, read_labels, softmax, top_k
+from edged.pipeline.spec import Pipeline, TensorSpec
 from edged.pipeline.steps import BytesWindow, Labels, Softmax, TopK
 
 WINDOW = BytesWindow(input="content", output="window", begin=4, end=3, block=8, padding=256)

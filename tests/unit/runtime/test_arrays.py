@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edged.bundle.manifest import Datatype
 from edged.errors import TensorError
+from edged.pipeline.spec import Datatype
 from edged.runtime.arrays import NUMPY, check_spec, check_tensor, fits, to_array, to_tensor
 from edged.runtime.tensors import Tensor
 from tests.fakes.workers import spec_of

@@ -5,8 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from edged.bundle.manifest import Pipeline
 from edged.errors import BundleError, DigestMismatchError, TensorError
+from edged.pipeline.spec import Pipeline
 from edged.pipeline.steps import Labels, TopK
 from edged.runtime.arrays import to_array, to_tensor
 from edged.runtime.model import load_model, read_pinned

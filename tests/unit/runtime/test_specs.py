@@ -4,9 +4,10 @@ import os
 
 import pytest
 
-from edged.bundle.manifest import FileEntry, Manifest, Pipeline, Provenance, Tolerance, Validation
+from edged.bundle.manifest import FileEntry, Manifest, Provenance, Tolerance, Validation
 from edged.errors import StoreError
 from edged.files import hash_bytes
+from edged.pipeline.spec import Pipeline
 from edged.pipeline.steps import Labels
 from edged.runtime.specs import open_variant
 from tests.fakes.workers import spec_of, variant_of

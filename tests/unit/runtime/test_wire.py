@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.bundle.manifest import Datatype
+from edged.pipeline.spec import Datatype
 from edged.runtime.wire import (
     FROM_WORKER,
     MAX_HEAD_BYTES,

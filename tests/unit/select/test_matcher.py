@@ -2,9 +2,10 @@
 
 import pytest
 
-from edged.bundle.manifest import Budget, FileEntry, Runtime, Targets, TensorSpec, Variant
+from edged.bundle.manifest import Budget, FileEntry, Runtime, Targets, Variant
 from edged.errors import IncompatibleError
 from edged.files import hash_bytes
+from edged.pipeline.spec import TensorSpec
 from edged.select.machine import Machine, read_machine
 from edged.select.matcher import choose_variant, misfits, usable_variants
 

@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from edged.bundle.manifest import FileEntry, Manifest, Pipeline, Provenance, Tolerance, Validation
-from edged.bundle.validate import validate
+from edged.bundle.manifest import FileEntry, Manifest, Provenance, Tolerance, Validation
 from edged.errors import BundleError, DeadlineError, ManifestError, StoreError, TensorError, WorkerLostError
+from edged.pipeline.spec import Pipeline
 from edged.runtime.arrays import to_array, to_tensor
 from edged.runtime.tensors import InferResult
+from edged.runtime.validate import validate
 from tests.fakes.workers import spec_of, variant_of
 
 SAMPLES = {"a": b"12345", "b": b"", "c": b"1"}

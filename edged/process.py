@@ -1,0 +1,76 @@
+"""What the three services do alike from their command line to their exit code."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from edged import journal
+from edged.config.load import load_config
+from edged.config.schema import Config
+from edged.errors import EdgedError
+from edged.sockets import activated, bind_unix
+
+LOG = logging.getLogger(__name__)
+
+SOCKET_MODE: Final = 0o660
+
+Serve = Callable[[Config, Sequence[Path]], Coroutine[Any, Any, None]]
+"""Runs until it is told to stop. Takes the settings, and the files they came from, for reading them again."""
+
+
+def run_service(argv: Sequence[str] | None, *, verb: str, identifier: str, description: str, serve: Serve) -> int:
+    """Read the command line and the settings, and serve.
+
+    Args:
+        argv: Arguments after the verb; None takes the process's own.
+        verb: As in ``edged VERB``.
+        identifier: Name in the journal.
+        description: For ``--help``.
+        serve: The service.
+
+    Returns:
+        0 after a stop that was asked for, 1 when it could not start.
+    """
+    parser = argparse.ArgumentParser(prog=f"edged {verb}", description=description)
+    parser.add_argument(
+        "--config", action="append", type=Path, default=[], help="file or directory; may be given again"
+    )
+    paths: list[Path] = parser.parse_args(argv).config
+    journal.set_up(identifier)
+    try:
+        asyncio.run(serve(load_config(paths), paths))
+    except (EdgedError, OSError) as error:
+        LOG.error("cannot run: %s", error)  # noqa: TRY400 - the operator needs the sentence, not the traceback
+        return 1
+    return 0
+
+
+def stop_event() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+@contextmanager
+def listening(name: str, path: Path) -> Iterator[socket.socket]:
+    """Hold the listening socket that systemd passed under ``name``, or else bind ``path`` and remove it at the end.
+
+    Raises:
+        OSError: The path is taken or cannot be bound.
+    """
+    inherited = activated(name)
+    listener = inherited or bind_unix(path, mode=SOCKET_MODE)
+    try:
+        yield listener
+    finally:
+        listener.close()
+        if inherited is None:
+            path.unlink(missing_ok=True)
