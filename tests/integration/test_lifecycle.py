@@ -2,68 +2,17 @@
 
 import json
 import shutil
-import struct
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from edged.config.schema import ServeConfig, WorkerConfig
-from edged.daemon.lifecycle import Lifecycle
-from edged.daemon.report import Report
-from edged.daemon.serving import Serving
-from edged.daemon.slot_table import SlotTable
-from edged.daemon.workers import Workers
 from edged.errors import ModelUnknownError
-from edged.ids import ModelName, Version
-from edged.runtime.host import Template
-from edged.runtime.tensors import Tensor
-from edged.select.machine import read_machine
+from edged.ids import Version
 from edged.store.layout import StoreLayout
 from edged.store.slots import SlotEvent, SlotState
 from edged.store.state import StateDb
 from tests.fakes.bundles import adder_answer, make_bundle
-from tests.fakes.clocks import ManualClock
-
-ADDER = ModelName("adder")
-HELLO = b"Hello, edge"
-
-
-class Device:
-    """One start of the daemon's inside, without sockets."""
-
-    def __init__(self, layout: StoreLayout, state: StateDb, template: Template, serving: Serving) -> None:
-        self.clock = ManualClock()
-        self.table = SlotTable(state, self.clock)
-        self.serving = serving
-        self.beats = 0
-        limits = ServeConfig()
-        self.lifecycle = Lifecycle(
-            layout=layout,
-            table=self.table,
-            serving=serving,
-            machine=read_machine(),
-            start_worker=Workers(template, WorkerConfig()).start,
-            clock=self.clock,
-            limits=lambda: limits,
-            beat=self._beat,
-        )
-        self.report = Report(
-            table=self.table, serving=serving, update_status=layout.root / "no-such-file", started_at=0.0
-        )
-
-    def _beat(self) -> None:
-        self.beats += 1
-
-    @property
-    def slots(self):
-        return self.table[ADDER]
-
-    async def answer(self, data: bytes = HELLO) -> tuple[str, float]:
-        """Ask the adder; returns the version that answered and its answer."""
-        tensor = Tensor(name="file", dtype="BYTES", shape=(1,), data=struct.pack("<I", len(data)) + data)
-        answer = await self.serving.infer("adder", None, [tensor], (), timeout_s=20.0)
-        return str(answer.model.version), struct.unpack("<f", bytes(answer.result.outputs[0].data))[0]
+from tests.fakes.daemons import ADDER, HELLO, started_daemon
 
 
 class Disk:
@@ -87,16 +36,8 @@ class Disk:
         document = {"schema": 1, "issued": "2026-11-22T10:00:00Z", "models": {"adder": {"version": version}}}
         self.layout.rollout.write_text(json.dumps(document))
 
-    @asynccontextmanager
-    async def start(self):
-        state = StateDb.open(self.state)
-        try:
-            async with Template() as template, Serving() as serving:
-                device = Device(self.layout, state, template, serving)
-                await device.lifecycle.boot()
-                yield device
-        finally:
-            state.close()
+    def start(self):
+        return started_daemon(self.layout, self.state)
 
 
 @pytest.fixture
