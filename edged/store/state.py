@@ -6,6 +6,7 @@ transaction together with its audit line, so the two never disagree.
 
 import sqlite3
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self, cast
@@ -71,22 +72,17 @@ class StateDb:
         Raises:
             StoreError: It cannot be opened, is damaged, or was written by a newer edged.
         """
-        try:
-            # Threads of a pool take turns: each call is awaited before the next.
-            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-            if version == 0:
-                connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
-        except sqlite3.Error as exc:
-            raise StoreError(
-                f"{path} cannot be opened: {exc}", hint="Move it away; slots are then built anew from the store."
-            ) from exc
-        if version > SCHEMA_VERSION:
-            raise StoreError(
-                f"{path} has schema {version}, this edged knows {SCHEMA_VERSION}", hint="Install the newer edged again."
-            )
+        with ExitStack() as undo:
+            try:
+                # Threads of a pool take turns: each call is awaited before the next.
+                connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+                undo.callback(connection.close)
+                _prepare(connection, path)
+            except sqlite3.Error as exc:
+                raise StoreError(
+                    f"{path} cannot be opened: {exc}", hint="Move it away; slots are then built anew from the store."
+                ) from exc
+            undo.pop_all()
         return cls(connection)
 
     def close(self) -> None:
@@ -191,3 +187,15 @@ def _row(model: ModelName, name: SlotName, slots: Slots) -> tuple[object, ...]:
     content = slot.content
     what = (None, None, None) if content is None else (str(content.version), content.digest, content.variant)
     return (model, name, slot.state, int(slots.active == name), *what, slot.reason, slot.changed_unix_s)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{path} has schema {version}, this edged knows {SCHEMA_VERSION}", hint="Install the newer edged again."
+        )
+    if version == 0:
+        connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
