@@ -92,6 +92,8 @@ class JournalHandler(logging.Handler):
 
     def __init__(self, identifier: str, address: str = JOURNAL_SOCKET) -> None:
         super().__init__()
+        # Level, time and origin are fields of the journal's own.
+        self.setFormatter(logging.Formatter("%(message)s"))
         self._identifier = identifier
         self._address = address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
