@@ -1,0 +1,81 @@
+"""debian/ against the project's own files: dependencies, version, licence."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import edged
+from tools.control import read_control
+
+TOP = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CONTROL = read_control((TOP / "debian/control").read_text(encoding="utf-8"))
+# Debian's package of a PyPI project is python3-<project> but for this one.
+DEBIAN_NAMES = {"cyclonedx-python-lib": "cyclonedx-lib"}
+
+
+def requirements(lines):
+    """Map the Debian name of each requirement in pyproject.toml to its lowest version."""
+    pairs = (re.fullmatch(r"([a-z-]+)>=([0-9.]+)", line).groups() for line in lines)
+    return {f"python3-{DEBIAN_NAMES.get(name, name)}": version for name, version in pairs}
+
+
+def depends(package):
+    """Map each versioned dependency of a binary package to its lowest version, epochs left out."""
+    field = next(paragraph["Depends"] for paragraph in CONTROL if paragraph.get("Package") == package)
+    return dict(re.findall(r"([a-z0-9-]+) \(>= (?:\d+:)?([0-9.]+)\)", field))
+
+
+def test_library_depends_on_what_the_project_requires():
+    """Both sets of versions that edged supports start at the same place."""
+    assert depends("python3-edged") == requirements(PROJECT["dependencies"])
+
+
+def test_publisher_depends_on_what_its_extra_requires():
+    """What only publishers need stays off devices."""
+    assert depends("edged-publisher") == requirements(PROJECT["optional-dependencies"]["publisher"])
+
+
+def test_changelog_has_the_projects_version():
+    """The package is a native one: its version is the project's."""
+    first = (TOP / "debian/changelog").read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith(f"edged ({edged.__version__}) ")
+
+
+def test_every_command_is_in_one_package():
+    """Console scripts of pyproject.toml are installed by exactly one .install file each."""
+    installed = " ".join(path.read_text(encoding="utf-8") for path in (TOP / "debian").glob("*.install")).split()
+    assert sorted(path for path in installed if path.startswith("usr/bin/")) == sorted(
+        f"usr/bin/{name}" for name in PROJECT["scripts"]
+    )
+
+
+def test_every_command_has_a_manual_page():
+    """Named after the command, listed for its package."""
+    pages = {path.stem for path in (TOP / "debian").glob("*.[18]")}
+    assert pages == set(PROJECT["scripts"])
+
+
+def test_licence_is_the_one_that_is_declared():
+    """LICENSE, pyproject.toml and debian/copyright agree."""
+    assert "Apache License" in (TOP / "LICENSE").read_text(encoding="utf-8")
+    assert PROJECT["license"] == "Apache-2.0"
+    assert "License: Apache-2.0" in (TOP / "debian/copyright").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", sorted(PROJECT["scripts"]))
+def test_manual_page_names_every_verb(command):
+    """What --help lists is what the page describes."""
+    module, _, function = PROJECT["scripts"][command].partition(":")
+    program = f"import sys; from {module} import {function} as main; sys.exit(main())"
+    said = subprocess.run(
+        [sys.executable, "-c", program, "--help"], cwd=TOP, capture_output=True, text=True, check=True
+    ).stdout
+    verbs = re.findall(r"(?m)^ {2,4}([a-z]+) {2,}[a-z]", said)
+    page = next((TOP / "debian").glob(f"{command}.[18]")).read_text(encoding="utf-8")
+    assert verbs
+    assert not [verb for verb in verbs if not re.search(rf"(?m)^\.B[RI]? .*\b{verb}\b", page)]

@@ -1,0 +1,86 @@
+"""Users, directories, sockets, catalog and default settings: what several files say must be the same thing."""
+
+import re
+from pathlib import Path
+
+from edged.config.load import load_config
+from edged.config.schema import Config
+from edged.journal import EVENTS
+
+SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
+
+
+def read(name):
+    """Return a file of systemd/ as text."""
+    return (SYSTEMD / name).read_text(encoding="utf-8")
+
+
+def table(name):
+    """Return the lines of a sysusers.d or tmpfiles.d file, split into fields."""
+    return [line.split() for line in read(name).splitlines() if line and not line.startswith("#")]
+
+
+def values(name, key):
+    """Return every value of a setting in a unit."""
+    return re.findall(rf"(?m)^{key}=(.*)$", read(name))
+
+
+def test_catalog_explains_every_event():
+    """An event that an operator may act on has a page; a page belongs to an event."""
+    entries = re.findall(r"(?m)^-- ([0-9a-f]{32})$", read("edged.catalog"))
+    assert entries == sorted(event.message_id for event in EVENTS)
+
+
+def test_catalog_entries_are_complete():
+    """systemd.io/CATALOG: a subject and who defined it, a blank line, then the text."""
+    for entry in re.split(r"(?m)^-- .*\n", read("edged.catalog"))[1:]:
+        header, _, text = entry.partition("\n\n")
+        assert header.startswith("Subject: ")
+        assert "\nDefined-By: edged" in header
+        assert text.strip()
+
+
+def test_units_run_as_users_that_exist():
+    """Every user and group named in a unit comes from sysusers.d."""
+    made = {fields[1] for fields in table("edged.sysusers") if fields[0] in {"u", "g"}} | {"root"}
+    for unit in [*SYSTEMD.glob("*.service"), *SYSTEMD.glob("*.socket")]:
+        for key in ("User", "Group", "SocketUser", "SocketGroup"):
+            assert set(values(unit.name, key)) <= made, unit.name
+
+
+def test_only_the_updater_may_use_the_gate():
+    """Membership in the gate's group is the way out to the network."""
+    members = [fields[1:] for fields in table("edged.sysusers") if fields[0] == "m"]
+    assert members == [["edged-update", "edged-egress"]]
+
+
+def test_directories_of_units_exist():
+    """Every directory of edged that a unit binds, roots in or listens in comes from tmpfiles.d."""
+    made = {fields[1] for fields in table("edged.tmpfiles")}
+    for unit in [*SYSTEMD.glob("*.service"), *SYSTEMD.glob("*.socket")]:
+        keys = ("BindPaths", "BindReadOnlyPaths", "RootDirectory")
+        used = " ".join(line for key in keys for line in values(unit.name, key))
+        directories = {path for path in used.split() if "edged" in path}
+        directories |= {str(Path(path).parent) for path in values(unit.name, "ListenStream")}
+        assert directories <= made, unit.name
+
+
+def test_directories_belong_to_users_that_exist():
+    """Owners in tmpfiles.d come from sysusers.d, and nothing is writable for others."""
+    made = {fields[1] for fields in table("edged.sysusers")} | {"root"}
+    for _, path, mode, user, group, _ in table("edged.tmpfiles"):
+        assert {user, group} <= made, path
+        assert int(mode, 8) & 0o022 == 0, path
+
+
+def test_sockets_are_where_the_settings_say():
+    """Units and defaults name the same paths."""
+    paths = Config().paths
+    assert values("edged.socket", "ListenStream") == [paths.app_socket]
+    assert values("edged-admin.socket", "ListenStream") == [paths.admin_socket]
+    assert values("edged-egress.socket", "ListenStream") == [paths.gate_socket]
+
+
+def test_packaged_settings_are_the_defaults():
+    """A device behaves the same with and without /usr/lib/edged/edged.toml."""
+    assert load_config([SYSTEMD / "edged.toml"]) == Config()
