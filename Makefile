@@ -1,0 +1,47 @@
+# Two commands are enough: "make demo" shows what edged does, "make test" runs everything that CI runs.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: help demo test test-venv test-debian check deb deb-repro vm-test clean
+
+help:
+	@echo 'make demo       a real model from a signed repository to an answer on the socket'
+	@echo 'make test       every test: in a virtual environment, inside Debian 13, and on a booted Debian 13'
+	@echo 'make check      lint, format and types'
+	@echo 'make deb        the Debian packages, in dist/ (root)'
+	@echo 'make deb-repro  the same, built twice and compared byte by byte (root)'
+	@echo 'make vm-test    the packages on a booted Debian 13 (root)'
+	@echo 'make clean      remove what was made here; the root file systems in the cache stay'
+
+demo: $(VENV)/ready
+	$(RUN) -m demo
+
+test: test-venv test-debian vm-test
+
+test-venv: $(VENV)/ready
+	$(RUN) -m pytest
+
+test-debian:
+	tools/test-debian
+
+check: $(VENV)/ready
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+
+deb:
+	tools/deb
+
+deb-repro:
+	tools/deb --repro
+
+vm-test: $(VENV)/ready
+	tools/vm-test
+
+$(VENV) $(VENV)/ready: pyproject.toml tools/venv
+	tools/venv $(PYTHON) $(VENV)
+
+clean:
+	rm -rf $(VENV) dist build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,81 @@
+"""What the units' processes can do, tried from inside: the exposure score does not see everything."""
+
+import json
+
+import pytest
+
+# A copy of the unit runs probe.py in its place: same user, same sandbox, nothing else.
+DROP_IN = """
+[Unit]
+Requires=
+[Service]
+Type=oneshot
+Restart=no
+ExecStart=
+ExecStart=/usr/bin/python3 -I /etc/edged-probe/probe.py
+WatchdogSec=0
+"""
+EVERYWHERE = {
+    "fork",
+    "limit memory",
+    "read /sys/class",
+    "socket AF_UNIX",
+    "write /dev/shm",
+    "write /tmp",
+    "write /var/tmp",
+}
+ALLOWED = {
+    "edged": EVERYWHERE
+    | {
+        "read /etc/machine-id",
+        "read /proc/cpuinfo",
+        "resolve",
+        "see /var/lib/edged",
+        "see /var/lib/edged-store",
+        "write /var/lib/edged",
+    },
+    "edged-update": EVERYWHERE
+    | {
+        "read /etc/machine-id",
+        "resolve",
+        "see /run/edged-egress/proxy.sock",
+        "see /var/lib/edged-store",
+        "write /run/edged-update",
+        "write /var/lib/edged-store",
+    },
+    "edged-egress": EVERYWHERE | {"resolve", "socket AF_INET", "socket AF_INET6"},
+}
+
+
+@pytest.fixture(params=sorted(ALLOWED))
+def probed(request, device):
+    """The unit's name and the outcome of every attempt."""
+    unit = request.param
+    device.run(
+        f"mkdir -p /etc/edged-probe && cp /srv/vm/probe.py /etc/edged-probe/"
+        # Two services must not share a socket; an empty Sockets= does not take it away.
+        f" && sed /^Sockets=/d /usr/lib/systemd/system/{unit}.service >/run/systemd/system/probe-{unit}.service"
+    )
+    device.write(f"/run/systemd/system/probe-{unit}.service.d/probe.conf", DROP_IN)
+    device.run(f"systemctl daemon-reload && systemctl start probe-{unit}.service")
+    # The journal may be a moment behind.
+    device.run("journalctl --sync")
+    printed = device.output(f"journalctl -u probe-{unit}.service -o cat --no-pager _COMM=python3")
+    yield unit, json.loads(next(line for line in printed.splitlines() if line.startswith("{")))
+    device.run(f"rm -r /etc/edged-probe /run/systemd/system/probe-{unit}.service*; systemctl daemon-reload")
+
+
+def test_only_what_is_listed_is_possible(probed):
+    """No network but the gate's, no write outside its own directories, no code but /usr's: everything else fails."""
+    unit, outcomes = probed
+    assert {name for name, outcome in outcomes.items() if outcome == "allowed"} == ALLOWED[unit], outcomes
+
+
+def test_process_holds_no_privilege(device):
+    """The kernel's own account of the running daemons: no capability, no new privileges, a filter in force."""
+    for unit in ALLOWED:
+        device.wait_for(f"systemctl is-active {unit}.service", timeout_s=60.0)
+        status = device.output(f"cat /proc/$(systemctl show -P MainPID {unit}.service)/status")
+        fields = dict(line.split(":", 1) for line in status.splitlines())
+        assert {fields[name].strip() for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+        assert (fields["NoNewPrivs"].strip(), fields["Seccomp"].strip()) == ("1", "2")
