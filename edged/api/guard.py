@@ -12,6 +12,7 @@ The library keeps its own: idle connections, bodies that are never finished, dra
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
@@ -22,6 +23,7 @@ from edged.api.problems import CONTENT_TYPE, ProblemDetails, for_status
 
 LINGER_S: Final = 2.0
 _END: Final = b"\r\n\r\n"
+_TURNS_TO_CONNECT: Final = 5
 
 
 class Gate:
@@ -31,10 +33,37 @@ class Gate:
         self._make_inner = make_inner
         self.limits = limits
         self.connections = 0
+        self._unheard: set[Guard] = set()
+        self._all_heard = asyncio.Event()
+        self._all_heard.set()
 
     def __call__(self) -> "Guard":
         """Return the protocol for a new connection."""
         return Guard(self._make_inner(), self)
+
+    def await_first_request(self, guard: "Guard") -> None:
+        """Note a connection whose peer has not asked anything yet."""
+        self._unheard.add(guard)
+        self._all_heard.clear()
+
+    def forget(self, guard: "Guard") -> None:
+        """Note that it has asked, or will not."""
+        self._unheard.discard(guard)
+        if not self._unheard:
+            self._all_heard.set()
+
+    async def hear_out(self, *, timeout_s: float) -> None:
+        """Wait until every peer that was let in has asked its first question, but no longer than ``timeout_s``.
+
+        To be called once nobody is let in any more: whoever connected just before would otherwise be turned away in
+        mid-sentence, with a request that nobody will repeat.
+        """
+        # A connection that was just taken becomes a guard in one of the loop's next turns.
+        for _ in range(_TURNS_TO_CONNECT):
+            await asyncio.sleep(0)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._all_heard.wait()
 
 
 class Guard(asyncio.Protocol):
@@ -63,6 +92,7 @@ class Guard(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type; stream sockets have no other
         self._transport = transport
         self._gate.connections += 1
+        self._gate.await_first_request(self)
         self._inner.connection_made(transport)
         limits = self._gate.limits.current
         if self._gate.connections > limits.max_connections:
@@ -81,6 +111,7 @@ class Guard(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End; the library cancels the request under way."""
         self._gate.connections -= 1
+        self._gate.forget(self)
         for timer in (self._read_timer, self._write_timer):
             if timer is not None:
                 timer.cancel()
@@ -168,6 +199,7 @@ class Guard(asyncio.Protocol):
             self._refuse(exc.problem)
             return False
         self._stop_read_timer()
+        self._gate.forget(self)
         self._scanned = 0
         self._is_busy = True
         self._body_left = end + len(_END) + head.content_length
@@ -200,6 +232,7 @@ class Guard(asyncio.Protocol):
     def _refuse(self, problem: ProblemDetails) -> None:
         """Answer without the library, take no more, and close once the peer has had a chance to read the answer."""
         self._is_refused = True
+        self._gate.forget(self)
         self._stop_read_timer()
         # A peer that was refused before its path is known is told in both dialects.
         body = problem.encode(is_v2=True)

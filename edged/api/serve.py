@@ -14,6 +14,8 @@ from edged.api.limits import LiveLimits
 
 KEEPALIVE_S: Final = 75.0
 """How long an idle connection stays open."""
+FIRST_REQUEST_S: Final = 1.0
+"""How long, at the end, a connection that has just been made may take to ask its first question."""
 
 
 @asynccontextmanager
@@ -22,8 +24,8 @@ async def serve_sites(
 ) -> AsyncIterator[Gate]:
     """Serve for as long as the context lasts.
 
-    Leaving it stops listening, closes idle connections at once, and gives requests under way ``drain_s`` seconds to finish before
-    they are cancelled.
+    Leaving it stops listening, lets whoever is connected already ask a first question, closes connections that were idle before, and
+    gives requests under way ``drain_s`` seconds to finish before they are cancelled.
 
     Args:
         app: What to serve.
@@ -59,4 +61,5 @@ async def serve_sites(
     finally:
         for server in servers:
             server.close()
+        await gate.hear_out(timeout_s=min(FIRST_REQUEST_S, drain_s))
         await runner.cleanup()

@@ -277,6 +277,38 @@ async def test_stopping_finishes_requests_under_way_and_closes_idle_connections_
         await serving
 
 
+async def test_stopping_answers_whoever_had_connected_and_not_asked_yet(tmp_path):
+    """Between connect and send lies a moment, and a service restarts in any moment."""
+    stop = asyncio.Event()
+    ready: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
+
+    async def serve():
+        async with running(tmp_path / "s", models=FakeModels(), drain_s=PATIENCE_S) as server:
+            ready.set_result(server)
+            await stop.wait()
+
+    serving = asyncio.create_task(serve())
+    server = await ready
+    async with server.connect() as client:
+        stop.set()
+        await until_refused(server.path)
+        assert (await client.ask(request("GET", "/v2"))).status == 200
+        assert await client.is_closed()
+    async with asyncio.timeout(PATIENCE_S):
+        await serving
+
+
+async def until_refused(path) -> None:
+    """Connect again and again until the socket takes no connections any more."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                _, writer = await asyncio.open_unix_connection(path)
+            except OSError:
+                return
+            writer.close()
+
+
 async def test_stopping_cancels_what_does_not_finish_in_time(tmp_path):
     models = FakeModels()
     models.hold = True
