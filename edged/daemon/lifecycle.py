@@ -38,7 +38,7 @@ from edged.errors import (
     WorkerLostError,
 )
 from edged.files import read_limited
-from edged.ids import Digest, ModelName, SlotName, Version
+from edged.ids import ModelName, SlotName, Version
 from edged.runtime.tensors import InferResult, Tensor
 from edged.runtime.validate import Infers, validate
 from edged.select.machine import Machine
@@ -94,7 +94,8 @@ class Lifecycle:
         self._clock = clock
         self._limits = limits
         self._beat = beat
-        self._resting_until_s: dict[Digest, float] = {}
+        self._resting_until_s: dict[tuple[ModelName, Version], float] = {}
+        self._said = ""
 
     async def boot(self) -> None:
         """Serve again what was active before, without asking anyone.
@@ -136,7 +137,9 @@ class Lifecycle:
         except FileNotFoundError:
             return {}
         except (EdgedError, OSError) as exc:
-            LOG.warning("Rollout document cannot be read: %s", exc)
+            if str(exc) != self._said:  # once, not once a second
+                self._said = str(exc)
+                LOG.warning("Rollout document cannot be read: %s", exc)
             return {}
         return {ModelName(name): Version.parse(entry.version) for name, entry in rollout.models.items()}
 
@@ -144,15 +147,15 @@ class Lifecycle:
         refused = {refused.version for refused in self._table.refused.values() if refused.model == model}
         if not is_worth_trying(wanted, slots=self._table[model], refused=refused):
             return None
+        if self._resting_until_s.get((model, wanted), 0.0) > self._clock.monotonic_s():
+            return None
         try:
-            bundle = read_bundle(self._layout.bundle(model, wanted))
+            return read_bundle(self._layout.bundle(model, wanted))
         except FileNotFoundError:
             return None  # the updater has not finished with it
         except (EdgedError, OSError) as exc:
-            LOG.warning("Bundle %s %s cannot be read: %s", model, wanted, exc)
+            self._rest(model, wanted, exc)
             return None
-        is_resting = self._resting_until_s.get(bundle.digest, 0.0) > self._clock.monotonic_s()
-        return None if is_resting else bundle
 
     async def _try(self, bundle: InstalledBundle) -> None:
         """Take one candidate through steps (1) to (5)."""
@@ -174,13 +177,13 @@ class Lifecycle:
         except _CANDIDATES_FAULT as exc:
             if table[model][spare].state is SlotState.WRITING:  # hashed wrong: the disk's fault, not the publisher's
                 await table.move(model, spare, SlotEvent.WRITE_FAILED, reason=str(exc))
-                self._rest(bundle, exc)
+                self._rest(model, content.version, exc)
                 return
             refused = (bundle.digest, bundle.manifest)
             await table.move(model, spare, SlotEvent.VALIDATION_FAILED, reason=str(exc), refused=refused)
             return
         except (EdgedError, OSError) as exc:
-            self._rest(bundle, exc)
+            self._rest(model, content.version, exc)
             return
         await table.move(model, spare, SlotEvent.ACTIVATED)  # (4)
         self._serving.put(served)
@@ -189,9 +192,9 @@ class Lifecycle:
         )
         await self._finish_trial(model, spare)  # (5)
 
-    def _rest(self, bundle: InstalledBundle, why: Exception) -> None:
-        LOG.warning("Candidate %s %s set aside: %s", bundle.manifest.name, bundle.manifest.version, why)
-        self._resting_until_s[bundle.digest] = self._clock.monotonic_s() + RETRY_AFTER_S
+    def _rest(self, model: ModelName, version: Version, why: Exception) -> None:
+        LOG.warning("Candidate %s %s set aside for %g s: %s", model, version, RETRY_AFTER_S, why)
+        self._resting_until_s[model, version] = self._clock.monotonic_s() + RETRY_AFTER_S
 
     async def _validate(self, loadable: Loadable) -> None:
         worker = await self._start_worker(loadable)

@@ -137,6 +137,25 @@ async def test_bundle_altered_in_the_store_is_never_activated_and_tried_again_la
         assert device.slots.a.state is SlotState.GOOD
 
 
+async def test_what_cannot_be_read_is_said_once_and_not_once_a_look(disk, caplog):
+    """The journal of a device that nobody visits must not fill up."""
+    manifest = disk.stage("1.0.0") / "manifest.json"
+    manifest.chmod(0o644)
+    manifest.write_bytes(b"{}")
+    async with disk.start() as device:
+        for _ in range(3):
+            await device.lifecycle.look()
+        disk.layout.rollout.write_bytes(b"not JSON")
+        for _ in range(3):
+            await device.lifecycle.look()
+
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [text.partition(":")[0] for text in warnings] == [
+        "Candidate adder 1.0.0 set aside for 60 s",
+        "Rollout document cannot be read",
+    ]
+
+
 async def test_active_bundle_altered_on_disk_falls_back_at_the_next_start(disk):
     disk.stage("1.0.0")
     async with disk.start() as device:

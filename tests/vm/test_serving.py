@@ -44,9 +44,10 @@ def test_app_may_not_administer(serving):
     assert refused.returncode == 7
 
 
-def test_status_names_the_active_model(serving):
-    """An administrator sees what runs."""
-    assert "magika" in serving.output("edgectl status")
+@pytest.mark.parametrize("user", ["root", "admin", "app"])
+def test_status_names_the_active_model(serving, user):
+    """Whoever may open one of the two sockets sees what runs, without naming it."""
+    assert "magika" in serving.output(f"runuser -u {user} -- edgectl status")
 
 
 def test_events_are_in_the_journal_with_their_explanation(serving):
