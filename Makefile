@@ -8,7 +8,7 @@ RUN := $(VENV)/bin/python
 
 help:
 	@echo 'make demo       a real model from a signed repository to an answer on the socket'
-	@echo 'make test       every test: in a virtual environment, inside Debian 13, and on a booted Debian 13'
+	@echo 'make test       all that CI runs: lint, types, demo, tests with both sets of versions, packages, a booted Debian 13 (root)'
 	@echo 'make check      lint, format and types'
 	@echo 'make deb        the Debian packages, in dist/ (root)'
 	@echo 'make deb-repro  the same, built twice and compared byte by byte (root)'
@@ -18,7 +18,9 @@ help:
 demo: $(VENV)/ready
 	$(RUN) -m demo
 
-test: test-venv test-debian vm-test
+# In this order: what fails fast comes first.
+.NOTPARALLEL:
+test: check demo test-venv test-debian deb-repro vm-test
 
 test-venv: $(VENV)/ready
 	$(RUN) -m pytest
