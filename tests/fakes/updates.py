@@ -5,13 +5,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from edged.bundle.manifest import CHUNK_BYTES
+from edged.bundle.read import read_bundle
 from edged.clock import Clock, SystemClock
+from edged.ids import ModelName, Version
 from edged.store.layout import StoreLayout
 from edged.update.client import Client, Summary, Usable
 from edged.update.fetcher import Host
 from edged.update.phases import Phase, Progress
 from tests.fakes.gates import RunningGate
 from tests.fakes.static_host import StaticHost
+
+THREE_CHUNKS = 2 * CHUNK_BYTES + 1000
 
 
 class Reports(list[tuple[Phase, Progress | None]]):
@@ -73,3 +78,12 @@ def device(
         yield Device(client, host, Reports())
     finally:
         host.close()
+
+
+def bundle_of(it, version="1.0.0", name="demo"):
+    return read_bundle(it.layout.bundle(ModelName(name), Version.parse(version)))
+
+
+def blob_path(manifest, number=0) -> str:
+    entry = manifest.variants[number].files[0]
+    return f"blobs/{entry.sha256[:2]}/{entry.sha256}"

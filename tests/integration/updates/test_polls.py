@@ -1,0 +1,135 @@
+"""Polls against a real repository on a real web server, through the real gate: what is staged, and what each trouble is called."""
+
+import pytest
+
+from edged.bundle.read import verify_files
+from edged.errors import (
+    FetchError,
+    FileMissingError,
+    IncompatibleError,
+    TrustError,
+)
+from edged.update.phases import Phase
+from tests.fakes.repositories import make_files, make_manifest, some_bytes
+from tests.fakes.static_host import Fault
+from tests.fakes.updates import THREE_CHUNKS, blob_path, bundle_of
+
+
+def test_poll_stages_what_the_rollout_names(it, publisher):
+    manifest = publisher.release("1.0.0", model_bytes=THREE_CHUNKS)
+    publisher.release("2.0.0", name="other")
+
+    summary = it.poll()
+
+    assert summary.staged == ("demo 1.0.0", "other 2.0.0")
+    assert not summary.failures
+    bundle = bundle_of(it)
+    assert bundle.manifest == manifest
+    verify_files(bundle, manifest.files_for(manifest.variants))
+    assert list(it.layout.partial.iterdir()) == []
+
+
+def test_poll_without_news_fetches_two_small_files(it, publisher, web):
+    """The next root, which is not there, and the timestamp; on the connection that is open already."""
+    publisher.release("1.0.0")
+    it.poll()
+    web.requests.clear()
+
+    assert it.poll().staged == ()
+
+    assert web.paths() == ["metadata/2.root.json", "metadata/timestamp.json"]
+    assert web.connections == 1
+
+
+def test_phases_are_reported_in_order_with_all_bytes(it, publisher):
+    manifest = publisher.release("1.0.0", model_bytes=THREE_CHUNKS)
+    it.poll()
+
+    phases = [phase for phase, _ in it.reports]
+    assert list(dict.fromkeys(phases)) == [Phase.POLLING, Phase.DOWNLOADING, Phase.STAGING]
+    received = [progress.received_bytes for _, progress in it.reports if progress]
+    total = sum(entry.size for entry in manifest.files_for(manifest.variants))
+    assert received == sorted(received)
+    assert received[-1] == total
+
+
+def test_only_files_this_machine_can_use_are_fetched(make_device, publisher, web):
+    files = {**make_files(), "small.onnx": some_bytes(500, "small")}
+    manifest = make_manifest(files)
+    publisher.publish(manifest, files)
+
+    with make_device(usable=lambda m: [v for v in m.variants if v.precision == "int8"]) as it:
+        it.poll()
+        assert [v.precision for v in bundle_of(it).variants] == ["int8"]
+    assert blob_path(manifest) not in web.paths()
+
+    with make_device() as it:
+        assert it.poll().staged == ("demo 1.0.0",)
+        assert [v.precision for v in bundle_of(it).variants] == ["fp32", "int8"]
+
+
+def test_rolling_back_needs_no_download(it, publisher, web):
+    """The rollout document is kept before anything else is fetched."""
+    publisher.release("1.0.0")
+    it.poll()
+    first = it.layout.rollout.read_bytes()
+    publisher.release("1.1.0")
+    web.faults[publisher.metadata("m-demo")] = Fault(status=404)
+
+    it.poll()
+
+    assert it.layout.rollout.read_bytes() != first
+    assert it.installed() == ["demo/1.0.0"]
+
+
+def test_bundle_for_a_newer_edged_does_not_stop_the_others(it, publisher):
+    files = make_files()
+    publisher.publish(make_manifest(files, min_edged="99.0.0"), files)
+    publisher.release("1.0.0", name="other")
+
+    summary = it.poll()
+
+    assert summary.staged == ("other 1.0.0",)
+    (failure,) = summary.failures
+    assert isinstance(failure.error, IncompatibleError)
+    assert "needs edged 99.0.0" in failure.error.message
+
+
+def test_bundle_without_a_usable_variant_does_not_stop_the_others(make_device, publisher):
+    publisher.release("1.0.0")
+    publisher.release("1.0.0", name="other")
+
+    with make_device(usable=lambda m: m.variants if m.name == "other" else []) as it:
+        summary = it.poll()
+
+    assert summary.staged == ("other 1.0.0",)
+    assert isinstance(summary.failures[0].error, IncompatibleError)
+
+
+def test_captive_portal_is_named(it, publisher, web):
+    publisher.release("1.0.0")
+    portal = Fault(body=b"<html>Welcome to our network</html>", content_type="text/html")
+    web.faults["metadata/2.root.json"] = web.faults["metadata/timestamp.json"] = portal
+
+    with pytest.raises(FetchError, match="text/html") as caught:
+        it.poll()
+
+    assert "captive portal" in caught.value.hint
+
+
+def test_portal_that_hides_its_kind_is_not_believed(it, publisher, web):
+    publisher.release("1.0.0")
+    web.faults["metadata/2.root.json"] = Fault(body=b"<html>Welcome</html>")
+
+    with pytest.raises(TrustError, match="cannot be read"):
+        it.poll()
+
+
+def test_repository_that_is_not_there_is_named(it, publisher, web):
+    publisher.release("1.0.0")
+    web.faults["metadata/timestamp.json"] = Fault(status=404)
+
+    with pytest.raises(FileMissingError) as caught:
+        it.poll()
+
+    assert "repository.url" in caught.value.hint
