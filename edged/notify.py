@@ -26,6 +26,10 @@ class Notifier:
         """Say that start-up, or a reload, is complete."""
         self._send("READY=1")
 
+    def extend_start(self, seconds: float) -> None:
+        """Ask for more time to start, counted from now; repeated while start-up makes progress (EXTEND_TIMEOUT_USEC)."""
+        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
+
     def stopping(self) -> None:
         """Say that the process drains and will exit."""
         self._send("STOPPING=1")

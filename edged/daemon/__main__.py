@@ -42,7 +42,7 @@ DRAIN_S: Final = 5.0
 ADMIN_DRAIN_S: Final = 1.0
 """Comes on top: the two sockets drain one after the other."""
 STUCK_AFTER_S: Final = 90.0
-"""No sign of progress for this long, and the watchdog is not fed. Longer than the longest single step, loading a model."""
+"""No sign of progress for this long, and systemd may act. Longer than the longest single step, loading a model."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,15 +53,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class Progress:
-    """Remembers the last sign of progress, for the watchdog."""
+    """Remembers the last sign of progress: more time to start with each, and something for the watchdog later."""
 
-    def __init__(self, clock: SystemClock) -> None:
+    def __init__(self, clock: SystemClock, notifier: Notifier) -> None:
         self._clock = clock
+        self._notifier = notifier
         self._last_s = clock.monotonic_s()
+        self._is_started = False
 
     def beat(self) -> None:
         """Say that something got done."""
         self._last_s = self._clock.monotonic_s()
+        if not self._is_started:
+            self._notifier.extend_start(STUCK_AFTER_S)
+
+    def started(self) -> None:
+        """Say that starting is over."""
+        self._is_started = True
 
     def is_recent(self) -> bool:
         """Tell whether something got done lately."""
@@ -79,11 +87,11 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
     stop, reload = stop_event(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
     clock = SystemClock()
-    progress = Progress(clock)
     limits = LiveLimits(config.serve)
     started_at = clock.unix_s()
     async with AsyncExitStack() as stack:
         notifier = stack.enter_context(closing(Notifier()))
+        progress = Progress(clock, notifier)
         state = stack.enter_context(closing(StateDb.open(Path(config.paths.state) / "state.db")))  # (2)
         table = SlotTable(state, clock)
         template = await stack.enter_async_context(Template())  # (3)
@@ -99,6 +107,7 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
             beat=progress.beat,
         )
         await lifecycle.boot()  # (4)
+        progress.started()
         report = Report(
             table=table, serving=serving, update_status=Path(config.paths.update_status), started_at=started_at
         )

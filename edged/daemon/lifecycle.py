@@ -105,6 +105,7 @@ class Lifecycle:
         for model in self._table.models:
             self._serving.announce(model)
         for model, slots in list(self._table.models.items()):
+            self._beat()
             if slots[slots.spare].state is SlotState.WRITING:
                 await self._table.move(model, slots.spare, SlotEvent.WRITE_FAILED, cause="boot", reason="interrupted")
             await self._serve_active(model)

@@ -116,6 +116,7 @@ async def test_restart_serves_what_was_active_before_anyone_is_asked(disk):
     disk.layout.rollout.unlink()
     async with disk.start() as device:
         assert await device.answer() == ("1.0.0", adder_answer(HELLO))
+        assert device.beats == 1, "each model that is loaded is progress, or systemd gives up on many"
 
 
 async def test_bundle_altered_in_the_store_is_never_activated_and_tried_again_later(disk):

@@ -34,6 +34,7 @@ def notifier(systemd):
         (Notifier.stopping, b"STOPPING=1"),
         (Notifier.watchdog, b"WATCHDOG=1"),
         (lambda n: n.status("two models"), b"STATUS=two models"),
+        (lambda n: n.extend_start(90.0), b"EXTEND_TIMEOUT_USEC=90000000"),
     ],
 )
 def test_each_state_has_its_message(systemd, notifier, say, message):
