@@ -41,8 +41,8 @@ LOG = logging.getLogger(__name__)
 DRAIN_S: Final = 5.0
 ADMIN_DRAIN_S: Final = 1.0
 """Comes on top: the two sockets drain one after the other."""
-STUCK_AFTER_S: Final = 90.0
-"""No sign of progress for this long, and systemd may act. Longer than the longest single step, loading a model."""
+STUCK_MARGIN_S: Final = 30.0
+"""Beyond the longest single step, loading a model or running a request, systemd may take silence for being stuck."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,8 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 class Progress:
     """Remembers the last sign of progress: more time to start with each, and something for the watchdog later."""
 
-    def __init__(self, clock: SystemClock, notifier: Notifier) -> None:
+    def __init__(self, clock: SystemClock, notifier: Notifier, *, longest_step_s: float) -> None:
         self._clock = clock
+        self._stuck_after_s = longest_step_s + STUCK_MARGIN_S
         self._notifier = notifier
         self._last_s = clock.monotonic_s()
         self._is_started = False
@@ -65,7 +66,7 @@ class Progress:
         """Say that something got done."""
         self._last_s = self._clock.monotonic_s()
         if not self._is_started:
-            self._notifier.extend_start(STUCK_AFTER_S)
+            self._notifier.extend_start(self._stuck_after_s)
 
     def started(self) -> None:
         """Say that starting is over."""
@@ -73,7 +74,7 @@ class Progress:
 
     def is_recent(self) -> bool:
         """Tell whether something got done lately."""
-        return self._clock.monotonic_s() - self._last_s < STUCK_AFTER_S
+        return self._clock.monotonic_s() - self._last_s < self._stuck_after_s
 
 
 async def serve(config: Config, config_paths: Sequence[Path]) -> None:
@@ -91,7 +92,8 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
     started_at = clock.unix_s()
     async with AsyncExitStack() as stack:
         notifier = stack.enter_context(closing(Notifier()))
-        progress = Progress(clock, notifier)
+        longest_step_s = max(config.worker.load_timeout_s, config.serve.request_timeout_s)
+        progress = Progress(clock, notifier, longest_step_s=longest_step_s)
         state = stack.enter_context(closing(StateDb.open(Path(config.paths.state) / "state.db")))  # (2)
         table = SlotTable(state, clock)
         template = await stack.enter_async_context(Template())  # (3)

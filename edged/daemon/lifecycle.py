@@ -15,7 +15,7 @@ publisher's: it is tried again later. Whatever fails, the active model goes on a
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from edged import journal
@@ -23,6 +23,8 @@ from edged.bundle.read import InstalledBundle, read_bundle, verify_files
 from edged.clock import Clock
 from edged.codec import decode_json
 from edged.config.schema import ServeConfig
+from edged.daemon.check import check_model
+from edged.daemon.rests import RETRY_AFTER_S, Rests
 from edged.daemon.served import Loadable, Served, StartWorker
 from edged.daemon.serving import Serving
 from edged.daemon.slot_table import SlotTable
@@ -34,13 +36,11 @@ from edged.errors import (
     ModelLoadError,
     StoreError,
     TrustError,
-    ValidationFailedError,
     WorkerLostError,
 )
 from edged.files import read_limited
 from edged.ids import ModelName, SlotName, Version
-from edged.runtime.tensors import InferResult, Tensor
-from edged.runtime.validate import Infers, validate
+from edged.runtime.validate import Infers
 from edged.select.machine import Machine
 from edged.select.matcher import choose_variant
 from edged.store.candidate import is_worth_trying
@@ -51,13 +51,13 @@ from edged.update.rollout import MAX_ROLLOUT_BYTES, Rollout
 LOG = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 1.0
-REASONS_KEPT: Final = 3
-"""Of a failed validation, in the slot table and the status."""
-RETRY_AFTER_S: Final = 60.0
-"""How long a candidate rests when the device, not the candidate, stood in its way."""
+MOST_TRIES: Final = 5
+"""Of what may be the device's passing trouble, before it is taken for the model's."""
 
 # What a model does to the worker that loads and runs it; anything else is the device's trouble.
 _CANDIDATES_FAULT: Final = (BundleError, TrustError, ModelLoadError, WorkerLostError, DeadlineError)
+# Of an active model in its trial less is: it stands in line with the apps' requests, so it can be late through no fault of its own.
+_ACTIVE_MODELS_FAULT: Final = (BundleError, TrustError, WorkerLostError)
 
 
 class Lifecycle:
@@ -91,45 +91,66 @@ class Lifecycle:
         self._serving = serving
         self._machine = machine
         self._start_worker = start_worker
-        self._clock = clock
         self._limits = limits
         self._beat = beat
-        self._resting_until_s: dict[tuple[ModelName, Version], float] = {}
+        self._rests = Rests(clock)
         self._said = ""
 
     async def boot(self) -> None:
-        """Serve again what was active before, without asking anyone.
-
-        A slot that cannot be loaded any more turns bad and its fallback takes over.
-        """
+        """Serve again what was active before, without asking anyone."""
         for model in self._table.models:
             self._serving.announce(model)
         for model, slots in list(self._table.models.items()):
-            self._beat()
-            if slots[slots.spare].state is SlotState.WRITING:
-                await self._table.move(model, slots.spare, SlotEvent.WRITE_FAILED, cause="boot", reason="interrupted")
-            await self._serve_active(model)
+            try:
+                await self._serve_active(model)
+                if slots[slots.spare].state is SlotState.WRITING:
+                    await self._table.move(
+                        model, slots.spare, SlotEvent.WRITE_FAILED, cause="boot", reason="interrupted"
+                    )
+            except StoreError as exc:
+                # A full disk is no reason to serve nothing; look() tries the move again.
+                LOG.error("Slots of %s cannot be moved: %s", model, exc)  # noqa: TRY400 - the sentence is enough
 
     async def run(self) -> None:
         """Look for work until cancelled."""
         while True:
+            wait_s = LOOK_EVERY_S
             try:
                 await self.look()
             except StoreError as exc:
                 # The slot table cannot be written, say because the disk is full: what is active goes on answering.
                 LOG.error("Slots cannot be moved: %s", exc)  # noqa: TRY400 - the operator needs the sentence
+                wait_s = RETRY_AFTER_S
             self._beat()
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(wait_s)
 
     async def look(self) -> None:
-        """Finish a trial that was interrupted, then try what the rollout names and the store holds."""
+        """Go on with what was interrupted, then try what the rollout names and the store holds."""
         for model, slots in list(self._table.models.items()):
-            if slots.active is not None and slots[slots.active].state is SlotState.TRIAL:
+            if slots.active is None:
+                continue
+            if model not in self._serving.served:
+                if not self._rests.is_resting("serve", model, slots.active):
+                    await self._serve_active(model)
+            elif slots[slots.active].state is SlotState.TRIAL and not self._rests.is_resting("trial", model):
                 await self._finish_trial(model, slots.active)
-        for model, version in self._wanted().items():
+        for model, version in self._versions_to_try():
             candidate = self._candidate(model, version)
             if candidate is not None:
                 await self._try(candidate)
+
+    def _versions_to_try(self) -> Iterator[tuple[ModelName, Version]]:
+        """Give what the rollout names; then, for a model with nothing active, what it had before, newest first.
+
+        What is in a bad slot was good, or would be refused: better served than nothing while the rollout names a refused version.
+        """
+        yield from self._wanted().items()
+        for model in list(self._table.models):
+            slots = self._table[model]
+            bad = [slot.content.version for slot in (slots.a, slots.b) if slot.state is SlotState.BAD and slot.content]
+            for version in sorted(bad, reverse=True):
+                if self._table[model].active is None:
+                    yield model, version
 
     def _wanted(self) -> dict[ModelName, Version]:
         try:
@@ -148,21 +169,21 @@ class Lifecycle:
         refused = {refused.version for refused in self._table.refused.values() if refused.model == model}
         if not is_worth_trying(wanted, slots=self._table[model], refused=refused):
             return None
-        if self._resting_until_s.get((model, wanted), 0.0) > self._clock.monotonic_s():
+        if self._rests.is_resting("try", model, wanted):
             return None
         try:
             return read_bundle(self._layout.bundle(model, wanted))
         except FileNotFoundError:
             return None  # the updater has not finished with it
         except (EdgedError, OSError) as exc:
-            self._rest(model, wanted, exc)
+            self._set_aside(model, wanted, exc)
             return None
 
     async def _try(self, bundle: InstalledBundle) -> None:
         """Take one candidate through steps (1) to (5)."""
         model, table = bundle.manifest.model, self._table
         try:
-            variant = choose_variant(bundle.manifest, self._machine).variant
+            variant = choose_variant(bundle.manifest, self._machine, present=bundle.variants).variant
         except IncompatibleError as exc:
             await table.refuse(bundle.digest, bundle.manifest, reason=exc.message)
             return
@@ -171,33 +192,43 @@ class Lifecycle:
         content = Content(version=bundle.manifest.semver, digest=bundle.digest, variant=variant.id)
         try:
             await table.move(model, spare, SlotEvent.WRITE_BEGAN, content=content)  # (1)
-            await asyncio.to_thread(verify_files, bundle, bundle.manifest.files_for([variant]))
+            files = bundle.manifest.files_for([variant])
+            await asyncio.to_thread(verify_files, bundle, files, progress=self._beat)
             await table.move(model, spare, SlotEvent.WRITE_VERIFIED)  # (2)
             await self._validate(loadable)  # (3)
             served = await self._load(loadable)
-        except _CANDIDATES_FAULT as exc:
-            if table[model][spare].state is SlotState.WRITING:  # hashed wrong: the disk's fault, not the publisher's
-                await table.move(model, spare, SlotEvent.WRITE_FAILED, reason=str(exc))
-                self._rest(model, content.version, exc)
-                return
-            refused = (bundle.digest, bundle.manifest)
-            await table.move(model, spare, SlotEvent.VALIDATION_FAILED, reason=str(exc), refused=refused)
+        except Exception as exc:  # noqa: BLE001 - whatever a candidate does, the daemon and the other models go on
+            await self._give_up(bundle, spare, exc)
             return
-        except (EdgedError, OSError) as exc:
-            self._rest(model, content.version, exc)
-            return
-        await table.move(model, spare, SlotEvent.ACTIVATED)  # (4)
+        try:
+            await table.move(model, spare, SlotEvent.ACTIVATED)  # (4)
+        except BaseException:
+            await served.close()
+            raise
         self._serving.put(served)
         journal.event(
             LOG, journal.MODEL_ACTIVATED, model=model, version=content.version, slot=spare, variant=variant.id
         )
         await self._finish_trial(model, spare)  # (5)
 
-    def _rest(self, model: ModelName, version: Version, why: Exception) -> None:
+    async def _give_up(self, bundle: InstalledBundle, spare: SlotName, why: Exception) -> None:
+        """Turn a candidate down for good if it is to blame, else set it aside for a while."""
+        model, table = bundle.manifest.model, self._table
+        state = table[model][spare].state
+        if state is SlotState.READY and _is_models_fault(why, _CANDIDATES_FAULT):
+            refused = (bundle.digest, bundle.manifest)
+            await table.move(model, spare, SlotEvent.VALIDATION_FAILED, reason=str(why), refused=refused)
+            return
+        self._set_aside(model, bundle.manifest.semver, why)
+        if state is SlotState.WRITING:  # hashed wrong, or not readable: the disk's fault, not the publisher's
+            await table.move(model, spare, SlotEvent.WRITE_FAILED, reason=str(why))
+
+    def _set_aside(self, model: ModelName, version: Version, why: Exception) -> None:
         LOG.warning("Candidate %s %s set aside for %g s: %s", model, version, RETRY_AFTER_S, why)
-        self._resting_until_s[model, version] = self._clock.monotonic_s() + RETRY_AFTER_S
+        self._rests.begin("try", model, version)
 
     async def _validate(self, loadable: Loadable) -> None:
+        self._beat()
         worker = await self._start_worker(loadable)
         self._beat()
         try:
@@ -206,57 +237,71 @@ class Lifecycle:
             await worker.close()
 
     async def _check(self, loadable: Loadable, model: Infers) -> None:
-        """Hold a model against its validation kit.
-
-        Raises:
-            ValidationFailedError: It answers differently, or too slowly.
-            EdgedError: It could not be asked.
-        """
-        bundle = loadable.bundle
-        beating = _Beating(model, self._beat)
-        limit_s = self._limits().request_timeout_s
-        verdict = await validate(beating, bundle.directory, bundle.manifest, loadable.variant, timeout_s=limit_s)
-        if not verdict.passed:
-            raise ValidationFailedError(
-                _first(verdict.reasons), hint="Publish a bundle whose golden outputs the model gives."
-            )
+        await check_model(loadable, model, timeout_s=self._limits().request_timeout_s, beat=self._beat)
 
     async def _finish_trial(self, model: ModelName, name: SlotName) -> None:
-        loadable = self._serving.served[model].loadable
+        served = self._serving.served[model]
         try:
-            await self._check(loadable, self._serving.served[model])
-        except (EdgedError, OSError) as exc:
-            refused = (loadable.bundle.digest, loadable.bundle.manifest)
+            await self._check(served.loadable, served)
+        except Exception as exc:  # noqa: BLE001 - as in _try
+            is_fault = _is_models_fault(exc, _ACTIVE_MODELS_FAULT)
+            if not is_fault and self._rests.begin("trial", model) < MOST_TRIES:
+                LOG.warning("Trial of %s goes on in %g s: %s", model, RETRY_AFTER_S, exc)
+                return
+            bundle = served.loadable.bundle
+            refused = (bundle.digest, bundle.manifest) if is_fault else None
             await self._table.move(model, name, SlotEvent.HEALTH_FAILED, reason=str(exc), refused=refused)
             journal.event(LOG, journal.MODEL_ROLLED_BACK, model=model, slot=name, reason=str(exc))
             await self._serve_active(model)
         else:
             await self._table.move(model, name, SlotEvent.HEALTH_PASSED)
+        self._rests.end("trial", model)
 
     async def _serve_active(self, model: ModelName) -> None:
-        """Serve what the active slot names; while that fails, fall back, until nothing is left."""
+        """Serve what the active slot names; if that is damaged, fall back, until nothing is left.
+
+        What may be the device's passing trouble (no memory, no process, a disk that is not there) leaves the slot as it is, to be
+        tried again, for ``MOST_TRIES`` times.
+        """
         while (name := self._table[model].active) is not None:
             try:
                 served = await self._load(self._read_slot(model, name))
-            except (EdgedError, OSError) as exc:
+            except Exception as exc:  # noqa: BLE001 - as in _try
                 LOG.warning("Slot %s of %s cannot be served: %s", name, model, exc)
+                is_damaged = isinstance(exc, BundleError | TrustError)
+                if not is_damaged and self._rests.begin("serve", model, name) < MOST_TRIES:
+                    self._serving.announce(model)
+                    return
                 await self._table.move(model, name, SlotEvent.HEALTH_FAILED, cause="load", reason=str(exc))
                 continue
+            self._rests.end("serve", model, name)
             self._serving.put(served)
             return
         self._serving.remove(model)
 
     def _read_slot(self, model: ModelName, name: SlotName) -> Loadable:
+        """Find what a slot was activated with.
+
+        Raises:
+            TrustError: The store does not hold it any more, or not whole.
+            OSError: The store cannot be read.
+        """
         content = self._table[model][name].content
-        if content is None:
-            raise StoreError(f"slot {name} of {model} is empty")
-        bundle = read_bundle(self._layout.bundle(model, content.version))
-        variant = next((variant for variant in bundle.manifest.variants if variant.id == content.variant), None)
-        if bundle.digest != content.digest or variant is None:
+        try:
+            bundle = None if content is None else read_bundle(self._layout.bundle(model, content.version))
+        except (StoreError, FileNotFoundError) as exc:
+            if not self._layout.bundles.is_dir():
+                raise OSError(f"there is no store at {self._layout.root}") from exc
+            raise TrustError(f"the bundle in slot {name} of {model} is damaged: {exc}") from exc
+        if content is None or bundle is None or bundle.digest != content.digest:
             raise TrustError(f"the store no longer holds what slot {name} of {model} was activated with")
+        variant = next((variant for variant in bundle.variants if variant.id == content.variant), None)
+        if variant is None:
+            raise TrustError(f"the bundle in slot {name} of {model} has lost its variant {content.variant}")
         return Loadable(bundle=bundle, variant=variant)
 
     async def _load(self, loadable: Loadable) -> Served:
+        self._beat()
         worker = await self._start_worker(loadable)
         limits = self._limits()
         return Served(
@@ -268,20 +313,9 @@ class Lifecycle:
         )
 
 
-class _Beating:
-    """Counts every answer as progress: a long kit is no reason for the watchdog to bark."""
-
-    def __init__(self, model: Infers, beat: Callable[[], None]) -> None:
-        self._model = model
-        self._beat = beat
-
-    async def infer(self, inputs: Sequence[Tensor], outputs: Sequence[str] = (), *, timeout_s: float) -> InferResult:
-        """Pass a request on."""
-        result = await self._model.infer(inputs, outputs, timeout_s=timeout_s)
-        self._beat()
-        return result
-
-
-def _first(reasons: Sequence[str]) -> str:
-    rest = len(reasons) - REASONS_KEPT
-    return "; ".join(reasons[:REASONS_KEPT]) + (f"; and {rest} more" if rest > 0 else "")
+def _is_models_fault(why: Exception, faults: tuple[type[EdgedError], ...]) -> bool:
+    """Tell whether a model is to blame; what nobody foresaw counts, because it came with this model and would come again."""
+    if isinstance(why, EdgedError | OSError):
+        return isinstance(why, faults)
+    LOG.error("Model failed in an unforeseen way", exc_info=why)
+    return True

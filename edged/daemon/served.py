@@ -81,6 +81,7 @@ class Served:
         self._start_error = ""
         self._next_start = asyncio.Event()
         self._turn = asyncio.Lock()
+        self._exchanges: set[asyncio.Task[InferResult]] = set()
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -126,15 +127,38 @@ class Served:
         self, inputs: Sequence[Tensor], outputs: Sequence[str], *, timeout_s: float
     ) -> InferResult:
         # The queue is here and not in the worker: what waits outlives a worker that is lost.
-        loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + timeout_s
+        deadline_s = asyncio.get_running_loop().time() + timeout_s
         try:
-            async with asyncio.timeout_at(deadline_s), self._turn:
-                worker = await self._usable_worker()
-                # A caller's deadline ends its wait, not the worker: an impatient caller must not cost the others theirs.
-                return await worker.infer(inputs, outputs, timeout_s=self._run_limit_s)
+            async with asyncio.timeout_at(deadline_s):
+                return await asyncio.shield(await self._begin(inputs, outputs))
         except TimeoutError as exc:
             raise DeadlineError(f"not finished within {timeout_s:g} s", hint="Ask less often, or allow more.") from exc
+
+    async def _begin(self, inputs: Sequence[Tensor], outputs: Sequence[str]) -> asyncio.Task[InferResult]:
+        """Wait for a turn and begin the request.
+
+        The turn ends with the exchange, not with the caller: one who leaves early frees nobody's worker, and whoever
+        began behind a request that is then killed would be killed with it.
+        """
+        await self._turn.acquire()
+        try:
+            worker = await self._usable_worker()
+        except BaseException:
+            self._turn.release()
+            raise
+        # A caller's deadline ends its wait, not the worker: an impatient caller must not cost the others theirs.
+        exchange = asyncio.get_running_loop().create_task(
+            worker.infer(inputs, outputs, timeout_s=self._run_limit_s), name="exchange"
+        )
+        self._exchanges.add(exchange)
+        exchange.add_done_callback(self._ended)
+        return exchange
+
+    def _ended(self, exchange: asyncio.Task[InferResult]) -> None:
+        self._exchanges.discard(exchange)
+        self._turn.release()
+        if not exchange.cancelled():
+            exchange.exception()  # seen: its caller may have left
 
     async def _usable_worker(self) -> Worker:
         while self._worker is None or not self._worker.is_usable:
@@ -176,6 +200,11 @@ class Served:
         # Whoever waits for a start waits for this one; the next one has an event of its own.
         this_start, self._next_start = self._next_start, asyncio.Event()
         this_start.set()
+
+    async def close(self) -> None:
+        """End the worker of a model that never came to be served."""
+        if self._worker is not None:
+            await self._worker.close()
 
     async def drain(self, *, timeout_s: float) -> None:
         """Wait until no request is under way, but no longer than ``timeout_s``."""

@@ -123,11 +123,14 @@ async def _load(worker: Worker, channel: socket.socket, spec: WorkerSpec) -> Non
     try:
         await send_frame(channel, encode(Load(spec=spec)))
         message, _ = await receive_frame(channel, FROM_WORKER)
+        if not isinstance(message, Loaded):
+            raise error_of(message)
     except (WireError, OSError) as exc:
+        ending = await worker.ending()
+        if worker.ended_with_template:
+            raise BackendError(f"{spec.name}: the runtime's process ended while the model was loaded") from exc
         raise ModelLoadError(
-            f"{spec.name}: the worker ended while loading ({await worker.ending()})",
+            f"{spec.name}: the worker ended while loading ({ending})",
             hint=f"Its memory limit is {spec.memory_limit_bytes} bytes; see budget.memory_bytes in the manifest.",
         ) from exc
-    if not isinstance(message, Loaded):
-        raise error_of(message)
     worker.note_loaded(message)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from edged.errors import DeadlineError, TensorError, WorkerLostError
+from edged.errors import BackendError, DeadlineError, TensorError, WorkerLostError
 from edged.runtime.process import Child
 from edged.runtime.remote import result_of
 from edged.runtime.requests import check_request
@@ -59,6 +59,11 @@ class Worker:
     def is_usable(self) -> bool:
         """False from the moment the process is gone or was told to go."""
         return not (self._is_killed or self.lost.is_set())
+
+    @property
+    def ended_with_template(self) -> bool:
+        """True when the process is gone because the one that all workers come from is: no fault of the model."""
+        return self.lost.is_set() and self._child.status is None
 
     @property
     def lost(self) -> asyncio.Event:
@@ -168,9 +173,10 @@ class Worker:
             raise DeadlineError(f"{self.spec.name}: no answer within {timeout_s:g} s; its worker is replaced") from exc
         except (WireError, OSError) as exc:
             self.kill()
-            raise WorkerLostError(
-                f"{self.spec.name}: the worker ended during the request ({await self.ending()}): {exc}"
-            ) from exc
+            ending = await self.ending()
+            if self.ended_with_template:
+                raise BackendError(f"{self.spec.name}: the runtime's process ended during the request") from exc
+            raise WorkerLostError(f"{self.spec.name}: the worker ended during the request ({ending}): {exc}") from exc
 
     def _finished(self, task: asyncio.Task[InferResult]) -> None:
         self._exchanges.discard(task)

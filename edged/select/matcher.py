@@ -1,6 +1,6 @@
 """Which variant of a bundle this machine should run, and why not the others. Pure; shared by device and publisher."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,15 +56,21 @@ def usable_variants(manifest: Manifest, machine: Machine) -> Sequence[Variant]:
     return sorted(fitting, key=lambda variant: (_TIER_ORDER[variant.tier], _PRECISION_ORDER[variant.precision]))
 
 
-def choose_variant(manifest: Manifest, machine: Machine) -> Decision:
+def choose_variant(manifest: Manifest, machine: Machine, *, present: Collection[Variant] | None = None) -> Decision:
     """Choose the best variant that fits the machine.
+
+    Args:
+        manifest: Of the bundle.
+        machine: What is to run it.
+        present: The variants whose files are at hand; None means all.
 
     Raises:
         IncompatibleError: None fits; the message lists the reasons of each.
     """
-    usable = usable_variants(manifest, machine)
+    at_hand = manifest.variants if present is None else present
+    usable = [variant for variant in usable_variants(manifest, machine) if variant in at_hand]
     rejected = [
-        Rejected(variant=variant.id, reasons=misfits(variant, machine))
+        Rejected(variant=variant.id, reasons=misfits(variant, machine) or ("its files are not on this device",))
         for variant in manifest.variants
         if variant not in usable
     ]

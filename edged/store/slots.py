@@ -53,6 +53,7 @@ MOVES: Final[dict[SlotState, dict[SlotEvent, SlotState]]] = {
     SlotState.WRITING: {
         SlotEvent.WRITE_VERIFIED: SlotState.READY,
         SlotEvent.WRITE_FAILED: SlotState.EMPTY,
+        SlotEvent.WRITE_BEGAN: SlotState.WRITING,  # the end of the attempt before could not be written down
     },
     SlotState.READY: {
         SlotEvent.ACTIVATED: SlotState.TRIAL,

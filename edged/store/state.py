@@ -4,9 +4,10 @@ WAL with ``synchronous=FULL``: a committed transaction is on the disk. One write
 transaction together with its audit line, so the two never disagree.
 """
 
+import contextlib
+import logging
 import sqlite3
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self, cast
@@ -14,6 +15,8 @@ from typing import Final, Self, cast
 from edged.errors import StoreError
 from edged.ids import Digest, ModelName, SlotName, Version
 from edged.store.slots import Content, Slot, Slots, SlotState
+
+LOG = logging.getLogger(__name__)
 
 SCHEMA_VERSION: Final = 1
 _DISK_HINT: Final = "Check free space and health of the disk."
@@ -67,23 +70,35 @@ class StateDb:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open or create the database.
+        """Open or create the database. A damaged one is set aside: the slots are then built anew from the store.
 
         Raises:
-            StoreError: It cannot be opened, is damaged, or was written by a newer edged.
+            StoreError: It cannot be opened, or was written by a newer edged.
         """
-        with ExitStack() as undo:
+        try:
+            return cls._open(path)
+        except (sqlite3.DatabaseError, ValueError) as exc:
+            LOG.error("%s is damaged and set aside: %s", path, exc)  # noqa: TRY400 - the operator needs the sentence
+        for name in (path.name, f"{path.name}-wal"):
+            with contextlib.suppress(FileNotFoundError):
+                path.with_name(name).replace(path.with_name(f"{name}.damaged"))
+        return cls._open(path)
+
+    @classmethod
+    def _open(cls, path: Path) -> Self:
+        with contextlib.ExitStack() as undo:
             try:
                 # Threads of a pool take turns: each call is awaited before the next.
                 connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
                 undo.callback(connection.close)
                 _prepare(connection, path)
-            except sqlite3.Error as exc:
-                raise StoreError(
-                    f"{path} cannot be opened: {exc}", hint="Move it away; slots are then built anew from the store."
-                ) from exc
+                state = cls(connection)
+                state.read_slots()
+                state.read_refusals()
+            except sqlite3.OperationalError as exc:
+                raise StoreError(f"{path} cannot be opened: {exc}", hint=_DISK_HINT) from exc
             undo.pop_all()
-        return cls(connection)
+        return state
 
     def close(self) -> None:
         """Close the database."""
@@ -190,6 +205,8 @@ def _row(model: ModelName, name: SlotName, slots: Slots) -> tuple[object, ...]:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    # Exclusive, because this is the only process: the log then needs no shared memory file, for which a full disk has no room.
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])

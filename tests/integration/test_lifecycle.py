@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edged.errors import ModelUnknownError
+from edged.daemon.lifecycle import MOST_TRIES
+from edged.daemon.served import Served
+from edged.errors import BackendError, ModelUnknownError, UnavailableError
 from edged.ids import Version
 from edged.store.layout import StoreLayout
 from edged.store.slots import SlotEvent, SlotState
@@ -36,8 +38,8 @@ class Disk:
         document = {"schema": 1, "issued": "2026-11-22T10:00:00Z", "models": {"adder": {"version": version}}}
         self.layout.rollout.write_text(json.dumps(document))
 
-    def start(self):
-        return started_daemon(self.layout, self.state)
+    def start(self, *troubles: Exception):
+        return started_daemon(self.layout, self.state, troubles=troubles)
 
 
 @pytest.fixture
@@ -194,6 +196,73 @@ async def test_write_that_was_interrupted_leaves_an_empty_slot_and_begins_again(
     async with disk.start() as device:
         assert device.slots.b.state is SlotState.EMPTY
         assert (await device.answer())[0] == "1.0.0"
+
+
+async def test_trouble_of_the_device_at_start_burns_no_slot(disk):
+    """No memory, no process, a slow disk: what was good is tried again, and unavailable, not unknown, until then."""
+    disk.stage("1.0.0")
+    async with disk.start() as device:
+        await device.lifecycle.look()
+    async with disk.start(BackendError("the system refused a worker")) as device:
+        with pytest.raises(UnavailableError):
+            await device.answer()
+        assert device.slots.a.state is SlotState.GOOD
+        device.clock.advance(3600.0)
+        await device.lifecycle.look()
+        assert (await device.answer())[0] == "1.0.0"
+
+
+async def test_what_was_good_comes_back_when_the_rollout_names_what_was_refused(disk):
+    """Both slots lost to a trouble that lasted: better the old model than none."""
+    disk.stage("1.0.0")
+    async with disk.start() as device:
+        await device.lifecycle.look()
+        disk.stage("1.1.0", golden_offset=0.5)
+        await device.lifecycle.look()
+    async with disk.start(*[BackendError("no worker")] * MOST_TRIES) as device:
+        for _ in range(MOST_TRIES):
+            device.clock.advance(3600.0)
+            await device.lifecycle.look()
+        assert (await device.answer())[0] == "1.0.0"
+
+
+async def test_candidate_that_fails_in_an_unforeseen_way_is_refused_and_ends_nothing(disk):
+    disk.stage("1.0.0")
+    async with disk.start() as device:
+        await device.lifecycle.look()
+        disk.stage("1.1.0")
+        device.troubles.append(ZeroDivisionError("nobody thought of this"))
+        await device.lifecycle.look()
+
+        assert (await device.answer())[0] == "1.0.0"
+        assert [refused.reason for refused in device.table.refused.values()] == ["nobody thought of this"]
+
+
+async def test_trouble_of_the_device_is_not_held_against_the_candidate(disk):
+    disk.stage("1.0.0")
+    async with disk.start(BackendError("the runtime's process ended")) as device:
+        await device.lifecycle.look()
+        assert device.table.refused == {}
+        device.clock.advance(3600.0)
+        await device.lifecycle.look()
+        assert (await device.answer())[0] == "1.0.0"
+
+
+async def test_trial_that_finds_the_queue_full_goes_on_later(disk, monkeypatch):
+    """The kit stands in line with the apps' requests; a busy device is no bad model."""
+    disk.stage("1.0.0")
+    async with disk.start() as device:
+        monkeypatch.setattr(Served, "infer", busy)
+        await device.lifecycle.look()
+        assert device.slots.a.state is SlotState.TRIAL
+        monkeypatch.undo()
+        device.clock.advance(3600.0)
+        await device.lifecycle.look()
+        assert device.slots.a.state is SlotState.GOOD
+
+
+async def busy(*_args, **_options):
+    raise UnavailableError("64 requests are waiting for this model already")
 
 
 async def test_slot_table_that_cannot_be_written_stops_no_answers(disk):

@@ -95,6 +95,20 @@ async def test_lost_worker_costs_one_request_and_the_waiting_ones_go_to_its_succ
     assert (served.restarts, served.requests, served.failures, served.worker_pid) == (1, 2, 1, 2)
 
 
+async def test_request_begun_behind_one_whose_caller_left_is_not_lost_with_it(served, starter):
+    """The turn belongs to the exchange: a request that is killed at its limit takes no other with it."""
+    first = starter.started.get_nowait()
+    with pytest.raises(DeadlineError):
+        await served.infer((), (), timeout_s=0.01)
+    waiting = ask(served)
+    await first.die_in_next()
+
+    second = await starter.started.get()
+    await second.answer_next()
+
+    assert await waiting == RESULT
+
+
 async def test_queue_that_is_full_refuses_and_says_which_limit(served, starter):
     requests = [ask(served) for _ in range(3)]
     await asyncio.sleep(0)

@@ -81,6 +81,15 @@ def test_decision_names_every_rejected_variant_with_its_reasons():
     }
 
 
+def test_variant_whose_files_are_not_here_is_passed_over():
+    best, second = variant("best"), variant("second", tier="memory")
+
+    decision = choose_variant(FakeManifest(best, second), PI, present=[second])
+
+    assert decision.variant.id == "second"
+    assert decision.rejected[0].reasons == ("its files are not on this device",)
+
+
 def test_machine_that_nothing_fits_is_told_why_for_each_variant():
     with pytest.raises(IncompatibleError, match=r"big: needs .* bytes of memory.*; gpu: needs gpu"):
         choose_variant(

@@ -1,6 +1,10 @@
 """What the daemon remembers survives it."""
 
+import os
 import sqlite3
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,10 +79,48 @@ def test_database_of_a_newer_edged_is_refused_with_advice(path):
     assert "newer edged" in caught.value.hint
 
 
-def test_damaged_database_is_refused_with_advice(path):
-    path.write_bytes(b"not a database, and long enough to be read as one" * 100)
+@pytest.mark.parametrize("damage", ["garbage", "unknown state"])
+def test_damaged_database_is_set_aside_and_begun_anew(path, damage):
+    """The store still has the bundles; a device that nobody visits must not wait for a hand."""
+    state = StateDb.open(path)
+    state.write_slots(MODEL, SLOTS, what="first", cause="test", at_unix_s=1.0)
+    if damage == "unknown state":
+        state._connection.execute("UPDATE slots SET state = 'nonsense'")
+    state.close()
+    if damage == "garbage":
+        path.write_bytes(b"not a database, and long enough to be read as one" * 100)
 
-    with pytest.raises(StoreError, match="cannot be opened") as caught:
-        StateDb.open(path)
+    reopened = StateDb.open(path)
 
-    assert "Move it away" in caught.value.hint
+    assert reopened.read_slots() == {}
+    assert path.with_name("state.db.damaged").exists()
+    reopened.close()
+
+
+def test_database_opens_where_the_disk_has_no_room_left(tmp_path):
+    """What was active answers again after a restart on a full disk; the file system here is full to its last block."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    code = """
+import errno, os, sys
+from pathlib import Path
+from edged.store.state import StateDb
+top = Path(sys.argv[1])
+os.system(f"mount -t tmpfs -o size=256k small {top}")
+db = StateDb.open(top / "state.db"); db.close()
+with open(top / "filler", "wb", buffering=0) as filler:
+    try:
+        while True:
+            filler.write(b"x" * 512)
+    except OSError as exc:
+        assert exc.errno == errno.ENOSPC
+db = StateDb.open(top / "state.db")
+print(db.read_slots())
+db.close()
+"""
+    inside = ["unshare", "--mount", sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(inside, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
+
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip("no mount namespaces here")
+    assert done.stdout.strip() == "{}", done.stderr
