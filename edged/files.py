@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from edged.errors import StoreError
@@ -47,8 +48,12 @@ def hash_bytes(data: bytes | bytearray | memoryview) -> Digest:
     return Digest(hashlib.sha256(data).hexdigest())
 
 
-def hash_file(path: Path) -> tuple[Digest, int]:
+def hash_file(path: Path, *, progress: Callable[[], None] | None = None) -> tuple[Digest, int]:
     """Return the SHA-256 and the size in bytes of a file, read in bounded memory.
+
+    Args:
+        path: The file.
+        progress: Called with each block of ``READ_BLOCK_BYTES``.
 
     Raises:
         OSError: The file cannot be read.
@@ -59,6 +64,8 @@ def hash_file(path: Path) -> tuple[Digest, int]:
         while block := file.read(READ_BLOCK_BYTES):
             digest.update(block)
             size += len(block)
+            if progress is not None:
+                progress()
     return Digest(digest.hexdigest()), size
 
 

@@ -4,7 +4,7 @@
 them; only what it returns hands out paths to load from.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,12 +57,15 @@ def read_bundle(directory: Path) -> InstalledBundle:
     return InstalledBundle(manifest=manifest, digest=hash_bytes(data), directory=directory, variants=variants)
 
 
-def verify_files(bundle: InstalledBundle, entries: Sequence[FileEntry]) -> VerifiedFiles:
+def verify_files(
+    bundle: InstalledBundle, entries: Sequence[FileEntry], *, progress: Callable[[], None] | None = None
+) -> VerifiedFiles:
     """Hash files of a bundle from disk.
 
     Args:
         bundle: Where they are.
         entries: Entries of its manifest.
+        progress: Called now and then; hashing may take minutes.
 
     Raises:
         DigestMismatchError: A file is not what the manifest pins.
@@ -71,7 +74,7 @@ def verify_files(bundle: InstalledBundle, entries: Sequence[FileEntry]) -> Verif
     paths: dict[str, Path] = {}
     for entry in entries:
         path = bundle.directory / entry.path
-        found, _ = hash_file(path)
+        found, _ = hash_file(path, progress=progress)
         if found != entry.digest:
             raise DigestMismatchError(
                 f"{path} has SHA-256 {found}, signed was {entry.sha256}",

@@ -1,12 +1,13 @@
 """Carry bytes both ways between two connections until both sides are done or nothing has moved for too long."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 BLOCK_BYTES: Final = 1 << 16
+CLOSE_S: Final = 1.0
+"""How long a peer may take to read the last bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +18,15 @@ class Stream:
     writer: asyncio.StreamWriter
 
     async def close(self) -> None:
-        """Close the connection; a peer that is already gone is no error."""
+        """Close the connection; a peer that is already gone is no error, one that does not read is cut off."""
         self.writer.close()
-        with contextlib.suppress(OSError):
-            await self.writer.wait_closed()
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self.writer.wait_closed()
+        except TimeoutError:
+            self.writer.transport.abort()
+        except OSError:
+            return  # it is gone
 
 
 async def relay(near: Stream, far: Stream, *, idle_timeout_s: float, on_bytes: Callable[[int], None]) -> None:

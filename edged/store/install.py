@@ -14,7 +14,7 @@ the store's owner is edged-update, every other user reads.
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from errno import EDQUOT, ENOSPC
@@ -100,13 +100,16 @@ def is_installed(layout: StoreLayout, signed: SignedManifest, entries: Sequence[
         return _has_manifest(target, signed) and all(_has_size(target / e.path, e.size) for e in entries)
 
 
-def install_bundle(layout: StoreLayout, signed: SignedManifest, entries: Sequence[FileEntry]) -> Path:
+def install_bundle(
+    layout: StoreLayout, signed: SignedManifest, entries: Sequence[FileEntry], *, progress: Callable[[], None]
+) -> Path:
     """Make a bundle appear in the store.
 
     Args:
         layout: The store.
         signed: The bundle's manifest.
         entries: Its files that this machine can use; each is a blob of the store already.
+        progress: Called now and then; hashing may take minutes.
 
     Returns:
         The bundle's directory.
@@ -126,7 +129,7 @@ def install_bundle(layout: StoreLayout, signed: SignedManifest, entries: Sequenc
             _link_files(layout, stage, entries)  # (1)
             _write_file(stage / MANIFEST_NAME, signed.data)
             _sync_tree(stage)  # (2)
-            _verify(layout, stage, signed, entries)  # (3)
+            _verify(layout, stage, signed, entries, progress=progress)  # (3)
             if _has_manifest(target, signed):
                 _complete(stage, target, entries)
             else:
@@ -157,7 +160,36 @@ def make_directory(path: Path) -> None:
         sync_directory(path.parent)
 
 
-def hash_from_disk(path: Path) -> tuple[Digest, int]:
+def drop_damaged(
+    layout: StoreLayout, signed: SignedManifest, entries: Sequence[FileEntry], *, progress: Callable[[], None]
+) -> bool:
+    """Hash the files of an installed bundle from disk, and remove those that the disk changed, to be fetched again.
+
+    Args:
+        layout: The store.
+        signed: The bundle's manifest.
+        entries: Its files that are installed.
+        progress: Called now and then; hashing may take minutes.
+
+    Returns:
+        True when something was removed.
+
+    Raises:
+        StoreError: The disk refused.
+    """
+    target = layout.bundle(signed.manifest.model, signed.manifest.semver)
+    found_damage = False
+    with disk_errors(f"checking {target}"):
+        for entry in entries:
+            if hash_from_disk(target / entry.path, progress=progress)[0] != entry.digest:
+                # The blob is the same file by another name.
+                (target / entry.path).unlink()
+                layout.blob(entry.digest).unlink(missing_ok=True)
+                found_damage = True
+    return found_damage
+
+
+def hash_from_disk(path: Path, *, progress: Callable[[], None]) -> tuple[Digest, int]:
     """Return the SHA-256 and size of a file after dropping its pages from memory, so that the disk's answer is judged."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -165,7 +197,7 @@ def hash_from_disk(path: Path) -> tuple[Digest, int]:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(descriptor)
-    return hash_file(path)
+    return hash_file(path, progress=progress)
 
 
 def _link_files(layout: StoreLayout, stage: Path, entries: Sequence[FileEntry]) -> None:
@@ -188,11 +220,18 @@ def _sync_tree(top: Path) -> None:
         sync_directory(Path(directory))
 
 
-def _verify(layout: StoreLayout, stage: Path, signed: SignedManifest, entries: Sequence[FileEntry]) -> None:
-    if hash_from_disk(stage / MANIFEST_NAME)[0] != signed.digest:
+def _verify(
+    layout: StoreLayout,
+    stage: Path,
+    signed: SignedManifest,
+    entries: Sequence[FileEntry],
+    *,
+    progress: Callable[[], None],
+) -> None:
+    if hash_from_disk(stage / MANIFEST_NAME, progress=progress)[0] != signed.digest:
         raise DigestMismatchError(f"the disk did not keep the manifest of {signed.manifest.name}")
     for entry in entries:
-        found, _ = hash_from_disk(stage / entry.path)
+        found, _ = hash_from_disk(stage / entry.path, progress=progress)
         if found != entry.digest:
             layout.blob(entry.digest).unlink(missing_ok=True)
             raise DigestMismatchError(

@@ -10,7 +10,7 @@ A model that cannot be brought in is recorded and does not stop the others; a ho
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -21,8 +21,8 @@ from edged.codec import decode_json
 from edged.errors import (
     BundleError,
     EdgedError,
-    FetchError,
-    FileMissingError,
+    GateRefusedError,
+    HostUnreachableError,
     IncompatibleError,
     StoreError,
 )
@@ -31,6 +31,7 @@ from edged.ids import Digest, ModelName, Version
 from edged.store.install import (
     SignedManifest,
     disk_errors,
+    drop_damaged,
     drop_partials,
     install_bundle,
     install_rollout,
@@ -48,6 +49,8 @@ LOG = logging.getLogger(__name__)
 
 ROLLOUT_TARGET: Final = "ops/rollout.json"
 MAX_ROOT_BYTES: Final = 512_000
+CHECK_EVERY_S: Final = 86_400.0
+"""How often an installed bundle is hashed again: disks forget."""
 
 Usable = Callable[[Manifest], Sequence[Variant]]
 """Which variants of a bundle this machine can use."""
@@ -100,6 +103,8 @@ class Client:
     usable: Usable
     disk_reserve_bytes: int
     now_unix_s: Callable[[], float]
+    checked_unix_s: dict[Digest, float] = field(default_factory=dict)
+    """When each installed bundle was last hashed by this process, by the digest of its manifest."""
 
     def prepare(self) -> None:
         """Make the store ready, once at start.
@@ -138,10 +143,8 @@ class Client:
                 wanted.update(file.digest for file in files)
                 if self._bring_in(signed, files, report):
                     staged.append(f"{model} {entry.version}")
-            except FileMissingError as error:
-                failures.append(ModelFailure(model=model, version=entry.version, error=error))
-            except FetchError:
-                raise
+            except (HostUnreachableError, GateRefusedError):
+                raise  # nothing else of this host will come either
             except EdgedError as error:
                 failures.append(ModelFailure(model=model, version=entry.version, error=error))
         drop_partials(self.layout, keep=wanted)
@@ -189,9 +192,21 @@ class Client:
             )
         return manifest.files_for(variants)
 
+    def _is_intact(self, signed: SignedManifest, files: Sequence[FileEntry], report: Report) -> bool:
+        """Hash an installed bundle from disk once in a while; what the disk changed is removed and then fetched again."""
+        now_s = self.now_unix_s()
+        if now_s - self.checked_unix_s.get(signed.digest, 0.0) < CHECK_EVERY_S:
+            return True
+        is_damaged = drop_damaged(self.layout, signed, files, progress=lambda: report(Phase.STAGING))
+        if is_damaged:
+            LOG.warning("Disk changed files of %s %s", signed.manifest.name, signed.manifest.version)
+        else:
+            self.checked_unix_s[signed.digest] = now_s
+        return not is_damaged
+
     def _bring_in(self, signed: SignedManifest, files: Sequence[FileEntry], report: Report) -> bool:
         """Download and stage one bundle; False when it was there already."""
-        if is_installed(self.layout, signed, files):
+        if is_installed(self.layout, signed, files) and self._is_intact(signed, files, report):
             return False
         manifest = signed.manifest
         check_space(self.layout, files, reserve_bytes=self.disk_reserve_bytes)
@@ -216,7 +231,7 @@ class Client:
         for file in files:
             downloader.fetch_blob(file)
         report(Phase.STAGING)
-        install_bundle(self.layout, signed, files)
+        install_bundle(self.layout, signed, files, progress=lambda: report(Phase.STAGING))
         journal.event(LOG, journal.MODEL_STAGED, model=manifest.name, version=manifest.version, digest=signed.digest)
         return True
 

@@ -62,7 +62,7 @@ class Downloader:
             with os.fdopen(descriptor, "r+b") as file:
                 file.truncate(entry.size)
                 self._fill(file, entry, index)
-            _keep(self.layout, entry, path)
+            _keep(self.layout, entry, path, progress=self._go_on)
 
     def _read_index(self, entry: FileEntry) -> ChunkIndex:
         path = self.layout.partial / f"{entry.sha256}.index"
@@ -105,7 +105,12 @@ class Downloader:
                 self.on_bytes(chunk_size(index, number))
             else:
                 missing.add(number)
+                self._go_on()
         return missing
+
+    def _go_on(self) -> None:
+        """Show progress where no byte of the file came: hashing takes time, too."""
+        self.on_bytes(0)
 
     def _fetch_span(
         self, file: BinaryIO, entry: FileEntry, index: ChunkIndex, span: Span, *, missing: set[int]
@@ -168,8 +173,8 @@ def _chunks(stream: Stream, index: ChunkIndex) -> Iterator[tuple[int, bytes]]:
             return
 
 
-def _keep(layout: StoreLayout, entry: FileEntry, path: Path) -> None:
-    found, _ = hash_from_disk(path)
+def _keep(layout: StoreLayout, entry: FileEntry, path: Path, *, progress: Callable[[], None]) -> None:
+    found, _ = hash_from_disk(path, progress=progress)
     if found != entry.digest:
         path.unlink()
         raise _altered(entry, "all its chunks are right, the file is not")

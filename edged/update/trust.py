@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -79,11 +79,13 @@ class TrustedRepository:
             StoreError: The disk refused.
         """
         with disk_errors("updating metadata"), translated(path):
+            # A role that was refused for one path must not stand in the way of the others.
+            before = list(_trusted_set(self._updater))
             try:
                 info = self._updater.get_targetinfo(path)
             finally:
                 _sync(self._directory)
-            _check_delegations(self._updater)
+            _check_delegations(self._updater, known=before)
             if info is None:
                 raise FileMissingError(f"no role of the repository lists {path}", hint="Publish it.", path=path)
             if "sha256" not in info.hashes or info.length > max_bytes:
@@ -217,14 +219,20 @@ def _trusted_set(updater: Updater) -> Any:
     return updater._trusted_set  # noqa: SLF001 - neither the clock nor the verified roles can be reached otherwise
 
 
-def _check_delegations(updater: Updater) -> None:
+def _check_delegations(updater: Updater, known: Sequence[object] = ()) -> None:
     """Refuse every delegation but the plain one from targets.
+
+    Args:
+        updater: Whose roles to look at.
+        known: Roles that were looked at before.
 
     Raises:
         TrustError: A delegated role delegates, or targets delegates to hash bins.
     """
     trusted = _trusted_set(updater)
     for role in trusted:  # unlike other mappings it iterates over its values
+        if any(role is other for other in known):
+            continue
         if isinstance(role, Targets) and role.delegations is not None:
             if role is not trusted.targets:
                 raise TrustError(

@@ -54,7 +54,7 @@ class Device:
                 env={
                     **os.environ,
                     "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
-                    "CONTAINER_OPTIONS": shlex.join(self._options),
+                    "CONTAINER_OPTIONS": "\n".join(self._options),
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=console,

@@ -37,6 +37,7 @@ ALLOWED = {
     "edged-update": EVERYWHERE
     | {
         "read /etc/machine-id",
+        "read /proc/cpuinfo",
         "resolve",
         "see /run/edged-egress/proxy.sock",
         "see /var/lib/edged-store",

@@ -133,3 +133,30 @@ def test_repository_that_is_not_there_is_named(it, publisher, web):
         it.poll()
 
     assert "repository.url" in caught.value.hint
+
+
+def test_file_that_the_disk_changed_is_fetched_again(make_device, publisher):
+    """Whatever its size: bundles are hashed again when the updater starts, and then once a day."""
+    publisher.release("1.0.0")
+    with make_device() as it:
+        it.poll()
+        entry = bundle_of(it).manifest.variants[0].files[0]
+        path = bundle_of(it).directory / entry.path
+    path.chmod(0o644)
+    path.write_bytes(bytes(entry.size))
+
+    with make_device() as it:
+        assert it.poll().staged == ("demo 1.0.0",)
+        verify_files(bundle_of(it), [entry])
+        assert it.poll().staged == ()
+
+
+def test_host_that_redirects_one_file_does_not_stop_the_other_models(it, publisher, web):
+    first = publisher.release("1.0.0", name="aaa")
+    publisher.release("1.0.0", name="zzz")
+    web.faults[blob_path(first)] = Fault(status=302)
+
+    summary = it.poll()
+
+    assert summary.staged == ("zzz 1.0.0",)
+    assert [failure.model for failure in summary.failures] == ["aaa"]

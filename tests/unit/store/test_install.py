@@ -10,9 +10,20 @@ import pytest
 from edged.bundle.read import read_bundle, verify_files
 from edged.errors import DigestMismatchError, DiskFullError, StoreError, TrustError
 from edged.store import install
-from edged.store.install import drop_partials, install_bundle, install_rollout, is_installed, prepare_store
+from edged.store.install import (
+    drop_damaged,
+    drop_partials,
+    install_bundle,
+    install_rollout,
+    is_installed,
+    prepare_store,
+)
 from edged.store.layout import StoreLayout
 from tests.fakes.repositories import make_files, make_manifest, sign_off, some_bytes
+
+
+def nothing() -> None:
+    """Progress that nobody watches."""
 
 
 @pytest.fixture
@@ -42,7 +53,7 @@ def entries_of(signed):
 
 def stage(layout, signed, files):
     put_blobs(layout, files)
-    return install_bundle(layout, signed, entries_of(signed))
+    return install_bundle(layout, signed, entries_of(signed), progress=nothing)
 
 
 def test_installed_bundle_reads_back(layout):
@@ -110,7 +121,7 @@ def test_altered_blob_is_refused_and_forgotten(layout):
     blob.write_bytes(bytes(len(files["model.onnx"])))
 
     with pytest.raises(DigestMismatchError):
-        install_bundle(layout, signed, entries_of(signed))
+        install_bundle(layout, signed, entries_of(signed), progress=nothing)
 
     assert not blob.exists()
     assert not layout.bundle(signed.manifest.model, signed.manifest.semver).exists()
@@ -121,7 +132,7 @@ def test_missing_blob_is_a_store_error(layout):
     signed, _ = signed_bundle()
 
     with pytest.raises(StoreError):
-        install_bundle(layout, signed, entries_of(signed))
+        install_bundle(layout, signed, entries_of(signed), progress=nothing)
 
 
 def test_files_of_a_variant_that_became_usable_are_added(layout):
@@ -129,11 +140,11 @@ def test_files_of_a_variant_that_became_usable_are_added(layout):
     signed = sign_off(make_manifest(files))
     put_blobs(layout, files)
     first = signed.manifest.files_for(signed.manifest.variants[:1])
-    directory = install_bundle(layout, signed, first)
+    directory = install_bundle(layout, signed, first, progress=nothing)
     assert [v.precision for v in read_bundle(directory).variants] == ["fp32"]
     assert not is_installed(layout, signed, entries_of(signed))
 
-    install_bundle(layout, signed, entries_of(signed))
+    install_bundle(layout, signed, entries_of(signed), progress=nothing)
 
     assert [v.precision for v in read_bundle(directory).variants] == ["fp32", "int8"]
 
@@ -191,14 +202,14 @@ def test_power_cut_leaves_the_bundle_whole_or_absent(layout, monkeypatch, step):
         patch.setattr(install, "hash_file", cutting(install.hash_file))
         patch.setattr(install.shutil, "rmtree", cutting(install.shutil.rmtree))
         with suppress(PowerCutError):
-            install_bundle(layout, signed, entries_of(signed))
+            install_bundle(layout, signed, entries_of(signed), progress=nothing)
     target = layout.bundle(signed.manifest.model, signed.manifest.semver)
     if target.exists():
         verify_files(read_bundle(target), entries_of(signed))
 
     prepare_store(layout)
     assert list(layout.staging.iterdir()) == []
-    install_bundle(layout, signed, entries_of(signed))
+    install_bundle(layout, signed, entries_of(signed), progress=nothing)
     verify_files(read_bundle(target), entries_of(signed))
 
 
@@ -242,3 +253,26 @@ def test_full_disk_keeps_the_rollout_before(layout, monkeypatch):
         install_rollout(layout, b"two")
 
     assert layout.rollout.read_bytes() == b"one"
+
+
+def test_file_that_the_disk_changed_is_removed_with_its_blob_to_be_fetched_again(layout):
+    """Sizes alone do not show it; the bundle is whole again after the next download."""
+    signed, files = signed_bundle()
+    stage(layout, signed, files)
+    entry = entries_of(signed)[0]
+    installed = layout.bundle(signed.manifest.model, signed.manifest.semver) / entry.path
+    installed.chmod(0o644)
+    installed.write_bytes(bytes(entry.size))
+
+    assert drop_damaged(layout, signed, entries_of(signed), progress=nothing) is True
+    assert not installed.exists()
+    assert not layout.blob(entry.digest).exists()
+    assert not is_installed(layout, signed, entries_of(signed))
+
+
+def test_intact_bundle_stays_as_it_is(layout):
+    signed, files = signed_bundle()
+    stage(layout, signed, files)
+
+    assert drop_damaged(layout, signed, entries_of(signed), progress=nothing) is False
+    assert is_installed(layout, signed, entries_of(signed))
