@@ -42,6 +42,9 @@ need_tools() {
   quietly apt-get -q -y --no-install-recommends install "${packages[@]}" || die "could not install ${packages[*]}"
 }
 
+# lines WORD...: print words one a line, as CONTAINER_OPTIONS wants them.
+lines() { printf '%s\n' "$@"; }
+
 need_root() {
   [[ $EUID -eq 0 ]] || die "needs root, because it makes and runs Debian 13 root file systems: run it with sudo."
 }
