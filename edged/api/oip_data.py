@@ -66,6 +66,8 @@ def data_from_json(raw: msgspec.Raw, dtype: Datatype, shape: tuple[int, ...], po
         values = _decoder(dtype, len(shape) if is_nested else 1).decode(text)
     except msgspec.ValidationError as exc:
         raise TensorError(f"Wrong element for {dtype}: {_reason(exc)}.", pointer=pointer + json_pointer(exc)) from exc
+    except UnicodeDecodeError as exc:
+        raise TensorError("The data is not UTF-8.", pointer=pointer) from exc
     array = _to_array(values, dtype, pointer)
     if array.shape != (shape if is_nested else (math.prod(shape),)):
         raise TensorError(f"The data has shape {list(array.shape)}, not that of {list(shape)}.", pointer=pointer)

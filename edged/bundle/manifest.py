@@ -85,9 +85,9 @@ class Runtime(Document, frozen=True, kw_only=True):
 class Budget(Document, frozen=True, kw_only=True):
     """What one inference may cost on the machines a variant targets."""
 
-    latency_ms: Annotated[float, msgspec.Meta(gt=0)]
+    latency_ms: Annotated[float, msgspec.Meta(gt=0, le=1e9)]
     memory_bytes: Annotated[int, msgspec.Meta(gt=0, le=1 << 44)]
-    power_watts: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    power_watts: Annotated[float, msgspec.Meta(gt=0, le=1e9)] | None = None
 
 
 class Variant(Document, frozen=True, kw_only=True):
@@ -114,7 +114,7 @@ class Tolerance(Document, frozen=True, kw_only=True):
     """How far one output may be from its golden value."""
 
     output: TensorName
-    absolute: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    absolute: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 0.0
     """Largest difference of any element; 0 asks for equality. BYTES are always compared for equality."""
 
 
@@ -146,7 +146,7 @@ class Manifest(Document, frozen=True, kw_only=True):
     schema: Literal[1]
     name: Annotated[str, msgspec.Meta(pattern=MODEL_NAME_PATTERN)]
     version: Annotated[str, msgspec.Meta(pattern=VERSION_PATTERN, max_length=64)]
-    min_edged: Annotated[str, msgspec.Meta(pattern=VERSION_PATTERN)]
+    min_edged: Annotated[str, msgspec.Meta(pattern=VERSION_PATTERN, max_length=64)]
     variants: Annotated[tuple[Variant, ...], msgspec.Meta(min_length=1, max_length=64)]
     files: tuple[FileEntry, ...]
     pipeline: Pipeline

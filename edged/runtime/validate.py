@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from edged.bundle.kit import Difference, Kit, Sample, compare
+from edged.bundle.kit import Difference, Kit, Sample, compare, mistake
 from edged.bundle.manifest import Manifest, Variant
 from edged.codec import decode_json
 from edged.errors import (
@@ -112,23 +112,35 @@ def read_kit(directory: Path, manifest: Manifest) -> Kit:
 
     Raises:
         ManifestError: It is not a kit.
-        BundleError: It names a file that is no sample of the bundle, or the pipeline does not take a file.
+        BundleError: It does not fit the bundle, as ``check_kit`` finds.
         StoreError: It cannot be read.
     """
     path = directory / manifest.validation.kit
     kit = decode_json(Kit, _read(path, MAX_KIT_BYTES), source=str(path), error=ManifestError)
+    check_kit(kit, manifest, source=str(path))
+    return kit
+
+
+def check_kit(kit: Kit, manifest: Manifest, *, source: str) -> None:
+    """Check that a kit can be run on a bundle's pipeline, and that its golden data are tensors of the pipeline's outputs.
+
+    Raises:
+        BundleError: It is not so; ``source`` is what the kit is called in the message.
+    """
     # A file the manifest does not list is not verified, and so not evidence.
     listed = {entry.path for entry in manifest.files if entry.role == "sample"}
-    outputs = {spec.name for spec in manifest.pipeline.outputs}
+    outputs = {spec.name: spec.dtype for spec in manifest.pipeline.outputs}
     for sample in kit.samples:
         if sample.input not in listed:
-            raise BundleError(f"{path}: {sample.name}: {sample.input} is not listed in the manifest with role sample")
+            raise BundleError(f"{source}: {sample.name}: {sample.input} is not listed in the manifest with role sample")
         if unknown := [golden.name for golden in sample.golden if golden.name not in outputs]:
-            raise BundleError(f"{path}: {sample.name}: the pipeline has no output {unknown[0]}")
+            raise BundleError(f"{source}: {sample.name}: the pipeline has no output {unknown[0]}")
+        for golden in sample.golden:
+            if reason := mistake(golden, outputs[golden.name]):
+                raise BundleError(f"{source}: {sample.name}: golden {golden.name}: {reason}")
     specs = manifest.pipeline.inputs
     if len(specs) != 1 or specs[0].dtype != "BYTES" or specs[0].shape not in {(1,), (-1,)}:
-        raise BundleError(f"{path}: samples are files, but the pipeline's input is not one tensor of BYTES [1]")
-    return kit
+        raise BundleError(f"{source}: samples are files, but the pipeline's input is not one tensor of BYTES [1]")
 
 
 def _request(directory: Path, manifest: Manifest, sample: Sample) -> Tensor:

@@ -297,3 +297,8 @@ def test_a_header_length_is_a_number_of_bytes_of_the_body(text):
 
 def test_a_header_length_may_be_absent_or_zero_or_all():
     assert [parse_header_length(text, 10) for text in (None, "0", "10")] == [None, 0, 10]
+
+
+def test_json_that_is_not_utf8_is_the_callers_mistake():
+    with pytest.raises(TensorError, match="not UTF-8"):
+        data_from_json(msgspec.Raw(b'["\xff"]'), "BYTES", (1,), "/inputs/0/data")

@@ -1,12 +1,16 @@
 """The comparison that decides whether a model answers as it did."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
-from edged.bundle.kit import Golden, Sample, compare
+from edged.bundle.kit import Golden, Sample, compare, mistake
 from edged.bundle.manifest import Tolerance
+from edged.pipeline.spec import Datatype
 
 numbers = st.floats(min_value=-1e6, max_value=1e6, width=32)
 
@@ -76,3 +80,55 @@ def test_every_output_is_reported():
     differences = compare(wanted, {"a": floats(1.0), "b": floats(2.0), "c": floats(3.0)}, [])
 
     assert [difference.output for difference in differences] == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("golden", "dtype", "reason"),
+    [
+        (sample(1, dtype="INT32"), "FP32", "is INT32, the pipeline gives FP32"),
+        (sample(shape=(1,)), "FP32", "has 0 values for shape [1]"),
+        (sample(1.0, 2.0, shape=(1,)), "FP32", "has 2 values for shape [1]"),
+        (sample("1"), "FP32", "has values that are no FP32"),
+        (sample(1, dtype="BYTES"), "BYTES", "has values that are no BYTES"),
+        (sample(10**400, dtype="FP64"), "FP64", "has numbers that no FP64 can hold"),
+        (sample(1e39), "FP32", "has numbers that no FP32 can hold"),
+        (sample(256, dtype="UINT8"), "UINT8", "has numbers that no UINT8 can hold"),
+        (sample(0.5, dtype="INT64"), "INT64", "has numbers that no INT64 can hold"),
+        (sample(2, dtype="BOOL"), "BOOL", "has numbers that no BOOL can hold"),
+        (sample(255, 3.0, dtype="UINT8"), "UINT8", ""),
+        (sample("x", dtype="BYTES"), "BYTES", ""),
+    ],
+)
+def test_golden_data_are_a_tensor_of_the_pipelines_output_or_a_mistake(golden, dtype, reason):
+    assert mistake(golden.golden[0], dtype) == reason
+
+
+@given(
+    data=st.lists(st.booleans() | st.integers() | st.floats() | st.text(max_size=3), max_size=3),
+    dtype=st.sampled_from(get_args(Datatype)),
+    shape=st.lists(st.integers(0, 3), max_size=2),
+    array=hnp.arrays(
+        st.sampled_from([np.dtype(kind) for kind in ("?", "u8", "i4", "f2", "f8", "c8", "S2", "U2", "M8[s]")]),
+        hnp.array_shapes(min_dims=0, max_side=3, min_side=0),
+        fill=st.nothing(),
+    )
+    | st.lists(st.binary(max_size=2) | st.none(), max_size=3).map(lambda items: np.array(items, dtype=object)),
+)
+def test_whatever_arrays_come_there_is_an_answer(data, dtype, shape, array):
+    golden = Golden(name="y", dtype=dtype, shape=tuple(shape), data=tuple(data))
+
+    assert len(compared(Sample(name="one", input="samples/one", golden=(golden,)), array)) <= 1
+
+
+def test_an_array_of_another_kind_differs():
+    assert [d.reason for d in compared(sample("1", dtype="BYTES"), floats(1.0))] == ["is float32, golden BYTES"]
+    assert [d.reason for d in compared(sample(1.0), np.array([b"1"], dtype=object))] == ["is object, golden FP32"]
+
+
+def test_large_integers_are_told_apart():
+    """float64 would make them equal."""
+    wanted = sample(2**53, dtype="INT64")
+
+    assert compared(wanted, np.array([2**53])) == []
+    (difference,) = compared(wanted, np.array([2**53 + 1]))
+    assert difference.reason == "element 0 is 9007199254740993, golden 9007199254740992, tolerance 0"

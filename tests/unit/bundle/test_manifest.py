@@ -278,3 +278,16 @@ def test_no_name_ends_in_a_line_break(pointer):
         place = place[int(part)] if isinstance(place, list) else place[part]
 
     assert pointers(changed(pointer, f"{place}\n"))
+
+
+@pytest.mark.parametrize("place", ["budget", "tolerance"])
+def test_limits_without_a_limit_are_refused(place):
+    """1e400 is read as infinity, which every model keeps within."""
+    data = document()
+    if place == "budget":
+        data["variants"][0]["budget"]["latency_ms"] = 2e9
+    else:
+        data["validation"]["tolerance"][0]["absolute"] = 2e9
+
+    with pytest.raises(ManifestError, match="1000000000"):
+        parse_manifest(json.dumps(data).encode(), source="manifest")

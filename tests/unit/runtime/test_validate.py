@@ -151,3 +151,12 @@ async def test_a_kit_that_is_none_or_missing_is_refused(directory, manifest):
     (directory / "kit.json").unlink()
     with pytest.raises(StoreError, match=r"kit\.json"):
         await validate(Lengths(), directory, manifest, VARIANT, timeout_s=1)
+
+
+async def test_golden_data_that_are_no_tensor_are_refused(directory, manifest):
+    """An empty list would pass for any answer."""
+    path = directory / "kit.json"
+    path.write_text(path.read_text().replace('"data": [5.0]', '"data": []'))
+
+    with pytest.raises(BundleError, match=r"kit\.json: a: golden length: has 0 values for shape \[1\]"):
+        await validate(Lengths(), directory, manifest, VARIANT, timeout_s=1)
