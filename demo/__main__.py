@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -27,6 +28,8 @@ class DemoFailedError(Exception):
 def main() -> int:
     """Tell the story and clean up after it."""
     started_s = time.monotonic()
+    # Nothing is left behind when it is told to end, either.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # Short, because a Unix socket's path may have 107 bytes; open to all, because the processes may run as nobody.
     with tempfile.TemporaryDirectory(prefix="edged-demo-") as name, ExitStack() as stack:
         work = Path(name)

@@ -25,28 +25,6 @@ VERSION_PATTERN: Final = (
 )
 
 
-def parse_digest(text: str) -> Digest:
-    """Check that a text is a SHA-256 digest in lower-case hexadecimal.
-
-    Raises:
-        ValueError: It is not.
-    """
-    if re.fullmatch(DIGEST_PATTERN, text) is None:
-        raise ValueError(f"not a SHA-256 digest: {text!r}")
-    return Digest(text)
-
-
-def parse_model_name(text: str) -> ModelName:
-    """Check that a text can name a model, and so also a directory.
-
-    Raises:
-        ValueError: It cannot.
-    """
-    if re.fullmatch(MODEL_NAME_PATTERN, text) is None:
-        raise ValueError(f"not a model name: {text!r}")
-    return ModelName(text)
-
-
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class Version:

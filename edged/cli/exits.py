@@ -80,8 +80,8 @@ def exit_code_for(error: BaseException) -> Exit:
 def run_command(main: Callable[[], int | None]) -> int:
     """Run one verb and turn how it ended into an exit code.
 
-    An ``EdgedError`` is printed on standard error as one sentence with its code, then its hint; a traceback never is. Any other
-    exception is a bug and passes through.
+    An ``EdgedError`` is printed on standard error as one sentence with its code, then its hint, and what the system refuses (a full
+    disk behind standard output) as one sentence; a traceback never is. Any other exception is a bug and passes through.
 
     Args:
         main: The verb; None means it went well.
@@ -96,11 +96,24 @@ def run_command(main: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # `edgectl ... | head`: whoever read has enough. The interpreter flushes once more at exit, which must not fail again.
+        # `edgectl ... | head`: whoever read has enough.
+        _give_up_on_stdout()
+        return Exit.OK
+    except OSError as exc:
+        _give_up_on_stdout()
+        place = f"{exc.filename}: " if exc.filename else ""
+        print_error(EdgedError(f"{place}{exc.strerror or exc}"))
+        return Exit.FAILED
+    return int(code)
+
+
+def _give_up_on_stdout() -> None:
+    """Drop what cannot be written: the interpreter flushes once more at exit, which must not fail again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
         with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - no Path needed for one name
             os.dup2(nothing.fileno(), sys.stdout.fileno())
-        return Exit.OK
-    return int(code)
 
 
 def print_error(error: EdgedError) -> None:

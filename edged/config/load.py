@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from edged.codec import convert
 from edged.config.schema import Config
@@ -61,13 +62,27 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(
             str(file), [Problem(pointer="file", expected="expected a readable file", found=str(exc.strerror))]
         ) from exc
-    except ValueError as exc:  # TOMLDecodeError and UnicodeDecodeError
+    except (ValueError, RecursionError) as exc:  # not UTF-8, not TOML, a date that is none, or nested too deep
         raise ConfigError(str(file), [Problem(pointer="file", expected="expected TOML", found=str(exc))]) from exc
     try:
-        convert(Config, table, source=str(file), error=ConfigError)
+        _check_url(convert(Config, table, source=str(file), error=ConfigError), source=str(file))
     except ConfigError as error:
         raise ConfigError(str(file), [_dotted(problem) for problem in error.problems]) from error
     return table
+
+
+def _check_url(config: Config, *, source: str) -> None:
+    url = config.repository.url
+    try:
+        parts = urlsplit(url)
+        is_usable = not url or (bool(parts.hostname) and parts.port != 0)
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        problem = Problem(
+            pointer="/repository/url", expected="expected a URL with a host name and a valid port", found=url
+        )
+        raise ConfigError(source, [problem])
 
 
 def _dotted(problem: Problem) -> Problem:

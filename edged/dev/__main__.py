@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Lay out the directory, start the processes, wait.
 
     Raises:
-        UsageError: The arguments cannot work.
+        UsageError: The arguments cannot work, or name files that cannot be used.
     """
     directory: Path = arguments.dir.resolve()
     if len(str(directory / LONGEST_NAME).encode()) > MAX_ADDRESS_BYTES:
@@ -56,14 +56,17 @@ def run(arguments: argparse.Namespace) -> int:
     if (arguments.repository is None) != (arguments.root is None):
         raise UsageError("--repository and --root go together", hint="A host is believed only by its TUF root.")
     privileges = choose_privileges([sys.executable, "-c", PROBE])
-    settings = write_settings(
-        directory,
-        repository=arguments.repository or "",
-        root=None if arguments.root is None else arguments.root.read_bytes(),
-        poll_interval_s=arguments.poll_interval,
-    )
-    for path in (directory, *(path for path in directory.iterdir() if path.is_dir())):
-        give(path, privileges)
+    try:
+        settings = write_settings(
+            directory,
+            repository=arguments.repository or "",
+            root=None if arguments.root is None else arguments.root.read_bytes(),
+            poll_interval_s=arguments.poll_interval,
+        )
+        for path in (directory, *(path for path in directory.iterdir() if path.is_dir())):
+            give(path, privileges)
+    except OSError as exc:
+        raise UsageError(f"{exc.filename}: {exc.strerror}", hint="Look at --dir and --root.") from exc
     print(f"three processes as {privileges.words}; socket {directory / 'run/edged.sock'}", flush=True)
     return _supervise(settings, privileges)
 

@@ -1,5 +1,6 @@
 """The settings of a development directory: every path below it, one host allowed by name."""
 
+import json
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -34,16 +35,16 @@ def write_settings(directory: Path, *, repository: str, root: bytes | None, poll
         (directory / "root.json").write_bytes(root)
     text = f"""\
 [paths]
-store = "{directory}/store"
-state = "{directory}/state"
-app_socket = "{directory}/run/edged.sock"
-admin_socket = "{directory}/run/admin.sock"
-gate_socket = "{directory}/run/proxy.sock"
-update_status = "{directory}/run/update.json"
+store = {_toml(f"{directory}/store")}
+state = {_toml(f"{directory}/state")}
+app_socket = {_toml(f"{directory}/run/edged.sock")}
+admin_socket = {_toml(f"{directory}/run/admin.sock")}
+gate_socket = {_toml(f"{directory}/run/proxy.sock")}
+update_status = {_toml(f"{directory}/run/update.json")}
 
 [repository]
-url = "{repository}"
-root = "{directory}/root.json"
+url = {_toml(repository)}
+root = {_toml(f"{directory}/root.json")}
 poll_interval_s = {poll_interval_s}
 
 [update]
@@ -51,11 +52,16 @@ backoff_min_s = {poll_interval_s}
 backoff_max_s = {poll_interval_s * 4}
 
 [egress]
-allow_private = {allowed!r}
+allow_private = {_toml(allowed)}
 """
     settings = directory / "edged.toml"
     settings.write_text(text, encoding="utf-8")
     return settings
+
+
+def _toml(value: str | list[str]) -> str:
+    # JSON's strings and lists of strings are TOML's, but for DEL, which TOML wants escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _host_and_port(url: str) -> str:

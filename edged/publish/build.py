@@ -20,6 +20,7 @@ from edged.publish.onnx import read_tensors
 from edged.publish.recipe import Recipe, RecipeVariant, read_recipe
 from edged.publish.sbom import SBOM_PATH, make_sbom
 from edged.runtime.onnx_safety import check_model
+from edged.runtime.validate import check_kit
 
 KIT_DIRECTORY: Final = "kit"
 KIT_PATH: Final = f"{KIT_DIRECTORY}/kit.json"
@@ -60,7 +61,7 @@ def build_bundle(recipe_path: Path, out: Path, *, report: Report, built_unix_s: 
         ManifestError: The recipe, the kit, or the two together are wrong; every problem is named.
         UnsafeModelError: A model asks for something no model may do.
         ModelLoadError: ONNX Runtime cannot load a model.
-        BundleError: A model takes or gives something other than tensors.
+        BundleError: A model takes or gives something other than tensors, or the kit does not fit the pipeline.
     """
     recipe = read_recipe(recipe_path)
     items = _collect(recipe, recipe_path)
@@ -81,6 +82,8 @@ def build_bundle(recipe_path: Path, out: Path, *, report: Report, built_unix_s: 
         manifest = _describe(recipe, entries, staging, report=report, built_unix_s=built_unix_s)
         document = encode_readable(manifest)
         parse_manifest(document, source=str(recipe_path))
+        kit = decode_json(Kit, (staging / KIT_PATH).read_bytes(), source=KIT_PATH, error=ManifestError)
+        check_kit(kit, manifest, source=str(recipe_path.parent / recipe.validation.kit))
         (staging / MANIFEST_NAME).write_bytes(document)
         if target.exists():
             shutil.rmtree(target)

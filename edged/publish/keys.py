@@ -23,17 +23,11 @@ from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from edged.errors import NotPermittedError, UsageError
 from edged.files import replace_durably, sync_directory
-from edged.ids import ModelName
 
 PASSPHRASE_VARIABLE: Final = "EDGE_PUBLISH_PASSPHRASE"  # noqa: S105 - the name of a variable, not its value
 _NAME = re.compile(r"root-[1-9][0-9]*|targets|snapshot|timestamp|ops|stop|model-[a-z0-9][a-z0-9._-]{0,62}")
 _ENCRYPTED_HEADER: Final = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
 _OTHERS_MAY = 0o077
-
-
-def model_key(model: ModelName) -> str:
-    """Return the name of the key that signs one model's manifests."""
-    return f"model-{model}"
 
 
 def root_keys(count: int) -> list[str]:

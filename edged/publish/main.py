@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from edged import __version__
 from edged.cli.exits import run_command
-from edged.errors import EdgedError
 from edged.publish.commands import bundle, init, keys, publish, resign, serve
 
 DESCRIPTION = """\
@@ -21,7 +20,7 @@ A first repository and a first bundle:
 """
 
 EPILOG = """\
-Exit codes: 0 ok, 1 failed, 2 usage, 4 not permitted, 5 not found, 8 busy, 9 timeout, 10 verification failed.
+Exit codes: 0 ok, 1 failed, 2 usage, 4 not permitted, 5 not found, 6 degraded, 8 busy, 9 timeout, 10 verification failed.
 Results go to standard output, progress and errors to standard error.
 """
 
@@ -44,18 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``edge-publish`` and return its exit code (design, "Command lines")."""
     args = make_parser().parse_args(argv)
-
-    def run() -> int | None:
-        try:
-            result: int | None = args.run(args)
-        except BrokenPipeError:
-            raise
-        except OSError as exc:
-            place = f"{exc.filename}: " if exc.filename else ""
-            raise EdgedError(f"{place}{exc.strerror or exc}") from exc
-        return result
-
-    return run_command(run)
+    return run_command(lambda: args.run(args))
 
 
 if __name__ == "__main__":

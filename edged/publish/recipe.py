@@ -70,7 +70,7 @@ class Recipe(Document, frozen=True, kw_only=True):
     provenance: Provenance
     files: tuple[RecipeFile, ...] = ()
     fallback: tuple[Fallback, ...] = ()
-    min_edged: Annotated[str, msgspec.Meta(pattern=VERSION_PATTERN)] = FIRST_EDGED
+    min_edged: Annotated[str, msgspec.Meta(pattern=VERSION_PATTERN, max_length=64)] = FIRST_EDGED
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -89,7 +89,7 @@ def read_recipe(path: Path) -> Recipe:
         raise ManifestError(str(path), [Problem(pointer="", expected=f"expected at most {MAX_RECIPE_BYTES} bytes")])
     try:
         value = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:
         raise ManifestError(
             str(path), [Problem(pointer="", expected="expected a TOML document", found=str(exc))]
         ) from exc

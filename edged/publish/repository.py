@@ -32,7 +32,15 @@ from edged.publish.roles import (
     new_targets,
     sign,
 )
-from edged.publish.state import State, is_repository, metadata_path, read_root, read_state
+from edged.publish.state import (
+    State,
+    has_models,
+    is_repository,
+    lost_timestamp,
+    metadata_path,
+    read_root,
+    read_state,
+)
 from edged.publish.transaction import Transaction
 from edged.publish.tree import Tree
 from edged.update.rollout import Rollout, RolloutEntry
@@ -50,6 +58,8 @@ class Published:
     """What an operation did: the roles it signed, in order; none when everything was there already."""
 
     signed: tuple[str, ...]
+    due: tuple[tuple[str, datetime], ...] = ()
+    """After a ``resign``: roles that should be signed again but whose keys are not here, with the time each expires."""
 
     @property
     def is_changed(self) -> bool:
@@ -81,7 +91,8 @@ def init_repository(
         tree: What writes; made from ``directory`` when not given.
 
     Raises:
-        UsageError: The counts make no sense, or the directory holds a repository of other keys.
+        UsageError: The counts make no sense, the directory holds a repository of other keys, or the keys lie in it.
+        TrustError: The repository has lost its timestamp, so nobody knows which versions devices have seen.
     """
     if not 1 <= root_threshold <= root_count:
         raise UsageError(
@@ -89,6 +100,7 @@ def init_repository(
             hint="Use a threshold from 1 to the number of keys.",
         )
     tree = tree or Tree(directory)
+    _check_place(tree, keys)
     with tree.locked():
         if not tree.has(metadata_path("root", 1)):
             root = _make_root(keys, root_count, root_threshold, expires=expiry.date("root", now))
@@ -99,6 +111,9 @@ def init_repository(
         _check_root(transaction, root_count, root_threshold)
         if is_repository(tree):
             return Published(signed=())
+        # An init that was interrupted has no models yet; versions that start again at 1 would be refused by every device.
+        if has_models(tree):
+            raise lost_timestamp(tree)
         for role in (OPS, STOP):
             transaction.add_role(role)
         return Published(signed=("root", *transaction.commit()))
@@ -194,14 +209,19 @@ def resign(
     report: Report = _quiet,
     tree: Tree | None = None,
 ) -> Published:
-    """Sign again what has less than half of its time left, as far as the keys are here.
+    """Sign again what has less than half of its time left, as far as the keys are here, and say what is left over.
 
     Raises:
-        UsageError: No repository, or the snapshot or timestamp key is missing.
+        UsageError: No repository, the keys lie in it, the snapshot or timestamp key is missing, or a key cannot be opened.
+        NotPermittedError: A key can be read by other users.
         TrustError: The repository was altered, or a key is not the one it trusts.
     """
     with _opened(tree or Tree(directory), keys, now, expiry, report) as transaction:
-        return Published(signed=tuple(transaction.commit()))
+        # The root last: a root key that cannot be opened must not keep the timestamp from being signed.
+        roles = transaction.commit()
+        if transaction.renew_root():
+            roles.append("root")
+        return Published(signed=tuple(roles), due=transaction.due())
 
 
 @contextmanager
@@ -209,10 +229,18 @@ def _opened(tree: Tree, keys: Keyring, now: datetime, expiry: Expiry, report: Re
     # Before the lock: in a directory that is something else, nothing is made or cleared away.
     if not tree.has(metadata_path("root", 1)):
         raise UsageError(f"{tree.root} is not a repository", hint="Make one: edge-publish init DIR --keys KEYS.")
+    _check_place(tree, keys)
     with tree.locked():
         transaction = Transaction(tree=tree, state=read_state(tree), keys=keys, expiry=expiry, now=now, report=report)
         transaction.renew()
         yield transaction
+
+
+def _check_place(tree: Tree, keys: Keyring) -> None:
+    if keys.directory.resolve().is_relative_to(tree.root.resolve()):
+        raise UsageError(
+            "the keys lie in the repository, which anyone may read", hint="Name another directory with --keys."
+        )
 
 
 def _make_root(keys: Keyring, count: int, threshold: int, *, expires: datetime) -> Root:

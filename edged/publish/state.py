@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from tuf.api.exceptions import RepositoryError
-from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
+from tuf.api.exceptions import LengthOrHashMismatchError, RepositoryError
+from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 from tuf.api.serialization import DeserializationError
 
 from edged.errors import SignatureInvalidError, TrustError, UsageError
@@ -53,6 +53,17 @@ def is_repository(tree: Tree) -> bool:
     return tree.has(TIMESTAMP_PATH)
 
 
+def has_models(tree: Tree) -> bool:
+    """Tell whether metadata of any model was ever written."""
+    return any((tree.root / METADATA).glob("*.m-*.json"))
+
+
+def lost_timestamp(tree: Tree) -> TrustError:
+    """Return the error of a repository that was complete once and is not any more."""
+    hint = "Restore it from the host or a copy; it is the newest one devices have seen."
+    return TrustError(f"{tree.root} has lost {TIMESTAMP_PATH}", hint=hint)
+
+
 def read_root(tree: Tree) -> Root:
     """Return the newest root that the first one leads to.
 
@@ -82,14 +93,18 @@ def read_state(tree: Tree) -> State:
 
     Raises:
         UsageError: The directory holds no complete repository.
-        TrustError: Something is missing, altered or not signed.
+        TrustError: Something is missing, altered, not signed, or not the file that was published.
     """
     root = read_root(tree)
     if not is_repository(tree):
+        if has_models(tree):
+            raise lost_timestamp(tree)
         raise UsageError(f"{tree.root} is not a complete repository", hint="Run edge-publish init on it again.")
     timestamp = _verified(tree, TIMESTAMP_PATH, Timestamp, root, "timestamp")
     snapshot_meta = timestamp.snapshot_meta
-    snapshot = _verified(tree, metadata_path("snapshot", snapshot_meta.version), Snapshot, root, "snapshot")
+    snapshot = _verified(
+        tree, metadata_path("snapshot", snapshot_meta.version), Snapshot, root, "snapshot", pinned=snapshot_meta
+    )
     targets = _verified_targets(tree, snapshot, root, "targets")
     roles = {"targets": targets}
     for role in sorted(targets.delegations.roles if targets.delegations and targets.delegations.roles else {}):
@@ -103,12 +118,20 @@ def _verified_targets(tree: Tree, snapshot: Snapshot, delegator: Root | Targets,
         raise TrustError(
             f"the snapshot of {tree.root} does not name {role}", hint="Restore the repository from a copy."
         )
-    return _verified(tree, metadata_path(role, meta.version), Targets, delegator, role)
+    return _verified(tree, metadata_path(role, meta.version), Targets, delegator, role, pinned=meta)
 
 
-def _verified(tree: Tree, path: str, type_: type[S], delegator: Root | Targets, role: str) -> S:
+def _verified(
+    tree: Tree, path: str, type_: type[S], delegator: Root | Targets, role: str, *, pinned: MetaFile | None = None
+) -> S:
     metadata = _parse(tree, path, type_)
     _check_signature(delegator, role, metadata, tree.root / path)
+    if pinned is not None:
+        try:
+            pinned.verify_length_and_hashes(tree.read(path))
+        except LengthOrHashMismatchError as exc:
+            hint = "Someone put another signed file in its place; restore the repository from a copy."
+            raise TrustError(f"{tree.root / path} is not the file that was published", hint=hint) from exc
     return metadata.signed
 
 

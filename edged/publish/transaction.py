@@ -95,6 +95,33 @@ class Transaction:
             if self.expiry.is_due(role, targets, self.now) and self.keys.has(key_name(role)):
                 self._changed.add(role)
 
+    def renew_root(self) -> bool:
+        """Write the next version of the root if it will expire before long and enough of its keys are here.
+
+        Raises:
+            UsageError: A root key cannot be opened; no root was written.
+            NotPermittedError: A root key can be read by other users; no root was written.
+        """
+        root = self.state.root
+        if not self.expiry.is_due("root", root, self.now):
+            return False
+        role = root.roles["root"]
+        here = [self.keys.signer(name) for name in self.keys.names() if name.startswith("root-")]
+        signers = [signer for signer in here if signer.public_key.keyid in role.keyids]
+        if len(signers) < role.threshold:
+            return False
+        self.report("sign root")
+        root.version += 1
+        root.expires = self.expiry.date("root", self.now)
+        self.tree.add(metadata_path("root", root.version), sign(root, signers))
+        return True
+
+    def due(self) -> tuple[tuple[str, datetime], ...]:
+        """Return the roles that should be signed again, with the time each expires; after ``commit``, those it had no keys for."""
+        state = self.state
+        roles = {"root": state.root, **state.targets, "snapshot": state.snapshot, "timestamp": state.timestamp}
+        return tuple((r, signed.expires) for r, signed in roles.items() if self.expiry.is_due(r, signed, self.now))
+
     def check_key(self, role: str) -> None:
         """Open the key of one role and make sure that it is the trusted one.
 

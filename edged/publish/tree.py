@@ -126,7 +126,9 @@ class Tree:
         if path.is_dir():
             return
         self._make_directory(path.parent)
-        path.mkdir(mode=0o755, exist_ok=True)
+        path.mkdir(exist_ok=True)
+        # Whatever the umask is: a web server reads it as another user.
+        path.chmod(0o755)
         sync_directory(path.parent)
 
 

@@ -1,7 +1,10 @@
 """Users, directories, sockets, catalog and default settings: what several files say must be the same thing."""
 
 import re
+import tomllib
 from pathlib import Path
+
+import msgspec
 
 from edged.config.load import load_config
 from edged.config.schema import Config
@@ -84,3 +87,13 @@ def test_sockets_are_where_the_settings_say():
 def test_packaged_settings_are_the_defaults():
     """A device behaves the same with and without /usr/lib/edged/edged.toml."""
     assert load_config([SYSTEMD / "edged.toml"]) == Config()
+
+
+def test_packaged_settings_list_every_one_with_a_comment():
+    """The file is also where an operator looks up what can be set."""
+    lines = read("edged.toml").splitlines()
+    table = tomllib.loads(read("edged.toml"))
+
+    assert table == msgspec.to_builtins(Config()) | {"egress": table["egress"]}
+    assert set(table["egress"]) == set(Config().egress.__struct_fields__)
+    assert all(lines[i - 1].startswith("# ") for i, line in enumerate(lines) if " = " in line and line[0] != "#")

@@ -1,32 +1,31 @@
 import itertools
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.ids import Version, parse_digest, parse_model_name
+from edged.ids import DIGEST_PATTERN, MODEL_NAME_PATTERN, Version
 
 
 @pytest.mark.parametrize("text", ["0" * 64, "0123456789abcdef" * 4])
 def test_digest_is_64_lower_case_hexadecimal_digits(text):
-    assert parse_digest(text) == text
+    assert re.search(DIGEST_PATTERN, text)
 
 
 @pytest.mark.parametrize("text", ["", "0" * 63, "0" * 65, "A" * 64, "g" * 64, "0" * 64 + "\n", " " + "0" * 63])
 def test_other_texts_are_no_digest(text):
-    with pytest.raises(ValueError, match="not a SHA-256 digest"):
-        parse_digest(text)
+    assert not re.search(DIGEST_PATTERN, text)
 
 
 @pytest.mark.parametrize("text", ["a", "magika", "silero-vad", "x.y_z-1", "0", "a" * 63])
 def test_model_name_can_be_a_directory(text):
-    assert parse_model_name(text) == text
+    assert re.search(MODEL_NAME_PATTERN, text)
 
 
 @pytest.mark.parametrize("text", ["", ".", "..", ".hidden", "-x", "_x", "Upper", "a/b", "a b", "a" * 64, "a\n", "é"])
 def test_other_texts_name_no_model(text):
-    with pytest.raises(ValueError, match="not a model name"):
-        parse_model_name(text)
+    assert not re.search(MODEL_NAME_PATTERN, text)
 
 
 # The chain of precedence that semver.org 2.0.0 gives in clause 11, with its neighbours.

@@ -100,7 +100,14 @@ def ask(client: Client, model: str, file: str) -> Answered:
 def as_json_line(answer: Answered) -> str:
     """Write an answer as one line of JSON, the response as it came."""
     response = msgspec.json.decode(answer.body)
-    line = {"schema": 1, "file": answer.file, "elapsed_ms": round(answer.elapsed_s * 1e3, 3), "response": response}
+    # A file's name is bytes; those that are not UTF-8 are written as escapes.
+    file = answer.file.encode(errors="backslashreplace").decode()
+    line = {
+        "schema": 1,
+        "file": file,
+        "elapsed_ms": round(answer.elapsed_s * 1e3, 3),
+        "response": response,
+    }
     return msgspec.json.encode(line).decode()
 
 

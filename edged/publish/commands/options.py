@@ -95,14 +95,21 @@ def open_keyring(args: argparse.Namespace, *, encrypt_new: bool = False) -> Keyr
         raise UsageError(
             "the keys need a passphrase", hint=f"Set {PASSPHRASE_VARIABLE}, or run the command in a terminal."
         )
-    passphrase = getpass.getpass("Passphrase of the keys: ")
-    if encrypt_new and not has_encrypted and getpass.getpass("Once more: ") != passphrase:
+    passphrase = _ask("Passphrase of the keys: ")
+    if encrypt_new and not has_encrypted and _ask("Once more: ") != passphrase:
         raise UsageError("the two passphrases differ", hint="Try again.")
     if not passphrase:
         raise UsageError(
             "an empty passphrase protects nothing", hint="Leave out --encrypt to store the keys unencrypted."
         )
     return Keyring(directory=args.keys, passphrase=passphrase.encode())
+
+
+def _ask(prompt: str) -> str:
+    try:
+        return getpass.getpass(prompt)
+    except EOFError as exc:
+        raise UsageError("no passphrase was given", hint=f"Type it, or set {PASSPHRASE_VARIABLE}.") from exc
 
 
 def report(line: str) -> None:

@@ -4,6 +4,7 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
+from edged.cli.exits import Exit
 from edged.publish.commands.options import (
     Verbs,
     add_expiry,
@@ -18,7 +19,8 @@ from edged.publish.repository import resign
 
 TEXT = """\
 Sign again what has less than half of its time left, as far as its keys are here. Run it from a timer twice a day: the timestamp holds
-one day, so that devices notice a mirror that no longer follows.
+one day, so that devices notice a mirror that no longer follows. Exit code 6 says that more is due than the keys here can sign; each
+such role is named with the day it expires.
 """
 
 
@@ -37,7 +39,10 @@ def add_parser(verbs: Verbs) -> None:
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> None:
-    """Renew the signatures."""
+def run(args: argparse.Namespace) -> Exit:
+    """Renew the signatures, and name what could not be renewed."""
     result = resign(args.directory, open_keyring(args), now=datetime.now(UTC), expiry=read_expiry(args), report=report)
-    print_line(f"{args.directory}: signed {', '.join(result.signed) or 'nothing, all of it holds long enough'}")
+    print_line(f"{args.directory}: signed {', '.join(result.signed) or 'nothing'}")
+    for role, expires in result.due:
+        print_line(f"{role} expires on {expires:%Y-%m-%d}: bring its key")
+    return Exit.DEGRADED if result.due else Exit.OK

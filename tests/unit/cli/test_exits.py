@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +76,13 @@ def test_a_reader_that_has_left_is_no_error():
         os.close(writer)
 
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_full_disk_behind_stdout_is_one_sentence():
+    program = "import sys; from edged.cli.exits import run_command; sys.exit(run_command(lambda: print('x')))"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, timeout=30, check=False
+        )
+
+    assert (done.returncode, done.stderr) == (1, b"No space left on device [internal]\n")

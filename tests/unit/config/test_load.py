@@ -74,7 +74,9 @@ def test_problems_of_all_files_are_listed_together(tmp_path):
     assert f"{tmp_path}/2.toml: file: expected TOML" in str(caught.value)
 
 
-@pytest.mark.parametrize("data", [b"\xff\xfe", b"a = ", b"[update]\n[update]\n"])
+@pytest.mark.parametrize(
+    "data", [b"\xff\xfe", b"a = ", b"[update]\n[update]\n", b"a = " + b"[" * 5000, b"a = 2024-02-31"]
+)
 def test_what_is_not_toml_is_named(tmp_path, data):
     path = tmp_path / "edged.toml"
     path.write_bytes(data)
@@ -89,3 +91,12 @@ def test_unreadable_file_is_named(tmp_path):
 
     with pytest.raises(ConfigError, match="expected a readable file"):
         load_config([Path(path)])
+
+
+@pytest.mark.parametrize("url", ["http://host:99999/", "http://host:port/", "http://[::1/", "http://:80/"])
+def test_repository_without_a_usable_host_and_port_is_refused_at_load(tmp_path, url):
+    path = tmp_path / "edged.toml"
+    path.write_text(f'[repository]\nurl = "{url}"\n')
+
+    with pytest.raises(ConfigError, match=r"repository\.url: expected a URL"):
+        load_config([path])

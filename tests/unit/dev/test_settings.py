@@ -41,3 +41,10 @@ def test_without_a_repository_nothing_may_leave(tmp_path):
 def test_what_is_no_repository_is_refused_with_advice(tmp_path, url):
     with pytest.raises(UsageError, match="is not a"):
         write_settings(tmp_path, repository=url, root=b"{}", poll_interval_s=1.0)
+
+
+def test_any_directory_can_be_written_as_toml(tmp_path):
+    odd = tmp_path / 'a "quoted" \\ ü \x7f name'
+    config = load_config([write_settings(odd, repository="", root=None, poll_interval_s=1.0)])
+
+    assert config.paths.store == f"{odd}/store"

@@ -6,7 +6,7 @@ import pytest
 from edged.bundle.kit import Kit
 from edged.bundle.manifest import parse_manifest
 from edged.codec import decode_json
-from edged.errors import ManifestError, ModelLoadError, UnsafeModelError, UsageError
+from edged.errors import BundleError, ManifestError, ModelLoadError, UnsafeModelError, UsageError
 from edged.files import hash_bytes
 from edged.publish.build import build_bundle
 from tests.fakes.bundles import SAMPLES, adder_model, make_recipe
@@ -145,3 +145,12 @@ def test_model_with_an_operator_nobody_has_cannot_be_loaded(recipe, tmp_path):
 
     with pytest.raises(ModelLoadError, match="ONNX Runtime cannot load"):
         build(recipe, tmp_path / "out")
+
+
+def test_a_kit_no_device_would_run_is_not_built(recipe, tmp_path):
+    path = recipe.parent / "kit/kit.json"
+    path.write_text(path.read_text().replace('"FP32"', '"INT32"'))
+
+    with pytest.raises(BundleError, match=r"kit: empty\.bin: golden sum: is INT32, the pipeline gives FP32"):
+        build(recipe, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from edged.errors import NotPermittedError, UsageError
-from edged.publish.keys import Keyring, model_key, root_keys
+from edged.publish.keys import Keyring, root_keys
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_keys_are_never_overwritten(keyring):
 
 
 def test_names_leave_out_what_is_not_a_key_of_ours(keyring):
-    for name in ("ops", model_key("magika"), *root_keys(2)):
+    for name in ("ops", "model-magika", *root_keys(2)):
         keyring.create(name)
     (keyring.directory / "notes.pem").write_text("x")
     (keyring.directory / "notes.txt").write_text("x")

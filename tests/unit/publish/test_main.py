@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -215,3 +216,26 @@ def test_serve_prints_its_address_and_ends_on_interrupt(place):
 
     assert line.startswith(b"http://127.0.0.1:")
     assert (process.returncode, err) == (0, b"")
+
+
+def test_resign_ends_degraded_while_a_key_must_be_brought(place, capsys):
+    assert main(["init", "repo", "--keys", "keys", "--expiry", "root=1"]) == 0
+    for number in range(1, 4):
+        (place / f"keys/root-{number}.pem").unlink()
+    capsys.readouterr()
+
+    assert main(["resign", "repo", "--keys", "keys"]) == 6
+    assert re.fullmatch(
+        r"repo: signed nothing\nroot expires on \d{4}-\d\d-\d\d: bring its key\n", capsys.readouterr().out
+    )
+
+
+def test_nobody_typing_a_passphrase_is_a_sentence(place, monkeypatch, capsys):
+    def ask(_prompt):
+        raise EOFError
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("getpass.getpass", ask)
+
+    assert main(["init", "repo", "--keys", "keys", "--encrypt"]) == 2
+    assert "no passphrase was given" in capsys.readouterr().err

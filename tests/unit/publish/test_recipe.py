@@ -33,7 +33,7 @@ def test_all_problems_of_a_recipe_are_listed_at_once(tmp_path):
     assert set(problems_of(recipe)) == {"/name", "/variants/0/tier", "/variants/0/budget", "/provenance"}
 
 
-@pytest.mark.parametrize("data", [b"name = ", b"\xff", b"a = 1\na = 2", b"[" * 5000])
+@pytest.mark.parametrize("data", [b"name = ", b"\xff", b"a = 1\na = 2", b"[" * 5000, b"a = 2024-02-31"])
 def test_what_is_not_toml_is_one_problem(tmp_path, data):
     (tmp_path / "recipe.toml").write_bytes(data)
 

@@ -282,3 +282,62 @@ def test_expiry_is_configurable(tmp_path, keys):
     init_repository(tmp_path / "repo", keys, now=NOW, expiry=Expiry(timestamp_days=30))
 
     assert read_state(Tree(tmp_path / "repo")).timestamp.expires == NOW.replace(microsecond=0) + timedelta(days=30)
+
+
+def test_keys_in_the_repository_are_refused(tmp_path, repo):
+    """Everything in it may be served to anyone."""
+    inside = Keyring(directory=tmp_path / "other" / "keys")
+    with pytest.raises(UsageError, match="the keys lie in the repository"):
+        init_repository(tmp_path / "other", inside, now=NOW)
+    with pytest.raises(UsageError, match="the keys lie in the repository"):
+        resign(repo, Keyring(directory=repo / "keys"), now=NOW)
+
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("role", ["snapshot", "targets"])
+def test_old_signed_metadata_in_place_of_new_is_refused(repo, keys, adder, role):
+    """Its signature is good; what it lists was taken back since."""
+    publish_bundle(repo, adder, keys, now=NOW)
+    (repo / metadata_path(role, 2)).write_bytes((repo / metadata_path(role, 1)).read_bytes())
+
+    with pytest.raises(TrustError, match=rf"2\.{role}\.json is not the file that was published"):
+        resign(repo, keys, now=NOW)
+
+
+def test_a_repository_that_lost_its_timestamp_is_not_begun_again(repo, keys, adder):
+    """Version 1 of the timestamp would be refused by every device that has seen a newer one."""
+    publish_bundle(repo, adder, keys, now=NOW)
+    (repo / "metadata/timestamp.json").unlink()
+    before = files(repo)
+
+    for operation in (init_repository, resign):
+        with pytest.raises(TrustError, match=r"has lost metadata/timestamp\.json") as caught:
+            operation(repo, keys, now=NOW)
+        assert "Restore it" in caught.value.hint
+    assert files(repo) == before
+
+
+def test_resign_names_what_it_has_no_keys_for(repo, keys):
+    for name in ("root-1", "root-2", "root-3", "targets"):
+        keys.path(name).unlink()
+    result = resign(repo, keys, now=NOW + timedelta(days=200))
+
+    assert result.signed == ("ops", "stop", "snapshot", "timestamp")
+    expires = NOW.replace(microsecond=0) + timedelta(days=365)
+    assert result.due == (("root", expires), ("targets", expires))
+
+
+def test_resign_renews_the_root_with_as_many_keys_as_must_sign(repo, keys):
+    for name in ("root-2", "root-4"):
+        keys.path(name).unlink()
+    later = NOW + timedelta(days=200)
+    first = (repo / metadata_path("root", 1)).read_bytes()
+    result = resign(repo, keys, now=later)
+    root = read_state(Tree(repo)).root
+
+    assert result.signed[-1] == "root"
+    assert result.due == ()
+    assert (root.version, root.expires) == (2, later.replace(microsecond=0) + timedelta(days=365))
+    assert (repo / metadata_path("root", 1)).read_bytes() == first
+    assert not resign(repo, keys, now=later).is_changed

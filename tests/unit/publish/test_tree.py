@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from edged.errors import BundleError, StoreError, UnavailableError
@@ -78,3 +80,15 @@ def test_lock_clears_away_what_a_killed_publisher_left(tree):
         assert (tree.root / ".notes.new").exists()
 
     assert tree.read("blobs/aa/file") == b"x"
+
+
+def test_directories_are_readable_whatever_the_umask_is(tree):
+    """A web server runs as another user."""
+    before = os.umask(0o077)
+    try:
+        tree.add("a/b/file", b"x")
+    finally:
+        os.umask(before)
+
+    assert {(tree.root / name).stat().st_mode & 0o777 for name in (".", "a", "a/b")} == {0o755}
+    assert (tree.root / "a/b/file").stat().st_mode & 0o777 == 0o644
