@@ -9,8 +9,8 @@ cut anywhere leaves a slot table from which ``boot`` goes on:
 (4) activated       a fresh worker serves it; the model before it becomes the fallback
 (5) health passed   the serving worker answered the kit, too: the slot is good
 
-A candidate that fails (3) or (5) is refused by digest and not tried again by itself. One that fails (2) is the disk's fault, not the
-publisher's: it is tried again later. Whatever fails, the active model goes on answering.
+A candidate that fails (3) or (5) is refused by digest and not tried again by itself. What the device may have caused instead (the disk at
+(2), no process, a full queue) is tried again later. Whatever a candidate does, the model that was active answers, or does so again.
 """
 
 import asyncio
@@ -270,6 +270,8 @@ class Lifecycle:
                 LOG.warning("Slot %s of %s cannot be served: %s", name, model, exc)
                 is_damaged = isinstance(exc, BundleError | TrustError)
                 if not is_damaged and self._rests.begin("serve", model, name) < MOST_TRIES:
+                    # What answered until now is not what the slot names: it failed its trial.
+                    self._serving.remove(model)
                     self._serving.announce(model)
                     return
                 await self._table.move(model, name, SlotEvent.HEALTH_FAILED, cause="load", reason=str(exc))

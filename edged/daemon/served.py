@@ -194,9 +194,11 @@ class Served:
         try:
             self._worker = await self._start_worker(self.loadable)
             self._start_error = ""
-        except (EdgedError, OSError) as exc:
-            self._start_error = str(exc)
-            LOG.warning("Worker did not start: %s", exc)
+        except Exception as exc:
+            self._start_error = str(exc) or type(exc).__name__
+            LOG.warning(
+                "Worker did not start: %s", self._start_error, exc_info=not isinstance(exc, EdgedError | OSError)
+            )
         # Whoever waits for a start waits for this one; the next one has an event of its own.
         this_start, self._next_start = self._next_start, asyncio.Event()
         this_start.set()

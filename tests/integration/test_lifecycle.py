@@ -8,7 +8,7 @@ import pytest
 
 from edged.daemon.lifecycle import MOST_TRIES
 from edged.daemon.served import Served
-from edged.errors import BackendError, ModelUnknownError, UnavailableError
+from edged.errors import BackendError, ModelUnknownError, TensorError, UnavailableError
 from edged.ids import Version
 from edged.store.layout import StoreLayout
 from edged.store.slots import SlotEvent, SlotState
@@ -259,6 +259,30 @@ async def test_trial_that_finds_the_queue_full_goes_on_later(disk, monkeypatch):
         device.clock.advance(3600.0)
         await device.lifecycle.look()
         assert device.slots.a.state is SlotState.GOOD
+
+
+async def test_model_whose_trial_failed_does_not_go_on_answering_while_the_fallback_cannot_be_loaded(disk, monkeypatch):
+    """What was found wrong is worse than a moment without answers, and the fallback is tried again."""
+    disk.stage("1.0.0")
+    async with disk.start() as device:
+        await device.lifecycle.look()
+        disk.stage("1.1.0")
+
+        async def wrong(*_args, **_options):
+            device.troubles.append(BackendError("no process just now"))
+            raise TensorError("the model takes nothing any more")
+
+        monkeypatch.setattr(Served, "infer", wrong)
+        await device.lifecycle.look()
+        monkeypatch.undo()
+
+        assert device.slots.active == "a"
+        with pytest.raises(UnavailableError):
+            await device.answer()
+        device.troubles.clear()
+        device.clock.advance(3600.0)
+        await device.lifecycle.look()
+        assert (await device.answer())[0] == "1.0.0"
 
 
 async def busy(*_args, **_options):
