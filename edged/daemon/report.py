@@ -1,21 +1,17 @@
 """The status document, put together from what the parts know."""
 
 from pathlib import Path
-from typing import Final
 
 from edged import __version__
 from edged.api.status import DeviceState, ModelState, ModelStatus, Refusal, SlotStatus, Status, WorkerStatus
-from edged.codec import decode_json
 from edged.daemon.served import Served
 from edged.daemon.serving import Serving
 from edged.daemon.slot_table import SlotTable
 from edged.errors import EdgedError
-from edged.files import read_limited
 from edged.ids import ModelName, SlotName, Version
 from edged.store.slots import Slot, Slots
 from edged.update.phases import UpdateStatus
-
-_MAX_UPDATE_STATUS_BYTES: Final = 1 << 20
+from edged.update.status_file import read_status
 
 
 class Report:
@@ -112,7 +108,7 @@ def _worker(served: Served) -> WorkerStatus:
 
 def _read_update_status(path: Path) -> UpdateStatus | None:
     try:
-        return decode_json(UpdateStatus, read_limited(path, max_bytes=_MAX_UPDATE_STATUS_BYTES), source=str(path))
+        return read_status(path)
     except (EdgedError, OSError):
-        # It lives in /run: absent until the updater has run, and never worth failing a status for.
+        # It lives in /run, written by another process: never worth failing a status for.
         return None

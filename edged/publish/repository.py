@@ -173,33 +173,6 @@ def publish_bundle(
         return Published(signed=tuple(transaction.commit()))
 
 
-def publish_rollout(
-    directory: Path,
-    models: Mapping[ModelName, str],
-    keys: Keyring,
-    *,
-    now: datetime,
-    expiry: Expiry = DEFAULT_EXPIRY,
-    report: Report = _quiet,
-    tree: Tree | None = None,
-) -> Published:
-    """Name the versions that devices should run; models not mentioned keep theirs.
-
-    Raises:
-        UsageError: No repository, a key is missing, or a version is not published.
-        TrustError: The repository was altered, or a key is not the one it trusts.
-    """
-    with _opened(tree or Tree(directory), keys, now, expiry, report) as transaction:
-        for model, version in models.items():
-            role = transaction.state.targets.get(model_role(model))
-            if role is None or manifest_path(model, version) not in role.targets:
-                raise UsageError(
-                    f"{model} {version} is not published in {directory}", hint="Publish it first: edge-publish publish."
-                )
-        _set_rollout(transaction, models, now)
-        return Published(signed=tuple(transaction.commit()))
-
-
 def resign(
     directory: Path,
     keys: Keyring,

@@ -8,7 +8,7 @@ from tuf.api.metadata import Metadata
 from edged.codec import decode_json
 from edged.errors import BundleError, SignatureInvalidError, TrustError, UsageError
 from edged.publish.keys import Keyring
-from edged.publish.repository import init_repository, publish_bundle, publish_rollout, resign
+from edged.publish.repository import init_repository, publish_bundle, resign
 from edged.publish.roles import Expiry
 from edged.publish.state import metadata_path, read_state
 from edged.publish.tree import Tree
@@ -202,15 +202,6 @@ def test_rollout_keeps_other_models_and_never_goes_back_in_time(repo, keys, adde
 
     assert {name: entry.version for name, entry in rollout.models.items()} == {"adder": "1.0.0", "other": "1.0.0"}
     assert rollout.issued == "2026-11-22T10:00:00Z"
-
-
-def test_rollout_names_only_published_versions(repo, keys, adder):
-    publish_bundle(repo, adder, keys, now=NOW)
-    for models in ({"adder": "9.9.9"}, {"nothing": "1.0.0"}):
-        with pytest.raises(UsageError, match="is not published"):
-            publish_rollout(repo, models, keys, now=NOW)
-
-    assert not publish_rollout(repo, {"adder": "1.0.0"}, keys, now=NOW).is_changed
 
 
 def test_bundle_that_is_not_as_its_manifest_says_is_refused(repo, keys, adder, tmp_path):
