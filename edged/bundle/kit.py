@@ -1,20 +1,15 @@
-"""The validation kit: samples with golden outputs, and the comparison that decides whether a model answers as it did.
-
-Pure: the same comparison runs in the publisher's pipeline and on the device.
-"""
+"""The validation kit: samples with golden outputs, and what is wrong with one that fits no model. Pure."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from edged.bundle.manifest import BundlePath, Tolerance
+from edged.bundle.manifest import BundlePath
 from edged.codec import Document
-from edged.pipeline.spec import Datatype
+from edged.pipeline.datatypes import can_hold
+from edged.pipeline.spec import Datatype, TensorSpec
 from edged.pipeline.steps import TensorName
 
 
@@ -27,12 +22,32 @@ class Golden(Document, frozen=True, kw_only=True):
     data: tuple[bool | int | float | str, ...]
 
 
-class Sample(Document, frozen=True, kw_only=True):
-    """One input with its golden outputs. ``input`` is a file sent whole as the pipeline's single BYTES input."""
+class SampleInput(Document, frozen=True, kw_only=True, omit_defaults=True):
+    """One of the pipeline's inputs: its bytes in a file, or its values in ``data``, of which exactly one is given."""
+
+    name: TensorName
+    shape: tuple[Annotated[int, msgspec.Meta(ge=0)], ...]
+    file: BundlePath | None = None
+    """Row-major and little-endian, without a header: what the Open Inference Protocol sends as binary tensor data."""
+    data: tuple[bool | int | float, ...] | None = None
+    """Flat, row-major."""
+
+
+class Sample(Document, frozen=True, kw_only=True, omit_defaults=True):
+    """Inputs with their golden outputs; either ``input`` or ``inputs`` is given."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
-    input: BundlePath
+    input: BundlePath | None = None
+    """A file sent whole as the pipeline's single BYTES input."""
+    inputs: Annotated[tuple[SampleInput, ...], msgspec.Meta(max_length=64)] = ()
+    """All of the pipeline's inputs."""
     golden: Annotated[tuple[Golden, ...], msgspec.Meta(min_length=1)]
+
+    @property
+    def files(self) -> Sequence[str]:
+        """The bundle's files that it is made of."""
+        named = [self.input, *(item.file for item in self.inputs)]
+        return [path for path in named if path is not None]
 
 
 class Kit(Document, frozen=True, kw_only=True):
@@ -44,16 +59,33 @@ class Kit(Document, frozen=True, kw_only=True):
     samples: Annotated[tuple[Sample, ...], msgspec.Meta(min_length=1, max_length=1000)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """One output of one sample that is not as it should be."""
+def mistake_in_inputs(sample: Sample, specs: Sequence[TensorSpec]) -> str:
+    """Say why a sample is no request to a pipeline with these inputs; empty when it is one."""
+    if (sample.input is None) == (not sample.inputs):
+        return "has to have either input or inputs"
+    if sample.input is not None:
+        if len(specs) != 1 or specs[0].dtype != "BYTES" or specs[0].shape not in {(1,), (-1,)}:
+            return "is a file, but the pipeline's input is not one tensor of BYTES [1]; use inputs"
+        return ""
+    wanted = {spec.name: spec for spec in specs}
+    if sorted(item.name for item in sample.inputs) != sorted(wanted):
+        return f"has other inputs than the pipeline, which has {', '.join(wanted)}"
+    return next((why for item in sample.inputs if (why := _mistake_in_input(item, wanted[item.name]))), "")
 
-    sample: str
-    output: str
-    reason: str
 
-    def __str__(self) -> str:
-        return f"sample {self.sample}, output {self.output}: {self.reason}"
+def _mistake_in_input(item: SampleInput, spec: TensorSpec) -> str:
+    if len(item.shape) != len(spec.shape) or any(b not in {-1, a} for a, b in zip(item.shape, spec.shape, strict=True)):
+        return f"input {item.name} has shape {list(item.shape)}, the pipeline takes {list(spec.shape)}"
+    if (item.file is None) == (item.data is None):
+        return f"input {item.name} has to have either file or data"
+    if item.data is not None:
+        if spec.dtype == "BYTES":
+            return f"input {item.name} is BYTES, which only a file can hold"
+        if len(item.data) != math.prod(item.shape):
+            return f"input {item.name} has {len(item.data)} values for shape {list(item.shape)}"
+        if not all(can_hold(spec.dtype, value) for value in item.data):
+            return f"input {item.name} has numbers that no {spec.dtype} can hold"
+    return ""
 
 
 def mistake(golden: Golden, dtype: Datatype) -> str:
@@ -64,74 +96,6 @@ def mistake(golden: Golden, dtype: Datatype) -> str:
         return f"has {len(golden.data)} values for shape {list(golden.shape)}"
     if any(isinstance(value, str) != (dtype == "BYTES") for value in golden.data):
         return f"has values that are no {dtype}"
-    if not all(isinstance(value, str) or _is_representable(value, dtype) for value in golden.data):
+    if not all(isinstance(value, str) or can_hold(dtype, value) for value in golden.data):
         return f"has numbers that no {dtype} can hold"
     return ""
-
-
-def _is_representable(value: float, dtype: Datatype) -> bool:
-    if dtype == "BOOL":
-        return value in {0, 1}
-    numpy_type = np.dtype(dtype.lower().replace("fp", "float"))
-    if numpy_type.kind == "f":
-        return abs(value) <= float(np.finfo(numpy_type).max)
-    limits = np.iinfo(numpy_type)
-    return limits.min <= value <= limits.max and value == int(value)
-
-
-def compare(
-    sample: Sample, outputs: Mapping[str, NDArray[np.generic]], tolerances: Sequence[Tolerance]
-) -> list[Difference]:
-    """Compare a model's outputs for one sample with the golden ones.
-
-    Args:
-        sample: The sample with its golden outputs.
-        outputs: Arrays by output name; BYTES as object arrays of ``bytes``.
-        tolerances: How far each output may be off; one without an entry must be equal.
-
-    Returns:
-        Every difference beyond its tolerance; empty when the sample passes. NaN never passes. Golden data that are no tensor, and
-        arrays of another kind than the golden ones, are differences, too.
-    """
-    allowed = {tolerance.output: tolerance.absolute for tolerance in tolerances}
-    differences = []
-    for golden in sample.golden:
-        actual = outputs.get(golden.name)
-        reason = "is missing" if actual is None else _difference(golden, actual, allowed.get(golden.name, 0.0))
-        if reason:
-            differences.append(Difference(sample=sample.name, output=golden.name, reason=reason))
-    return differences
-
-
-def _difference(golden: Golden, actual: NDArray[np.generic], absolute: float) -> str:
-    if reason := mistake(golden, golden.dtype):
-        return f"golden {reason}"
-    if actual.shape != golden.shape:
-        return f"shape is {list(actual.shape)}, golden {list(golden.shape)}"
-    is_text = golden.dtype == "BYTES"
-    if actual.dtype.kind not in ("OSU" if is_text else "biuf"):
-        return f"is {actual.dtype}, golden {golden.dtype}"
-    if is_text:
-        found = [item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item) for item in actual.ravel()]
-        pairs = zip(found, golden.data, strict=True)
-        return next((f"is {got!r}, golden {want!r}" for got, want in pairs if got != want), "")
-    return _difference_of_numbers(golden, actual, absolute)
-
-
-def _difference_of_numbers(golden: Golden, actual: NDArray[np.generic], absolute: float) -> str:
-    if absolute == 0 and not golden.dtype.startswith("FP"):
-        # As integers: float64 cannot tell large ones apart.
-        exact = enumerate(zip(actual.ravel().tolist(), golden.data, strict=True))
-        return next(
-            (f"element {i} is {got}, golden {want}, tolerance 0" for i, (got, want) in exact if got != want), ""
-        )
-    values = actual.ravel().astype(np.float64)
-    wanted = np.asarray(golden.data, dtype=np.float64)
-    with np.errstate(over="ignore"):
-        off = np.abs(values - wanted)
-    # Written so that NaN, which compares false with everything, counts as too far.
-    too_far = ~(off <= absolute)
-    if not too_far.any():
-        return ""
-    worst = int(np.argmax(np.where(np.isnan(off), np.inf, off)))
-    return f"element {worst} is {values[worst]:.6g}, golden {wanted[worst]:.6g}, tolerance {absolute:g}"

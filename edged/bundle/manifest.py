@@ -90,7 +90,31 @@ class Budget(Document, frozen=True, kw_only=True):
     power_watts: Annotated[float, msgspec.Meta(gt=0, le=1e9)] | None = None
 
 
-class Variant(Document, frozen=True, kw_only=True):
+class Session(Document, frozen=True, kw_only=True):
+    """How the runtime executes a variant, where the defaults for small devices do not fit it."""
+
+    threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """Threads within one run. Small models are fastest with one; requests run beside each other anyway."""
+    spinning: bool = False
+    """Whether threads wait actively for their next work, which takes the core from others."""
+
+
+class Batching(Document, frozen=True, kw_only=True):
+    """A promise: the rows of the model's tensors do not depend on each other, so requests may share a run."""
+
+    max_rows: Annotated[int, msgspec.Meta(ge=2, le=4096)]
+    """Most rows (first axis) of one run."""
+
+
+class State(Document, frozen=True, kw_only=True):
+    """An output that becomes an input of the next request of the same sequence, beginning with zeros."""
+
+    input: TensorName
+    output: TensorName
+    """Of the same datatype and shape; free axes (-1) are 1 in the beginning."""
+
+
+class Variant(Document, frozen=True, kw_only=True, omit_defaults=True):
     """One build of the model, named NAME-VERSION-PRECISION-ARCH."""
 
     id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][A-Za-z0-9._+-]{0,127}$(?!\n)")]
@@ -103,6 +127,9 @@ class Variant(Document, frozen=True, kw_only=True):
     inputs: Annotated[tuple[TensorSpec, ...], msgspec.Meta(min_length=1)]
     outputs: Annotated[tuple[TensorSpec, ...], msgspec.Meta(min_length=1)]
     budget: Budget
+    session: Session = Session()
+    batching: Batching | None = None
+    state: Annotated[tuple[State, ...], msgspec.Meta(max_length=16)] = ()
 
     @property
     def model_file(self) -> FileEntry:
@@ -216,6 +243,8 @@ def _cross_checks(manifest: Manifest) -> Iterator[Problem]:
         if sum(file.role == "model" for file in variant.files) != 1:
             yield Problem(pointer=f"{where}/files", expected="expected exactly one file with role model")
         yield from _pipeline_meets_model(manifest.pipeline, variant, where)
+        yield from _batching_fits(variant, where)
+        yield from _states_fit(variant, where)
 
 
 def _paths_agree(manifest: Manifest) -> Iterator[Problem]:
@@ -256,6 +285,45 @@ def _pipeline_meets_model(pipeline: Pipeline, variant: Variant, where: str) -> I
     for i, spec in enumerate(pipeline.outputs):
         if spec.name not in known:
             yield Problem(pointer=f"/pipeline/outputs/{i}/name", expected=_one_of(known), found=spec.name)
+
+
+def _batching_fits(variant: Variant, where: str) -> Iterator[Problem]:
+    """Requests can share a run only where every tensor of the model is rows of any number; states belong to one request."""
+    if variant.batching is None:
+        return
+    if variant.state:
+        yield Problem(pointer=f"{where}/batching", expected="expected no batching beside state")
+    for kind, specs in (("inputs", variant.inputs), ("outputs", variant.outputs)):
+        for i, spec in enumerate(specs):
+            if spec.shape[:1] != (-1,):
+                yield Problem(
+                    pointer=f"{where}/{kind}/{i}/shape",
+                    expected="expected -1 as first axis, because of batching",
+                    found=str(list(spec.shape)),
+                )
+
+
+def _states_fit(variant: Variant, where: str) -> Iterator[Problem]:
+    inputs = {spec.name: spec for spec in variant.inputs}
+    outputs = {spec.name: spec for spec in variant.outputs}
+    seen: set[str] = set()
+    for i, state in enumerate(variant.state):
+        source, target = outputs.get(state.output), inputs.get(state.input)
+        if target is None or state.input in seen:
+            yield Problem(
+                pointer=f"{where}/state/{i}/input", expected=f"{_one_of(set(inputs))}, each once", found=state.input
+            )
+        if source is None:
+            yield Problem(pointer=f"{where}/state/{i}/output", expected=_one_of(set(outputs)), found=state.output)
+        if source and target and (source.dtype, len(source.shape)) != (target.dtype, len(target.shape)):
+            yield Problem(
+                pointer=f"{where}/state/{i}",
+                expected="expected an output and an input of one datatype and rank",
+                found=f"{source.dtype} {list(source.shape)} and {target.dtype} {list(target.shape)}",
+            )
+        if target and target.dtype == "BYTES":
+            yield Problem(pointer=f"{where}/state/{i}/input", expected="expected a tensor of numbers", found="BYTES")
+        seen.add(state.input)
 
 
 def _listed(pointer: str, path: str, role: Role, shared: dict[str, FileEntry]) -> Iterator[Problem]:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edged.bundle.kit import Kit
+from msgspec import structs
+
+from edged.bundle.kit import Kit, Sample
 from edged.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest, Role, Validation, Variant, parse_manifest
 from edged.codec import decode_json, encode_readable
 from edged.errors import BundleError, ManifestError, Problem, UsageError
@@ -138,11 +140,20 @@ def _kit_items(path: Path) -> Iterator[Item]:
             str(path),
             [Problem(pointer=f"{document}{p.pointer}", expected=p.expected, found=p.found) for p in exc.problems],
         ) from exc
-    moved = [{"name": s.name, "input": f"{KIT_DIRECTORY}/{s.input}", "golden": s.golden} for s in kit.samples]
-    rewritten = encode_readable({"schema": kit.schema, "reference": kit.reference, "samples": moved})
+    rewritten = encode_readable(structs.replace(kit, samples=tuple(_moved(sample) for sample in kit.samples)))
     yield Item(pointer=pointer, path=KIT_PATH, role="kit", source=document, data=rewritten)
-    for sample in sorted({sample.input for sample in kit.samples}):
-        yield Item(pointer=pointer, path=f"{KIT_DIRECTORY}/{sample}", role="sample", source=document.parent / sample)
+    for file in sorted({path for sample in kit.samples for path in sample.files}):
+        yield Item(pointer=pointer, path=f"{KIT_DIRECTORY}/{file}", role="sample", source=document.parent / file)
+
+
+def _moved(sample: Sample) -> Sample:
+    """Return a sample whose files are below the bundle's directory for the kit."""
+    inputs = tuple(
+        item if item.file is None else structs.replace(item, file=f"{KIT_DIRECTORY}/{item.file}")
+        for item in sample.inputs
+    )
+    path = None if sample.input is None else f"{KIT_DIRECTORY}/{sample.input}"
+    return structs.replace(sample, input=path, inputs=inputs)
 
 
 def _clashes(items: list[Item]) -> Iterator[Problem]:
@@ -230,6 +241,9 @@ def _variant(
         inputs=inputs,
         outputs=outputs,
         budget=variant.budget,
+        session=variant.session,
+        batching=variant.batching,
+        state=variant.state,
     )
 
 

@@ -11,7 +11,19 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from edged.bundle.manifest import Budget, BundlePath, Fallback, Provenance, Runtime, Targets, Tier, Tolerance
+from edged.bundle.manifest import (
+    Batching,
+    Budget,
+    BundlePath,
+    Fallback,
+    Provenance,
+    Runtime,
+    Session,
+    State,
+    Targets,
+    Tier,
+    Tolerance,
+)
 from edged.codec import Document, convert
 from edged.errors import ManifestError, Problem, UsageError
 from edged.ids import MODEL_NAME_PATTERN, VERSION_PATTERN
@@ -34,6 +46,9 @@ class RecipeVariant(Document, frozen=True, kw_only=True):
     budget: Budget
     format: Literal["onnx"] = "onnx"
     runtime: Runtime = Runtime(name="onnxruntime", version=">=1.20,<2")
+    session: Session = Session()
+    batching: Batching | None = None
+    state: tuple[State, ...] = ()
 
     @property
     def arch(self) -> str:

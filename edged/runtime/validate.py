@@ -1,13 +1,12 @@
 """Runs a bundle's validation kit: the same on the device before a model is activated and at the publisher's before it is signed."""
 
 import statistics
-import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from edged.bundle.kit import Difference, Kit, Sample, compare, mistake
+from edged.bundle.kit import Kit, Sample, SampleInput, mistake, mistake_in_inputs
 from edged.bundle.manifest import Manifest, Variant
 from edged.codec import decode_json
 from edged.errors import (
@@ -20,7 +19,9 @@ from edged.errors import (
     WorkerLostError,
 )
 from edged.files import read_limited
-from edged.runtime.arrays import to_array
+from edged.pipeline.datatypes import NUMBERS, pack, pack_bytes
+from edged.pipeline.spec import TensorSpec
+from edged.runtime.comparison import Difference, compare
 from edged.runtime.tensors import InferResult, Tensor
 
 MAX_KIT_BYTES: Final = 64 << 20
@@ -83,9 +84,9 @@ async def validate(
     differences: list[Difference] = []
     times_s = []
     for sample in kit.samples:
-        request = _request(directory, manifest, sample)
+        request = read_sample(directory, manifest, sample)
         try:
-            result = await model.infer([request], (), timeout_s=timeout_s)
+            result = await model.infer(request, (), timeout_s=timeout_s)
         except (DeadlineError, WorkerLostError):
             raise
         except (TensorError, BundleError, BackendError) as exc:
@@ -94,7 +95,7 @@ async def validate(
             ]
             continue
         times_s.append(result.run_s)
-        outputs = {tensor.name: to_array(tensor) for tensor in result.outputs}
+        outputs = {tensor.name: tensor for tensor in result.outputs}
         differences += compare(sample, outputs, manifest.validation.tolerance)
     p50_ms = statistics.median(times_s) * 1000 if times_s else 0.0
     budget_ms = variant.budget.latency_ms
@@ -131,22 +132,40 @@ def check_kit(kit: Kit, manifest: Manifest, *, source: str) -> None:
     listed = {entry.path for entry in manifest.files if entry.role == "sample"}
     outputs = {spec.name: spec.dtype for spec in manifest.pipeline.outputs}
     for sample in kit.samples:
-        if sample.input not in listed:
-            raise BundleError(f"{source}: {sample.name}: {sample.input} is not listed in the manifest with role sample")
+        if reason := mistake_in_inputs(sample, manifest.pipeline.inputs):
+            raise BundleError(f"{source}: {sample.name} {reason}")
+        if unlisted := [path for path in sample.files if path not in listed]:
+            raise BundleError(f"{source}: {sample.name}: {unlisted[0]} is not listed in the manifest with role sample")
         if unknown := [golden.name for golden in sample.golden if golden.name not in outputs]:
             raise BundleError(f"{source}: {sample.name}: the pipeline has no output {unknown[0]}")
         for golden in sample.golden:
             if reason := mistake(golden, outputs[golden.name]):
                 raise BundleError(f"{source}: {sample.name}: golden {golden.name}: {reason}")
-    specs = manifest.pipeline.inputs
-    if len(specs) != 1 or specs[0].dtype != "BYTES" or specs[0].shape not in {(1,), (-1,)}:
-        raise BundleError(f"{source}: samples are files, but the pipeline's input is not one tensor of BYTES [1]")
 
 
-def _request(directory: Path, manifest: Manifest, sample: Sample) -> Tensor:
-    data = _read(directory / sample.input, MAX_SAMPLE_BYTES)
-    name = manifest.pipeline.inputs[0].name
-    return Tensor(name=name, dtype="BYTES", shape=(1,), data=struct.pack("<I", len(data)) + data)
+def read_sample(directory: Path, manifest: Manifest, sample: Sample) -> list[Tensor]:
+    """Read a sample as the tensors of a request; ``check_kit`` has found that it is one.
+
+    Raises:
+        StoreError: A file cannot be read.
+    """
+    specs = {spec.name: spec for spec in manifest.pipeline.inputs}
+    if sample.input is not None:
+        data = _read(directory / sample.input, MAX_SAMPLE_BYTES)
+        return [Tensor(name=next(iter(specs)), dtype="BYTES", shape=(1,), data=pack_bytes([data]))]
+    return [
+        Tensor(name=item.name, dtype=specs[item.name].dtype, shape=item.shape, data=_content(directory, item, specs))
+        for item in sample.inputs
+    ]
+
+
+def _content(directory: Path, item: SampleInput, specs: Mapping[str, TensorSpec]) -> bytes:
+    if item.file is not None:
+        return _read(directory / item.file, MAX_SAMPLE_BYTES)
+    dtype = specs[item.name].dtype
+    # In JSON, 1.0 is an integer, too.
+    number = float if NUMBERS[dtype].is_float else int
+    return pack(dtype, [number(value) for value in item.data or ()])
 
 
 def _read(path: Path, max_bytes: int) -> bytes:
