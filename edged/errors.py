@@ -208,6 +208,17 @@ class UnavailableError(EdgedError):
         self.retry_after_s = retry_after_s
 
 
+class QuotaError(EdgedError):
+    """The caller asks for more than it may; others are served. ``limit`` among the facts names the setting that was hit."""
+
+    code = "quota-exceeded"
+
+    def __init__(self, message: str, *, limit: str, hint: str = "", retry_after_s: int = 1, **facts: object) -> None:
+        super().__init__(message, hint=hint, limit=limit, **facts)
+        self.limit = limit
+        self.retry_after_s = retry_after_s
+
+
 class DaemonUnreachableError(EdgedError):
     """The daemon's socket does not answer."""
 
@@ -243,6 +254,24 @@ class ModelUnknownError(RequestError):
     """No model of that name, or not that version of it, is on this device."""
 
     code = "model-unknown"
+
+
+class ModelChangedError(RequestError):
+    """The model was replaced by one with other tensors than those the caller was told."""
+
+    code = "model-changed"
+
+
+class SequenceError(RequestError):
+    """A sequence is not known (it was never begun, was idle too long, or its model was replaced), or there are too many."""
+
+    code = "sequence-unknown"
+
+
+class PoisonError(RequestError):
+    """This very request ended two workers; it is not run again for a while."""
+
+    code = "request-poisonous"
 
 
 class NotPermittedError(EdgedError):

@@ -56,12 +56,16 @@ EXITS: Final[Mapping[type[EdgedError], Exit]] = {
     errors.WorkerLostError: Exit.FAILED,
     errors.DeadlineError: Exit.TIMEOUT,
     errors.UnavailableError: Exit.BUSY,
+    errors.QuotaError: Exit.BUSY,
     errors.DaemonUnreachableError: Exit.UNREACHABLE,
     # The caller.
     errors.RequestError: Exit.USAGE,
     errors.TensorError: Exit.USAGE,
     errors.BodyTooLargeError: Exit.USAGE,
     errors.ModelUnknownError: Exit.NOT_FOUND,
+    errors.ModelChangedError: Exit.FAILED,
+    errors.SequenceError: Exit.FAILED,
+    errors.PoisonError: Exit.FAILED,
     errors.NotPermittedError: Exit.NOT_PERMITTED,
 }
 

@@ -5,39 +5,19 @@ Only the standard library speaks HTTP here: edgectl starts often and should star
 
 import http.client
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
-
-import msgspec
+from typing import Final, TypeVar
 
 from edged.codec import decode_json
-from edged.errors import (
-    DaemonUnreachableError,
-    DocumentError,
-    EdgedError,
-    NotPermittedError,
-    RequestError,
-)
+from edged.errors import DaemonUnreachableError, EdgedError, NotPermittedError
+from edged.problems import error_from_body
 
 T = TypeVar("T")
 
 TIMEOUT_S: Final = 60.0
 """Longest wait for any part of an answer; above the longest time the daemon gives a request by default."""
 MAX_REPLY_BYTES: Final = 256 << 20
-
-_TYPE_PREFIX: Final = "urn:edged:error:"
-_FORBIDDEN: Final = 403
-
-
-class _Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """A problem body; members a newer daemon adds are ignored."""
-
-    detail: str
-    type: str = ""
-    hint: str = ""
-    pointer: str = ""
-    facts: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +93,7 @@ class Client:
         if len(content) > MAX_REPLY_BYTES:
             raise EdgedError(f"The daemon's answer is larger than {MAX_REPLY_BYTES} bytes.")
         if response.status >= 400:
-            raise error_from(response.status, content)
+            raise error_from_body(response.status, content)
         return Reply(headers={key.lower(): value for key, value in response.getheaders()}, body=content)
 
     @staticmethod
@@ -130,34 +110,3 @@ class Client:
             response.begin()
             return response
         return connection.getresponse()
-
-
-def error_from(status: int, body: bytes) -> EdgedError:
-    """Make the error that an answer describes, of the class that has its code."""
-    try:
-        problem = msgspec.json.decode(body, type=_Problem)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        problem = _Problem(detail=f"The daemon answered with status {status}.")
-    cls = _classes().get(
-        problem.type.removeprefix(_TYPE_PREFIX), NotPermittedError if status == _FORBIDDEN else EdgedError
-    )
-    if issubclass(cls, RequestError):
-        where = f" (at {problem.pointer})" if problem.pointer else ""
-        error: EdgedError = cls(problem.detail + where, pointer=problem.pointer, hint=problem.hint)
-    else:
-        error = cls(problem.detail, hint=problem.hint)
-    # Set, not passed: what another process sends must not pose as an argument.
-    error.facts = problem.facts
-    return error
-
-
-def _classes() -> dict[str, type[EdgedError]]:
-    # Only classes with a code of their own: one that inherits it is a special case of the class meant. And a DocumentError is made of
-    # its problems, which an answer has only as text.
-    return {cls.code: cls for cls in _tree(EdgedError) if "code" in vars(cls) and not issubclass(cls, DocumentError)}
-
-
-def _tree(root: type[EdgedError]) -> Iterator[type[EdgedError]]:
-    yield root
-    for child in root.__subclasses__():
-        yield from _tree(child)

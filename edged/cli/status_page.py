@@ -56,8 +56,11 @@ def _model(model: ModelStatus, now_s: float) -> str:
         worker = model.worker
         pid = "being replaced" if worker.pid is None else worker.pid
         text += (
-            f"{_INDENT}worker {pid}: {worker.requests} requests, {worker.failures} failed, {worker.restarts} restarts\n"
+            f"{_INDENT}worker {pid}: {worker.requests} requests, {worker.failures} failed, {worker.restarts} restarts; "
+            f"now {worker.queued} queued, {worker.running} running\n"
         )
+        for reason in worker.unconfined:
+            text += f"{_INDENT}sandbox incomplete: {printable(reason)}\n"
     for refusal in model.refused:
         text += f"{_INDENT}refused {refusal.version} {_ago(refusal.at, now_s)}: {printable(refusal.reason)}\n"
     return text

@@ -8,9 +8,9 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from edged.codec import convert
+from edged.config.checks import problems_of
 from edged.config.schema import Config
 from edged.errors import ConfigError, Problem
 
@@ -65,24 +65,12 @@ def _read(file: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as exc:  # not UTF-8, not TOML, a date that is none, or nested too deep
         raise ConfigError(str(file), [Problem(pointer="file", expected="expected TOML", found=str(exc))]) from exc
     try:
-        _check_url(convert(Config, table, source=str(file), error=ConfigError), source=str(file))
+        problems = problems_of(convert(Config, table, source=str(file), error=ConfigError))
     except ConfigError as error:
-        raise ConfigError(str(file), [_dotted(problem) for problem in error.problems]) from error
+        problems = list(error.problems)
+    if problems:
+        raise ConfigError(str(file), [_dotted(problem) for problem in problems])
     return table
-
-
-def _check_url(config: Config, *, source: str) -> None:
-    url = config.repository.url
-    try:
-        parts = urlsplit(url)
-        is_usable = not url or (bool(parts.hostname) and parts.port != 0)
-    except ValueError:
-        is_usable = False
-    if not is_usable:
-        problem = Problem(
-            pointer="/repository/url", expected="expected a URL with a host name and a valid port", found=url
-        )
-        raise ConfigError(source, [problem])
 
 
 def _dotted(problem: Problem) -> Problem:

@@ -20,6 +20,7 @@ class PathsConfig(Document, frozen=True, kw_only=True):
     state: AbsolutePath = "/var/lib/edged"
     app_socket: AbsolutePath = "/run/edged/edged.sock"
     admin_socket: AbsolutePath = "/run/edged/admin.sock"
+    tensor_socket: AbsolutePath = "/run/edged/tensor.sock"
     gate_socket: AbsolutePath = "/run/edged-egress/proxy.sock"
     update_status: AbsolutePath = "/run/edged-update/status.json"
 
@@ -66,6 +67,43 @@ class ServeConfig(Document, frozen=True, kw_only=True):
     """Requests waiting for one model; one more is answered 503."""
     header_timeout_s: Seconds = 10.0
     max_connections: Annotated[int, msgspec.Meta(ge=1)] = 256
+    max_sequences: Annotated[int, msgspec.Meta(ge=0)] = 256
+    """Sequences of one model whose states are kept at a time."""
+    max_sequences_per_caller: Annotated[int, msgspec.Meta(ge=0)] = 16
+    max_sequence_bytes: Bytes = 64 << 20
+    """Of the states of all sequences of one model."""
+    sequence_idle_s: Seconds = 60.0
+    """A sequence that is not continued for so long is forgotten."""
+
+
+class CallerLimits(Document, frozen=True, kw_only=True):
+    """What one caller may ask for; one more is answered 429."""
+
+    rate_per_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Requests a second in the long run; 0 is no limit."""
+    burst: Annotated[int, msgspec.Meta(ge=1)] = 100
+    """Requests at once, before the rate counts."""
+    max_concurrent: Annotated[int, msgspec.Meta(ge=1)] = 64
+    """Requests that wait or run at a time."""
+    max_queued_bytes: Bytes = 128 << 20
+    """Bytes of the inputs of those requests."""
+
+
+class CallerRule(Document, frozen=True, kw_only=True):
+    """Limits of certain callers, in place of those of everybody. Exactly one of ``user`` and ``unit`` is given."""
+
+    user: str = ""
+    """A name, or a number as a string."""
+    unit: str = ""
+    """A systemd unit, ``kiosk.service``; goes before a rule for its user. Known only where edged may look into /proc."""
+    limits: CallerLimits = CallerLimits()
+
+
+class LimitsConfig(Document, frozen=True, kw_only=True):
+    """What each caller may ask for. A caller is a user, or a systemd unit where a rule names one."""
+
+    default: CallerLimits = CallerLimits()
+    callers: tuple[CallerRule, ...] = ()
 
 
 class WorkerConfig(Document, frozen=True, kw_only=True):
@@ -74,6 +112,12 @@ class WorkerConfig(Document, frozen=True, kw_only=True):
     load_timeout_s: Seconds = 60.0
     memory_floor_bytes: Bytes = 256 << 20
     """Private memory any worker may use on top of its variant's budget (interpreter and runtime)."""
+    parallel: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
+    """Runs of one model at once; 0 is one for each core."""
+    stop_within_s: Seconds = 5.0
+    """How long a run may go on after it was told to stop, before its worker is ended."""
+    poison_rest_s: Seconds = 600.0
+    """How long a request that ended two workers is refused."""
 
 
 class Config(Document, frozen=True, kw_only=True):
@@ -84,4 +128,5 @@ class Config(Document, frozen=True, kw_only=True):
     update: UpdateConfig = UpdateConfig()
     egress: EgressConfig = EgressConfig()
     serve: ServeConfig = ServeConfig()
+    limits: LimitsConfig = LimitsConfig()
     worker: WorkerConfig = WorkerConfig()

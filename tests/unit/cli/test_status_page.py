@@ -25,7 +25,15 @@ DEGRADED = Status(
                 SlotStatus(slot="b", state="bad", version="1.1.0", reason="answers\ndiffer", changed_at=NOW_S - 60),
             ),
             refused=(Refusal(version="1.1.0", digest="0" * 64, reason="sample 3: \x1b[31mdiffers", at=NOW_S - 60),),
-            worker=WorkerStatus(pid=812, restarts=1, requests=4000, failures=2),
+            worker=WorkerStatus(
+                pid=812,
+                restarts=1,
+                requests=4000,
+                failures=2,
+                queued=3,
+                running=4,
+                unconfined=("no Landlock: the kernel\nis too old",),
+            ),
         ),
     ),
     update=UpdateStatus(
@@ -47,7 +55,8 @@ Up     1 d 2 h
 Model magika: serving, needs review
   slot a  active  good  1.0.0  magika-1.0.0-fp32-amd64  since 2 h 0 min ago
   slot b          bad   1.1.0  -                        since 1 min 0 s ago (answers\\ndiffer)
-  worker 812: 4000 requests, 2 failed, 1 restarts
+  worker 812: 4000 requests, 2 failed, 1 restarts; now 3 queued, 4 running
+  sandbox incomplete: no Landlock: the kernel\\nis too old
   refused 1.1.0 1 min 0 s ago: sample 3: \\x1b[31mdiffers
 
 Updates: waiting

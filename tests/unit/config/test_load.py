@@ -6,7 +6,7 @@ import pytest
 
 from edged.config import load
 from edged.config.load import load_config
-from edged.config.schema import Config
+from edged.config.schema import CallerLimits, CallerRule, Config
 from edged.errors import ConfigError
 
 
@@ -93,10 +93,18 @@ def test_unreadable_file_is_named(tmp_path):
         load_config([Path(path)])
 
 
-@pytest.mark.parametrize("url", ["http://host:99999/", "http://host:port/", "http://[::1/", "http://:80/"])
-def test_repository_without_a_usable_host_and_port_is_refused_at_load(tmp_path, url):
+def test_rules_for_callers_are_read(tmp_path):
     path = tmp_path / "edged.toml"
-    path.write_text(f'[repository]\nurl = "{url}"\n')
+    path.write_text(
+        "[limits.default]\nrate_per_s = 5\n"
+        '[[limits.callers]]\nuser = "kiosk"\nlimits = { burst = 7 }\n'
+        '[[limits.callers]]\nunit = "camera@front.service"\n[limits.callers.limits]\nmax_concurrent = 2\n'
+    )
 
-    with pytest.raises(ConfigError, match=r"repository\.url: expected a URL"):
-        load_config([path])
+    limits = load_config([path]).limits
+
+    assert limits.default == CallerLimits(rate_per_s=5)
+    assert limits.callers == (
+        CallerRule(user="kiosk", limits=CallerLimits(burst=7)),
+        CallerRule(unit="camera@front.service", limits=CallerLimits(max_concurrent=2)),
+    )

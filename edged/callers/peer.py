@@ -1,4 +1,4 @@
-"""Who is on the other end of a Unix socket, as the kernel says; there are no tokens."""
+"""Who connected to a Unix socket, as the kernel says; there are no tokens."""
 
 import socket
 import struct

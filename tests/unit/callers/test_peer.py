@@ -3,7 +3,7 @@
 import os
 import socket
 
-from edged.api.peer import Peer, peer_of
+from edged.callers.peer import Peer, peer_of
 
 
 def test_the_peer_of_a_pair_is_this_process():

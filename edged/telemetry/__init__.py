@@ -1,0 +1,1 @@
+"""What edged counts about its own work."""
