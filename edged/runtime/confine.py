@@ -1,13 +1,31 @@
-"""Limits a process puts on itself: prctl(2), setrlimit(2), and nothing open that it was not handed."""
+"""What a worker takes away from itself, in this order.
+
+1. ``close_all_but`` and ``limit_worker``, right after the fork: what was open in the template, memory, privileges, outliving its parent.
+2. ``forbid_files``, in its only thread and before it reads a byte of a model: from then on it works with what it was handed.
+3. ``filter_calls``, once the model is loaded and all threads run: from then on it computes and answers, and nothing else.
+
+The first must work. The others depend on the machine; where one is missing, the worker says so and goes on with what there is.
+"""
 
 import ctypes
+import errno
 import os
 import resource
 import signal
 from collections.abc import Collection
 from typing import Final
 
-MAX_OPEN_FILES: Final = 32
+from edged.runtime import landlock, seccomp
+
+# A model's files, its channels, and one for every segment that is mapped, because Python's mmap keeps it.
+MAX_OPEN_FILES: Final = 1024
+
+_LANDLOCK_MISSING: Final = {
+    errno.ENOSYS: "the kernel is built without it (CONFIG_SECURITY_LANDLOCK)",
+    errno.EOPNOTSUPP: "the kernel has it but it is off; name it in the kernel's parameter lsm=",
+    errno.EPERM: "a filter on system calls around this process forbids it",
+    errno.E2BIG: "16 of its rulesets are in force around this process already",
+}
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
@@ -52,6 +70,37 @@ def limit_worker(*, memory_bytes: int, parent: int, name: str) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, MAX_OPEN_FILES))
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+
+
+def forbid_files() -> str | None:
+    """Give up opening files, TCP, abstract Unix sockets and signals to others, as far as this kernel's Landlock goes.
+
+    Call it after ``limit_worker`` and before there is a second thread: threads that run already are not bound.
+
+    Returns:
+        None, or why the process can still do all of this, for an operator to read.
+    """
+    try:
+        landlock.forbid_everything()
+    except OSError as exc:
+        reason = _LANDLOCK_MISSING.get(exc.errno or 0, exc.strerror)
+        return f"no Landlock: {reason}"
+    return None
+
+
+def filter_calls() -> str | None:
+    """Give up all system calls that a worker with a loaded model does not need; see ``edged.runtime.seccomp``.
+
+    Call it when all threads run, which are all bound by it: none can be started afterwards.
+
+    Returns:
+        None, or why the process can still make all calls, for an operator to read.
+    """
+    try:
+        seccomp.filter_calls()
+    except seccomp.FilterError as exc:
+        return f"no filter on system calls: {exc}"
+    return None
 
 
 def _prctl(*arguments: object) -> None:

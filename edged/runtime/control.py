@@ -7,8 +7,8 @@ import msgspec
 from edged.runtime.wire import MAX_FILES, Message, Text, WireError
 
 MAX_DATAGRAM_BYTES: Final = 16 << 10
-MAX_DESCRIPTORS: Final = MAX_FILES + 1
-"""A worker's channel and its files."""
+MAX_DESCRIPTORS: Final = MAX_FILES + 3
+"""A worker's three channels and its files."""
 
 
 class Ready(Message, frozen=True, kw_only=True, tag_field="type", tag="ready"):
@@ -18,7 +18,7 @@ class Ready(Message, frozen=True, kw_only=True, tag_field="type", tag="ready"):
 
 
 class Fork(Message, frozen=True, kw_only=True, tag_field="type", tag="fork"):
-    """Start a worker. Descriptors: its end of the channel, then the files of its specification in order."""
+    """Start a worker. Descriptors: its ends of the channels (control, runs, loans), and the files of its specification in order."""
 
     request: Annotated[int, msgspec.Meta(ge=0)]
     name: Annotated[str, msgspec.Meta(max_length=200)]

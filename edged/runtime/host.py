@@ -7,20 +7,22 @@ Everything here runs on one event loop; nothing blocks it.
 
 import asyncio
 import itertools
-import socket
 from collections.abc import Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Final, Self
 
 from edged.errors import BackendError, ModelLoadError
+from edged.runtime.channel import make_pair
+from edged.runtime.memory import SharedMemory
 from edged.runtime.process import TemplateProcess
-from edged.runtime.remote import error_of
-from edged.runtime.streams import receive_frame, send_frame
-from edged.runtime.wire import FROM_WORKER, Load, Loaded, WireError, WorkerSpec, encode
+from edged.runtime.wire import WorkerSpec
 from edged.runtime.worker_handle import Worker
 
 START_TIMEOUT_S: Final = 30.0
 """For importing the runtime; a small board with a cold disk needs several seconds."""
+OWN_MEMORY_BYTES: Final = 512 << 20
+"""Most memory that a worker shares with us when nobody else brings some: a validation's samples may have 64 MiB each."""
 
 __all__ = ["START_TIMEOUT_S", "Template", "Worker"]
 
@@ -60,7 +62,15 @@ class Template:
         """The template's process; None while there is none."""
         return None if self._process is None or self._process.has_ended else self._process.pid
 
-    async def start_worker(self, spec: WorkerSpec, files: Sequence[int], *, timeout_s: float) -> Worker:
+    async def start_worker(
+        self,
+        spec: WorkerSpec,
+        files: Sequence[int],
+        *,
+        timeout_s: float,
+        memory: SharedMemory | None = None,
+        stop_within_s: float = 5.0,
+    ) -> Worker:
         """Fork a worker and wait until it has loaded its model.
 
         Args:
@@ -68,6 +78,8 @@ class Template:
             files: An open descriptor for each of ``spec.files``, in order (``edged.runtime.specs.open_variant``). They stay the
                 caller's, who may close them when this returns.
             timeout_s: Seconds for all of it, a restart of the template included.
+            memory: Shared by the workers of this model, one after the other; None gives it memory of its own, which goes with it.
+            stop_within_s: How long a run may go on after it was told to stop, before the worker is ended.
 
         Raises:
             DigestMismatchError: A file is not the one that was signed.
@@ -77,22 +89,14 @@ class Template:
             ModelLoadError: The runtime refuses the model, or loading broke a limit (time, memory) or the process.
             BackendError: No process could be started.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         worker: Worker | None = None
         try:
-            ours.settimeout(0)
             async with asyncio.timeout(timeout_s):
-                process = await self._running()
-                with theirs:
-                    child = await process.fork(next(self._requests), spec, [theirs.fileno(), *files])
-                worker = Worker(spec, ours, child)
-                await _load(worker, ours, spec)
+                worker = await self._fork(spec, files, memory, stop_within_s)
+                await worker.load()
         except BaseException as exc:
             # Also when the caller is cancelled: nobody would own the worker.
-            theirs.close()
-            if worker is None:
-                ours.close()
-            else:
+            if worker is not None:
                 await worker.close()
             if isinstance(exc, TimeoutError):
                 raise ModelLoadError(
@@ -101,6 +105,34 @@ class Template:
                 ) from exc
             raise
         return worker
+
+    async def _fork(
+        self, spec: WorkerSpec, files: Sequence[int], memory: SharedMemory | None, stop_within_s: float
+    ) -> Worker:
+        process = await self._running()
+        with ExitStack() as ours, ExitStack() as theirs:
+            control, their_control = make_pair()
+            ours.callback(control.close)
+            theirs.callback(their_control.close)
+            runs, their_runs = make_pair()
+            ours.callback(runs.close)
+            theirs.callback(their_runs.close)
+            loans, their_loans = make_pair()
+            ours.callback(loans.close)
+            theirs.callback(their_loans.close)
+            handed = [their_control.fileno(), their_runs.fileno(), their_loans.fileno(), *files]
+            child = await process.fork(next(self._requests), spec, handed)
+            ours.pop_all()
+        return Worker(
+            spec,
+            control=control,
+            runs=runs,
+            loans=loans,
+            child=child,
+            memory=memory or SharedMemory(max_bytes=lambda: OWN_MEMORY_BYTES),
+            owns_memory=memory is None,
+            stop_within_s=stop_within_s,
+        )
 
     async def _running(self) -> TemplateProcess:
         async with self._starting:
@@ -117,20 +149,3 @@ class Template:
                         raise BackendError(f"the runtime did not start within {self._start_timeout_s:g} s") from exc
                     raise
             return self._process
-
-
-async def _load(worker: Worker, channel: socket.socket, spec: WorkerSpec) -> None:
-    try:
-        await send_frame(channel, encode(Load(spec=spec)))
-        message, _ = await receive_frame(channel, FROM_WORKER)
-        if not isinstance(message, Loaded):
-            raise error_of(message)
-    except (WireError, OSError) as exc:
-        ending = await worker.ending()
-        if worker.ended_with_template:
-            raise BackendError(f"{spec.name}: the runtime's process ended while the model was loaded") from exc
-        raise ModelLoadError(
-            f"{spec.name}: the worker ended while loading ({ending})",
-            hint=f"Its memory limit is {spec.memory_limit_bytes} bytes; see budget.memory_bytes in the manifest.",
-        ) from exc
-    worker.note_loaded(message)

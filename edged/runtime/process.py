@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -34,7 +34,10 @@ CLOSE_TIMEOUT_S: Final = 5.0
 
 
 class Child:
-    """A forked worker: its identity, and how it ended."""
+    """A forked worker: its identity, and how it ended.
+
+    Once it has ended it touches no memory any more: the kernel has unmapped all of it.
+    """
 
     def __init__(self, pid: int, pidfd: int) -> None:
         self.pid = pid
@@ -42,6 +45,14 @@ class Child:
         self.status: int | None = None
         """Exit status, or minus the signal; None while it runs or when it ended with the template."""
         self._pidfd = pidfd
+        self._on_end: Callable[[], None] | None = None
+
+    def on_end(self, call: Callable[[], None]) -> None:
+        """Have this called when it has ended, before ``ended`` is seen by whoever waits for it."""
+        if self.ended.is_set():
+            asyncio.get_running_loop().call_soon(call)
+        else:
+            self._on_end = call
 
     def kill(self) -> None:
         """End it at once; the process identifier cannot have been given to another."""
@@ -50,11 +61,21 @@ class Child:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def end(self, status: int | None) -> None:
-        """Note that it is gone."""
+        """Note that it is gone, as the template says."""
+        if self.ended.is_set():
+            return
+        asyncio.get_running_loop().remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self.status = status
+        self.ended.set()
+        if self._on_end is not None:
+            self._on_end()
+
+    def end_alone(self) -> None:
+        """Kill it and note its end as soon as the kernel tells; for when there is no template any more to say so."""
+        self.kill()
         if not self.ended.is_set():
-            self.status = status
-            self.ended.set()
-            os.close(self._pidfd)
+            asyncio.get_running_loop().add_reader(self._pidfd, self.end, None)
 
 
 class TemplateProcess:
@@ -89,7 +110,7 @@ class TemplateProcess:
         await self._ready
 
     async def fork(self, request: int, spec: WorkerSpec, descriptors: Sequence[int]) -> Child:
-        """Start a worker that holds copies of some descriptors, the channel first.
+        """Start a worker that holds copies of some descriptors: its channels (control, runs), then its files.
 
         Raises:
             BackendError: The system refused.
@@ -122,6 +143,10 @@ class TemplateProcess:
         finally:
             os.close(pidfd)
             self.pid = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                for child in self._children.values():
+                    await child.ended.wait()
 
     def _receive(self) -> None:
         if self._control is None:
@@ -177,9 +202,7 @@ class TemplateProcess:
         for future in self._forks.values():
             _fail(future, error)
         for child in self._children.values():
-            child.kill()
-            child.end(None)
-        self._children.clear()
+            child.end_alone()
 
 
 def _spawn(descriptor: int) -> int:
@@ -191,6 +214,9 @@ def _spawn(descriptor: int) -> int:
         # A process that forks must have one thread; numpy's BLAS would make more when it is imported.
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        # malloc gives each thread that meets another one an arena of its own, where freed memory is of no use to the others. With one for
+        # all, a worker with a 3 MB model had 26 MB of its own after 400 runs instead of 31, and ran as many a second (two cores).
+        "MALLOC_ARENA_MAX": "1",
     }
     command = [sys.executable, "-P", "-m", "edged.runtime.template", str(CHILD_DESCRIPTOR)]
     return os.posix_spawn(

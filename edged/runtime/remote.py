@@ -6,71 +6,83 @@ from typing import Final
 from edged.errors import (
     BackendError,
     BundleError,
+    DeadlineError,
     DigestMismatchError,
     EdgedError,
     IncompatibleError,
     ModelLoadError,
+    RequestError,
+    SequenceError,
     TensorError,
     UnsafeModelError,
 )
+from edged.pipeline.datatypes import size_bytes
 from edged.pipeline.spec import TensorSpec
-from edged.runtime.arrays import check_spec, check_tensor
-from edged.runtime.tensors import InferResult, Tensor
-from edged.runtime.wire import Failed, FromWorker, Inferred, WireError, split
+from edged.runtime.tensors import Tensor, check_tensor, fits
+from edged.runtime.wire import Failed, LoadFailed, TensorHead, WireError
 
 _ERRORS: Final[dict[str, type[EdgedError]]] = {
     error.code: error
     for error in (
         BackendError,
         BundleError,
+        DeadlineError,
         DigestMismatchError,
         IncompatibleError,
         ModelLoadError,
+        RequestError,
+        SequenceError,
         TensorError,
         UnsafeModelError,
     )
 }
 
 
-def error_of(message: FromWorker) -> EdgedError:
-    """Return the error a worker reports.
-
-    Raises:
-        WireError: It reports none.
-    """
-    if not isinstance(message, Failed):
-        raise WireError(f"expected a result, got {type(message).__name__}")
-    return _ERRORS.get(message.code, BackendError)(message.message, hint=message.hint)
+def error_of(message: Failed | LoadFailed) -> EdgedError:
+    """Return the error a worker reports; one that a worker cannot have is a failure of its runtime."""
+    return _ERRORS.get(message.code, BackendError)(printable(message.message), hint=printable(message.hint))
 
 
-def result_of(message: FromWorker, payload: bytearray, *, request: int, wanted: Sequence[TensorSpec]) -> InferResult:
-    """Return the answer to a request.
+def check_heads(heads: Sequence[TensorHead], wanted: Sequence[TensorSpec]) -> None:
+    """Check the tensors of an answer before their bytes are looked at.
 
     Args:
-        message: What came.
-        payload: Its tensors' bytes.
-        request: The request that was sent.
-        wanted: The outputs it asked for, in order.
+        heads: What the worker says it gives.
+        wanted: The outputs it was asked for, in order.
 
     Raises:
-        EdgedError: The error the worker reports for this request.
-        WireError: It is not an answer to this request.
+        WireError: It gives other tensors, or of other datatypes, shapes or sizes.
     """
-    if isinstance(message, Failed) and message.request == request:
-        raise error_of(message)
-    if not isinstance(message, Inferred) or message.request != request:
-        raise WireError(f"expected the answer to request {request}, got {type(message).__name__}")
-    heads = message.tensors
-    if [head.name for head in heads] != [spec.name for spec in wanted]:
-        raise WireError("the answer has other outputs than were asked for")
-    parts = split(heads, payload)
-    tensors = [
-        Tensor(name=h.name, dtype=h.dtype, shape=h.shape, data=part) for h, part in zip(heads, parts, strict=True)
-    ]
-    try:
-        for tensor, spec in zip(tensors, wanted, strict=True):
-            check_spec(tensor, spec)
+    if len(heads) != len(wanted):
+        raise WireError(f"an answer has {len(heads)} outputs, {len(wanted)} were asked for")
+    for head, spec in zip(heads, wanted, strict=True):
+        if head.name != spec.name or head.dtype != spec.dtype or not fits(head.shape, spec.shape):
+            raise WireError(
+                f"output {head.name} is {head.dtype} {list(head.shape)}, expected {spec.name} as {spec.dtype} {list(spec.shape)}"
+            )
+        if head.dtype != "BYTES" and head.size != size_bytes(head.dtype, head.shape):
+            raise WireError(f"output {head.name}: {head.dtype} {list(head.shape)} does not have {head.size} bytes")
+
+
+def tensor_of(head: TensorHead, data: bytes) -> Tensor:
+    """Return an output whose head was checked.
+
+    Raises:
+        WireError: The bytes are not those of a tensor of BYTES, or fewer than the head says.
+    """
+    tensor = Tensor(name=head.name, dtype=head.dtype, shape=head.shape, data=data)
+    if len(data) != head.size:
+        raise WireError(f"output {head.name}: {len(data)} of {head.size} bytes are there")
+    if head.dtype == "BYTES":
+        try:
             check_tensor(tensor)
-    except TensorError as exc:
-        raise WireError(str(exc)) from exc
-    return InferResult(outputs=tensors, run_s=message.run_s)
+        except TensorError as exc:
+            raise WireError(str(exc)) from exc
+    return tensor
+
+
+def printable(text: str) -> str:
+    """Make a worker's words safe for journals and terminals, which take control characters for commands."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -4,15 +4,24 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Final
 
 from edged.bundle.manifest import Manifest, Variant
 from edged.errors import StoreError
-from edged.runtime.wire import FilePin, WorkerSpec
+from edged.runtime.wire import FilePin, SequenceLimits, WorkerSpec
+
+NO_SEQUENCES: Final = SequenceLimits(most=0, most_per_caller=0, most_bytes=0, idle_s=1.0)
 
 
 @contextmanager
 def open_variant(
-    directory: Path, manifest: Manifest, variant: Variant, *, memory_limit_bytes: int
+    directory: Path,
+    manifest: Manifest,
+    variant: Variant,
+    *,
+    memory_limit_bytes: int,
+    parallel: int = 1,
+    sequences: SequenceLimits | None = None,
 ) -> Iterator[tuple[WorkerSpec, list[int]]]:
     """Open the files that one variant of a bundle runs with.
 
@@ -21,6 +30,8 @@ def open_variant(
         manifest: Verified.
         variant: One of the manifest's.
         memory_limit_bytes: Most private memory of the worker: the variant's budget and the configured floor.
+        parallel: Most runs at once.
+        sequences: What the worker may keep for sequences; None is for a worker that nobody sends any.
 
     Yields:
         The specification, and a descriptor for each of its files in order; closed on leaving.
@@ -37,6 +48,8 @@ def open_variant(
         variant=variant,
         files=tuple(FilePin(path=e.path, role=e.role, sha256=e.sha256, size=e.size) for e in entries),
         memory_limit_bytes=memory_limit_bytes,
+        parallel=parallel,
+        sequences=sequences or NO_SEQUENCES,
     )
     with ExitStack() as stack:
         descriptors = []

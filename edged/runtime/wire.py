@@ -1,8 +1,15 @@
-"""The words daemon and worker exchange, and how they lie on a byte stream. No I/O.
+"""The words daemon and worker exchange, and how they lie in datagrams. No I/O.
 
-A frame is a prefix of 12 bytes (head length as 4, payload length as 8 bytes, little-endian), a head, and a payload. The head is one
-msgpack map with a ``type``; the payload is the bytes of the tensors the head lists, one after the other. Whoever reads a frame asks
-for the prefix, learns how much more to read, and so receives large tensors straight into one buffer.
+A worker has two SOCK_SEQPACKET channels. *control* is read by one thread at any time, so it gets through while runs are under way:
+load a model, stop a run, forget a segment. *runs* carries the work: a ``Run`` is one execution of the model for one request or for
+several together; whichever thread is free takes it and answers ``Ran``.
+
+A datagram is a head length (4 bytes, little-endian), a head (one msgpack message) and a payload: the bytes of those tensors that lie
+in no segment, one after the other. Larger tensors lie in *segments*: files on a tmpfs that the daemon makes and the worker maps. A
+segment's descriptor comes with the first ``Run`` that names it (SCM_RIGHTS, in the order of ``Run.segments``); after that only its
+number and offsets travel. Segments for inputs can only be read by the worker; those for answers, called rooms, it writes. Answers
+that fit nowhere are asked for: the worker says ``Ran.room_bytes``, keeps the answer, and the daemon repeats the question as ``Give``
+with room for it.
 
 Both sides refuse what they did not expect: a worker has run a model from outside, so the daemon trusts nothing it says.
 """
@@ -17,16 +24,27 @@ from edged.bundle.manifest import Role, Sha256, Variant
 from edged.pipeline.spec import Datatype, Pipeline
 from edged.pipeline.steps import TensorName
 
-PREFIX: Final = struct.Struct("<IQ")
-MAX_HEAD_BYTES: Final = 1 << 20
-MAX_PAYLOAD_BYTES: Final = 1 << 28
+PREFIX: Final = struct.Struct("<I")
+MAX_DATAGRAM_BYTES: Final = 192 << 10
+"""The socket buffers of a channel are made to hold it; the kernel refuses a datagram that does not fit into one."""
+INLINE_BYTES: Final = 32 << 10
+"""Most bytes of one request's or one answer's tensors that travel in the datagram; copying them costs less than sharing memory."""
+MAX_INLINE_BYTES: Final = MAX_DATAGRAM_BYTES * 2 // 3
+"""Most bytes of all tensors in a datagram; the rest of it is for the heads."""
+MAX_SEGMENT_BYTES: Final = 1 << 32
+ALIGNMENT: Final = 64
+"""Tensors in segments begin at multiples of it where edged lays them, so that arrays can use them as they are."""
 MAX_TENSORS: Final = 64
 MAX_FILES: Final = 64
+MAX_BATCH: Final = 32
 
 Buffer = bytes | bytearray | memoryview
-RequestId = Annotated[int, msgspec.Meta(ge=0)]
+Number = Annotated[int, msgspec.Meta(ge=0)]
 Text = Annotated[str, msgspec.Meta(max_length=4000)]
 Names = Annotated[tuple[TensorName, ...], msgspec.Meta(max_length=MAX_TENSORS)]
+Size = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEGMENT_BYTES)]
+SegmentNumber = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 
 
 class WireError(Exception):
@@ -49,6 +67,17 @@ class FilePin(Message, frozen=True, kw_only=True):
     size: Annotated[int, msgspec.Meta(ge=0)]
 
 
+class SequenceLimits(Message, frozen=True, kw_only=True):
+    """How many sequences a worker keeps states for, and for how long."""
+
+    most: Number
+    most_per_caller: Number
+    most_bytes: Number
+    """Of all states together."""
+    idle_s: Annotated[float, msgspec.Meta(gt=0)]
+    """A sequence that is not continued for so long is forgotten."""
+
+
 class WorkerSpec(Message, frozen=True, kw_only=True):
     """All a worker needs to know about the model it is to run."""
 
@@ -60,132 +89,215 @@ class WorkerSpec(Message, frozen=True, kw_only=True):
     """In the order of the descriptors; exactly one has role ``model``."""
     memory_limit_bytes: Annotated[int, msgspec.Meta(gt=0)]
     """Most private writable memory of the process (``RLIMIT_DATA``), interpreter and runtime included."""
+    parallel: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    """Most runs of the model at once."""
+    sequences: SequenceLimits = SequenceLimits(most=256, most_per_caller=16, most_bytes=64 << 20, idle_s=60.0)
 
 
-class TensorHead(Message, frozen=True, kw_only=True):
-    """A tensor without its bytes; ``size`` of them are its part of the payload."""
+class TensorHead(Message, frozen=True, kw_only=True, array_like=True):
+    """A tensor without its bytes: ``size`` of them, in a segment or, where that is 0, as its part of the payload."""
 
     name: TensorName
     dtype: Datatype
     shape: Annotated[tuple[Annotated[int, msgspec.Meta(ge=0)], ...], msgspec.Meta(max_length=8)]
-    size: Annotated[int, msgspec.Meta(ge=0, le=MAX_PAYLOAD_BYTES)]
+    size: Size
+    segment: Number = 0
+    offset: Size = 0
 
 
 Heads = Annotated[tuple[TensorHead, ...], msgspec.Meta(max_length=MAX_TENSORS)]
 
 
-class Load(Message, frozen=True, kw_only=True, tag_field="type", tag="load"):
-    """First frame to a worker."""
+class Place(Message, frozen=True, kw_only=True, array_like=True):
+    """A part of a room that the worker may write an answer's tensors to, in any arrangement.
 
-    spec: WorkerSpec
+    ``offset`` is a multiple of ``ALIGNMENT``, and there is space for each tensor to begin at one.
+    """
+
+    segment: SegmentNumber
+    offset: Size
+    size: Size
 
 
-class Infer(Message, frozen=True, kw_only=True, tag_field="type", tag="infer"):
-    """Run one request. ``outputs`` are the names wanted; empty means all of the pipeline's."""
+class Step(Message, frozen=True, kw_only=True, array_like=True):
+    """The sequence a request belongs to; see ``edged.runtime.calls.SequenceStep``."""
 
-    request: RequestId
+    uid: Number
+    id: int | Annotated[str, msgspec.Meta(max_length=128)]
+    is_start: bool
+    is_end: bool
+
+
+class Item(Message, frozen=True, kw_only=True, array_like=True):
+    """One request of a run. ``outputs`` are the names wanted; empty means all of the pipeline's."""
+
     tensors: Heads
     outputs: Names = ()
+    sequence: Step | None = None
+    room: Place | None = None
+    """Where its answer may lie if it is large."""
 
 
-class Loaded(Message, frozen=True, kw_only=True, tag_field="type", tag="loaded"):
-    """The model is ready."""
+class Run(Message, frozen=True, kw_only=True, array_like=True, tag_field="type", tag="run"):
+    """Run the model once for these requests. Descriptors: those of ``segments``, in order."""
 
-    load_s: Annotated[float, msgspec.Meta(ge=0)]
-    runtime: Text
-    """Name and version of what executes it."""
+    run: Number
+    items: Annotated[tuple[Item, ...], msgspec.Meta(min_length=1, max_length=MAX_BATCH)]
+    segments: Annotated[tuple[tuple[SegmentNumber, Size], ...], msgspec.Meta(max_length=2 * MAX_BATCH)] = ()
+    """Number and size of each segment that is named for the first time."""
+    rank: int = 0
+    """Among runs that wait for the same core, the smallest goes first."""
 
 
-class Failed(Message, frozen=True, kw_only=True, tag_field="type", tag="failed"):
-    """A model could not be loaded, or a request not answered. ``code`` is the code of an error class."""
+class Give(Message, frozen=True, kw_only=True, array_like=True, tag_field="type", tag="give"):
+    """Give the answer that was kept for lack of room. Descriptors as for ``Run``."""
 
-    request: RequestId | None = None
-    """None when loading failed."""
+    run: Number
+    rooms: Annotated[tuple[Place | None, ...], msgspec.Meta(max_length=MAX_BATCH)]
+    """One for each item of the run; None where the answer is small or an error."""
+    segments: Annotated[tuple[tuple[SegmentNumber, Size], ...], msgspec.Meta(max_length=MAX_BATCH)] = ()
+
+
+class Answered(Message, frozen=True, kw_only=True, array_like=True, tag_field="type", tag="answered"):
+    """The answer to one item."""
+
+    tensors: Heads
+
+
+class Failed(Message, frozen=True, kw_only=True, array_like=True, tag_field="type", tag="failed"):
+    """An item could not be answered. ``code`` is the code of an error class."""
+
     code: Text
     message: Text
     hint: Text = ""
 
 
-class Inferred(Message, frozen=True, kw_only=True, tag_field="type", tag="inferred"):
-    """The answer to one request."""
+class Ran(Message, frozen=True, kw_only=True, array_like=True, tag_field="type", tag="ran"):
+    """The end of a run: one answer for each item; none while room is wanted."""
 
-    request: RequestId
-    tensors: Heads
-    run_s: Annotated[float, msgspec.Meta(ge=0)]
+    run: Number
+    answers: Annotated[tuple[Answered | Failed, ...], msgspec.Meta(max_length=MAX_BATCH)] = ()
+    run_s: Seconds = 0.0
+    room_bytes: Annotated[tuple[Size, ...], msgspec.Meta(max_length=MAX_BATCH)] = ()
+    """Not empty: answers need room, so many bytes for each item, 0 where none is needed. ``Give`` fetches them."""
 
 
-ToWorker = Load | Infer
-FromWorker = Loaded | Failed | Inferred
+class Load(Message, frozen=True, kw_only=True, tag_field="type", tag="load"):
+    """First message on the control channel."""
+
+    spec: WorkerSpec
+
+
+class Stop(Message, frozen=True, kw_only=True, tag_field="type", tag="stop"):
+    """Stop a run at the next step of its graph; it ends with an error. No effect on one that has ended."""
+
+    run: Number
+
+
+class Unmap(Message, frozen=True, kw_only=True, tag_field="type", tag="unmap"):
+    """Forget a segment; nothing will name it again."""
+
+    segment: SegmentNumber
+
+
+class Loaded(Message, frozen=True, kw_only=True, tag_field="type", tag="loaded"):
+    """The model is ready."""
+
+    load_s: Seconds
+    runtime: Text
+    """Name and version of what executes it."""
+    unconfined: tuple[Text, ...] = ()
+    """Why parts of the worker's sandbox are missing on this machine; empty when it is whole."""
+
+
+class LoadFailed(Message, frozen=True, kw_only=True, tag_field="type", tag="load-failed"):
+    """The model could not be loaded; as ``Failed``."""
+
+    code: Text
+    message: Text
+    hint: Text = ""
+
+
+ToControl = Load | Stop | Unmap
+FromControl = Loaded | LoadFailed
+ToRuns = Run | Give
+FromRuns = Ran
 M = TypeVar("M")
 
 
-def encode(message: ToWorker | FromWorker, payload: Sequence[Buffer] = ()) -> list[Buffer]:
-    """Return the buffers that make up one frame, in order; tensors are not copied.
+def encode(message: Message, payload: Sequence[Buffer] = ()) -> list[Buffer]:
+    """Return the buffers that make up one datagram, in order; tensors are not copied.
 
     Raises:
-        WireError: The frame is larger than a reader accepts.
+        WireError: The datagram is larger than a channel carries.
     """
     head = msgspec.msgpack.encode(message)
-    size = sum(_size(part) for part in payload)
-    _check_sizes(len(head), size)
-    return [PREFIX.pack(len(head), size) + head, *payload]
+    size = PREFIX.size + len(head) + sum(_size(part) for part in payload)
+    if size > MAX_DATAGRAM_BYTES:
+        raise WireError(f"a datagram of {size} bytes; at most {MAX_DATAGRAM_BYTES} are allowed")
+    return [PREFIX.pack(len(head)) + head, *payload]
 
 
-def parse_prefix(data: Buffer) -> tuple[int, int]:
-    """Return how many bytes of head and of payload follow a prefix.
-
-    Raises:
-        WireError: More than a frame may have.
-    """
-    if len(data) != PREFIX.size:
-        raise WireError(f"a frame begins with {PREFIX.size} bytes, got {len(data)}")
-    head_bytes, payload_bytes = PREFIX.unpack(data)
-    _check_sizes(head_bytes, payload_bytes)
-    return head_bytes, payload_bytes
-
-
-def decode(decoder: msgspec.msgpack.Decoder[M], head: Buffer, payload_bytes: int) -> M:
-    """Read a head and check that its tensors add up to the payload.
+def decode(decoder: msgspec.msgpack.Decoder[M], datagram: Buffer) -> tuple[M, memoryview]:
+    """Read a datagram; returns its message and its payload, which is a view of it.
 
     Args:
-        decoder: ``TO_WORKER`` or ``FROM_WORKER``.
-        head: The bytes after the prefix.
-        payload_bytes: What the prefix said.
+        decoder: ``TO_CONTROL``, ``FROM_CONTROL``, ``TO_RUNS`` or ``FROM_RUNS``.
+        datagram: All of it.
 
     Raises:
-        WireError: It is no message of that direction, or the sizes differ.
+        WireError: It is no message of that channel and direction.
     """
+    view = memoryview(datagram)
+    if len(view) < PREFIX.size:
+        raise WireError(f"a datagram of {len(view)} bytes")
+    (head_bytes,) = PREFIX.unpack_from(view)
+    if head_bytes > len(view) - PREFIX.size:
+        raise WireError(f"a head of {head_bytes} bytes in a datagram of {len(view)}")
+    end = PREFIX.size + head_bytes
     try:
-        message = decoder.decode(head)
+        return decoder.decode(view[PREFIX.size : end]), view[end:]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise WireError(f"not a message: {exc}") from exc
-    declared = sum(tensor.size for tensor in getattr(message, "tensors", ()))
-    if declared != payload_bytes:
-        raise WireError(f"the tensors of a message have {declared} bytes, its payload has {payload_bytes}")
-    return message
 
 
-def split(heads: Sequence[TensorHead], payload: Buffer) -> list[memoryview]:
-    """Return each tensor's part of a payload, without copying."""
-    view = memoryview(payload)
-    parts = []
-    start = 0
+def split(heads: Sequence[TensorHead], payload: memoryview, start: int = 0) -> tuple[list[memoryview | None], int]:
+    """Return each tensor's part of a payload, without copying; None for a tensor that lies in a segment.
+
+    Args:
+        heads: Of one item.
+        payload: Of the whole datagram.
+        start: Where the item's first part begins.
+
+    Returns:
+        The parts, and where the next item's begin.
+
+    Raises:
+        WireError: The payload is too short.
+    """
+    parts: list[memoryview | None] = []
     for head in heads:
-        parts.append(view[start : start + head.size])
-        start += head.size
-    return parts
+        if head.segment:
+            parts.append(None)
+            continue
+        end = start + head.size
+        if end > len(payload):
+            raise WireError(f"tensor {head.name} reaches past the end of the payload")
+        parts.append(payload[start:end])
+        start = end
+    return parts, start
 
 
-TO_WORKER: Final[msgspec.msgpack.Decoder[ToWorker]] = msgspec.msgpack.Decoder(ToWorker)
-FROM_WORKER: Final[msgspec.msgpack.Decoder[FromWorker]] = msgspec.msgpack.Decoder(FromWorker)
+def aligned(size: int) -> int:
+    """Round a number of bytes up to where the next tensor may begin in a segment."""
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+TO_CONTROL: Final[msgspec.msgpack.Decoder[ToControl]] = msgspec.msgpack.Decoder(ToControl)
+FROM_CONTROL: Final[msgspec.msgpack.Decoder[FromControl]] = msgspec.msgpack.Decoder(FromControl)
+TO_RUNS: Final[msgspec.msgpack.Decoder[ToRuns]] = msgspec.msgpack.Decoder(ToRuns)
+FROM_RUNS: Final[msgspec.msgpack.Decoder[FromRuns]] = msgspec.msgpack.Decoder(FromRuns)
 
 
 def _size(part: Buffer) -> int:
     return part.nbytes if isinstance(part, memoryview) else len(part)
-
-
-def _check_sizes(head_bytes: int, payload_bytes: int) -> None:
-    if not 0 < head_bytes <= MAX_HEAD_BYTES:
-        raise WireError(f"a head of {head_bytes} bytes; 1 to {MAX_HEAD_BYTES} are allowed")
-    if payload_bytes > MAX_PAYLOAD_BYTES:
-        raise WireError(f"a payload of {payload_bytes} bytes; at most {MAX_PAYLOAD_BYTES} are allowed")

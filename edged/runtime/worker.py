@@ -1,109 +1,169 @@
-"""The loop of a worker process: load one model, then answer requests one at a time until the channel closes.
+"""A worker process: loads one model, then answers the runs that come in until the control channel closes.
 
-A request that fails is answered with its error; only the end of the channel, a broken frame or the system ends a worker.
+Its life, in order:
+
+(1) the first message on the control channel says what to load; its files came as descriptors
+(2) it gives up the file system, and only then reads a byte of the model
+(3) the model is loaded, and all threads are started
+(4) it gives up all system calls but those for computing and answering, gives back what only loading needed, and reports that it is ready
+(5) its first thread serves the control channel, so that a stop gets through whatever the others do; the others serve the runs
+    (``edged.runtime.pool``)
+
+A request that fails is answered with its error. Only the end of the control channel, a broken protocol, a mistake in here or the system
+ends a worker.
 """
 
 import gc
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from edged.errors import BackendError, EdgedError, ModelLoadError
+from edged.errors import EdgedError, ModelLoadError
+from edged.runtime.arrangement import Numbered
 from edged.runtime.backends import Backend
+from edged.runtime.borrower import Borrower
 from edged.runtime.model import Model, load_model
-from edged.runtime.streams import read_frame, write_frame
-from edged.runtime.tensors import Tensor
+from edged.runtime.pool import Pool, end_process
+from edged.runtime.replies import load_failed
+from edged.runtime.runs import Runs
+from edged.runtime.segments import Segments
+from edged.runtime.turns import Turns
 from edged.runtime.wire import (
-    TO_WORKER,
-    Failed,
-    Infer,
-    Inferred,
+    MAX_DATAGRAM_BYTES,
+    TO_CONTROL,
+    FromControl,
     Load,
     Loaded,
-    TensorHead,
+    Stop,
+    ToControl,
+    Unmap,
     WireError,
     WorkerSpec,
+    decode,
     encode,
-    split,
 )
 
-MAX_TEXT: Final = 2000
+SPARE_THREADS: Final = 8
+"""Beside one for each run at once: one to give answers that were kept, one to have the next run ready when a turn becomes free, and some
+to read what waits on connections, so that the most urgent of it is known."""
 
 
-def serve(channel: socket.socket, descriptors: Sequence[int], backend: Backend) -> None:
-    """Serve one model until the other end closes the channel.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confinement:
+    """What a worker gives up, as functions of ``edged.runtime.confine``; each returns None, or why it could not."""
+
+    forbid_files: Callable[[], str | None]
+    filter_calls: Callable[[], str | None]
+
+
+def serve(
+    control: socket.socket,
+    runs: socket.socket,
+    loans: socket.socket,
+    files: Sequence[int],
+    backend: Backend,
+    confinement: Confinement,
+    *,
+    settle: Callable[[], None],
+    failed: Callable[[], None] = end_process,
+) -> None:
+    """Serve one model until the other end closes the control channel; runs under way are left to themselves then.
 
     Args:
-        channel: Connected to the daemon; blocking.
-        descriptors: The files of the specification that comes as first frame; closed once they are read.
+        control: Connected to the daemon; blocking.
+        runs: Likewise.
+        loans: Likewise.
+        files: Those of the specification that comes first; closed once they are read.
         backend: What executes the model.
+        confinement: What to give up on the way.
+        settle: Gives back the memory that only loading needed, which is several times what the model has in the end.
+        failed: What to do in a thread that ends by a mistake.
 
     Raises:
         WireError: The daemon broke the protocol.
-        OSError: The channel failed.
+        OSError: A channel failed.
     """
-    frame = read_frame(channel, TO_WORKER)
-    if frame is None:
+    buffer = memoryview(bytearray(MAX_DATAGRAM_BYTES))
+    message = _receive(control, buffer)
+    if message is None:
         return
-    if not isinstance(frame[0], Load):
-        raise WireError("the first frame must name a model")
-    model, report = _load(frame[0].spec, descriptors, backend)
-    for descriptor in descriptors:
+    if not isinstance(message, Load):
+        raise WireError("the first message must name a model")
+    spec = message.spec
+    unconfined = [confinement.forbid_files()]
+    began_s = time.monotonic()
+    model = _load(spec, files, backend)
+    for descriptor in files:
         os.close(descriptor)
-    write_frame(channel, encode(report))
-    while model is not None and (frame := read_frame(channel, TO_WORKER)) is not None:
-        message, payload = frame
-        if not isinstance(message, Infer):
-            raise WireError("a worker runs one model")
-        _answer(channel, model, message, payload)
-        # Both keep the request's buffer alive, which may be large, while the worker waits for the next.
-        del frame, payload
-
-
-def _load(spec: WorkerSpec, descriptors: Sequence[int], backend: Backend) -> tuple[Model | None, Loaded | Failed]:
-    started_s = time.monotonic()
+    if isinstance(model, EdgedError):
+        _send(control, load_failed(model))
+        return
+    load_s = time.monotonic() - began_s
+    segments = Segments()
+    turns = Turns(spec.parallel)
+    source = Runs(runs, model, turns, segments, max_kept=spec.parallel)
+    pool = Pool(threads=spec.parallel + SPARE_THREADS, failed=failed, is_short=turns.is_short)
+    pool.add(source)
+    tensors = Numbered.of(spec, model.session.in_place)
+    borrower = Borrower(loans, model=model, tensors=tensors, turns=turns, pool=pool, failed=failed)
+    pool.start()
+    borrower.start()
+    if spec.variant.state:
+        # Wakes up now and then for the states of sequences that nobody continued.
+        control.settimeout(spec.sequences.idle_s)
+    unconfined.append(confinement.filter_calls())
+    settle()
     try:
-        model = load_model(spec, descriptors, backend)
+        missing = tuple(reason for reason in unconfined if reason is not None)
+        _send(control, Loaded(load_s=load_s, runtime=backend.runtime, unconfined=missing))
+        _serve_control(control, buffer, model, source, segments)
+    finally:
+        borrower.close()
+        pool.close()
+
+
+def _load(spec: WorkerSpec, files: Sequence[int], backend: Backend) -> Model | EdgedError:
+    try:
+        model = load_model(spec, files, backend, clock=time.monotonic)
     except EdgedError as exc:
-        error = exc
+        return exc
     except MemoryError:
-        error = ModelLoadError(
+        return ModelLoadError(
             f"{spec.name}: does not fit into its memory limit of {spec.memory_limit_bytes} bytes",
             hint="Raise budget.memory_bytes in the manifest, or publish a smaller variant.",
         )
     except OSError as exc:
-        error = ModelLoadError(f"{spec.name}: a file cannot be read: {exc.strerror}")
-    else:
-        gc.collect()
-        return model, Loaded(load_s=time.monotonic() - started_s, runtime=backend.runtime)
-    return None, _failed(None, error)
+        return ModelLoadError(f"{spec.name}: a file cannot be read: {exc.strerror}")
+    gc.collect()  # what loading left behind
+    return model
 
 
-def _answer(channel: socket.socket, model: Model, message: Infer, payload: bytearray) -> None:
-    started_s = time.monotonic()
-    heads = zip(message.tensors, split(message.tensors, payload), strict=True)
-    try:
-        results = model.infer(
-            [Tensor(name=h.name, dtype=h.dtype, shape=h.shape, data=d) for h, d in heads], message.outputs
-        )
-        frame = _inferred(message.request, results, time.monotonic() - started_s)
-    except EdgedError as exc:
-        frame = encode(_failed(message.request, exc))
-    except MemoryError:
-        frame = encode(_failed(message.request, BackendError("the request does not fit into the model's memory limit")))
-    except WireError as exc:
-        frame = encode(_failed(message.request, BackendError(f"the answer cannot be sent: {exc}")))
-    write_frame(channel, frame)
+def _serve_control(control: socket.socket, buffer: memoryview, model: Model, runs: Runs, segments: Segments) -> None:
+    while True:
+        try:
+            message = _receive(control, buffer)
+        except TimeoutError:
+            model.sequences.sweep()
+            continue
+        match message:
+            case None:
+                return
+            case Stop():
+                runs.stop(message.run)
+            case Unmap():
+                segments.drop(message.segment)
+            case Load():
+                raise WireError("a worker runs one model")
 
 
-def _inferred(request: int, results: Sequence[Tensor], run_s: float) -> list[bytes | bytearray | memoryview]:
-    heads = tuple(
-        TensorHead(name=t.name, dtype=t.dtype, shape=t.shape, size=memoryview(t.data).nbytes) for t in results
-    )
-    return encode(Inferred(request=request, tensors=heads, run_s=run_s), [tensor.data for tensor in results])
+def _receive(control: socket.socket, buffer: memoryview) -> ToControl | None:
+    """Wait for a message; None when the other end has closed."""
+    size = control.recv_into(buffer)
+    return decode(TO_CONTROL, buffer[:size])[0] if size else None
 
 
-def _failed(request: int | None, error: EdgedError) -> Failed:
-    return Failed(request=request, code=error.code, message=error.message[:MAX_TEXT], hint=error.hint[:MAX_TEXT])
+def _send(control: socket.socket, message: FromControl) -> None:
+    control.sendmsg(encode(message))

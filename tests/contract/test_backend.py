@@ -1,10 +1,12 @@
 """What every backend does, run on ONNX Runtime and on the fake that other tests use."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import msgspec
 import numpy as np
 import pytest
 
-from edged.errors import BackendError, IncompatibleError, ModelLoadError, TensorError
+from edged.errors import BackendError, DeadlineError, IncompatibleError, ModelLoadError, TensorError
 from edged.runtime.backends.ort import OnnxRuntime
 from tests.fakes import models
 from tests.fakes.backends import FakeBackend
@@ -21,6 +23,10 @@ def decoded(x):
     for item in x:
         item.decode()
     return {"y": x}
+
+
+def run(session, x):
+    return session.run({"x": x}, session.new_stop())
 
 
 @pytest.fixture(scope="module", params=["onnxruntime", "fake"])
@@ -48,7 +54,7 @@ def test_a_backend_names_itself_and_its_version(backend):
 def test_a_session_gives_every_output_by_name(backend):
     session = backend.load(ADD, variant_of(ADD, *FLOATS))
 
-    outputs = session.run({"x": np.zeros((2, 4), dtype=np.float32)})
+    outputs = run(session, np.zeros((2, 4), dtype=np.float32))
 
     assert set(outputs) == {"y"}
     assert outputs["y"].dtype == np.float32
@@ -57,15 +63,15 @@ def test_a_session_gives_every_output_by_name(backend):
 
 def test_a_session_keeps_nothing_between_runs(backend):
     session = backend.load(ADD, variant_of(ADD, *FLOATS))
-    x = {"x": np.zeros((1, 4), dtype=np.float32)}
+    x = np.zeros((1, 4), dtype=np.float32)
 
-    assert session.run(x)["y"].tolist() == session.run(x)["y"].tolist()
+    assert run(session, x)["y"].tolist() == run(session, x)["y"].tolist()
 
 
 def test_texts_are_bytes_on_both_sides(backend):
     session = backend.load(TEXT, variant_of(TEXT, *TEXTS))
 
-    outputs = session.run({"x": texts(b"", b"plain", "über".encode())})
+    outputs = run(session, texts(b"", b"plain", "über".encode()))
 
     assert outputs["y"].dtype == object
     assert outputs["y"].tolist() == [b"", b"plain", "über".encode()]
@@ -75,15 +81,57 @@ def test_texts_that_are_not_utf8_are_the_callers_fault(backend):
     session = backend.load(TEXT, variant_of(TEXT, *TEXTS))
 
     with pytest.raises(TensorError):
-        session.run({"x": texts(b"\xff")})
+        run(session, texts(b"\xff"))
 
 
 def test_a_failing_run_leaves_the_session_usable(backend):
     session = backend.load(STRICT, variant_of(STRICT, FLOATS[0], [spec_of("y", "FP32", (2, 4))]))
 
     with pytest.raises(BackendError):
-        session.run({"x": np.zeros((3, 4), dtype=np.float32)})
-    assert session.run({"x": np.zeros((2, 4), dtype=np.float32)})["y"].shape == (2, 4)
+        run(session, np.zeros((3, 4), dtype=np.float32))
+    assert run(session, np.zeros((2, 4), dtype=np.float32))["y"].shape == (2, 4)
+
+
+def test_a_run_that_was_stopped_before_it_began_gives_nothing(backend):
+    session = backend.load(ADD, variant_of(ADD, *FLOATS))
+    stop = session.new_stop()
+    stop.set()
+    stop.set()
+
+    with pytest.raises(DeadlineError):
+        session.run({"x": np.zeros((1, 4), dtype=np.float32)}, stop)
+    assert run(session, np.zeros((1, 4), dtype=np.float32))["y"].tolist() == [[1] * 4]
+
+
+def test_a_stop_serves_several_runs_one_after_the_other(backend):
+    session = backend.load(ADD, variant_of(ADD, *FLOATS))
+    stop = session.new_stop()
+    x = {"x": np.zeros((1, 4), dtype=np.float32)}
+
+    assert session.run(x, stop)["y"].tolist() == session.run(x, stop)["y"].tolist()
+    stop.set()
+    with pytest.raises(DeadlineError):
+        session.run(x, stop)
+
+
+def test_inputs_may_be_read_only_and_stay_what_they_were(backend):
+    """They lie in memory that the worker can only read."""
+    session = backend.load(ADD, variant_of(ADD, *FLOATS))
+    x = np.ndarray((2, 4), np.float32, bytes(32))
+
+    assert not x.flags.writeable
+    assert run(session, x)["y"].tolist() == [[1] * 4] * 2
+    assert not x.any()
+
+
+def test_several_threads_may_run_one_session(backend):
+    session = backend.load(ADD, variant_of(ADD, *FLOATS))
+
+    def add(i):
+        return run(session, np.full((1, 4), i, dtype=np.float32))["y"][0, 0]
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(add, range(200))) == [i + 1 for i in range(200)]
 
 
 def test_a_model_that_is_none_is_refused(backend):

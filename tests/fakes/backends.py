@@ -1,15 +1,53 @@
 """A backend without a runtime: its model files are Python expressions over their inputs, for tests only."""
 
+import inspect
+import threading
 from collections.abc import Callable, Mapping
 
 from edged.bundle.manifest import Variant
 from edged.errors import BackendError, IncompatibleError, ModelLoadError, TensorError
 from edged.runtime.arrays import Array
+from edged.runtime.backends import stopped
 from edged.runtime.backends.ort import is_in_range
+from edged.runtime.in_place import DATATYPES
+
+
+class FakeStop(threading.Event):
+    """Is set when its run is to stop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._others: list[threading.Event] = []
+
+    def set(self) -> None:
+        super().set()
+        for event in self._others:
+            event.set()
+
+    def sets(self, event: threading.Event) -> None:
+        """Have an event set together with this one, for a model that waits for either."""
+        self._others.append(event)
+        if self.is_set():
+            event.set()
+
+
+class Blocking:
+    """A model that says when it has begun and ends when it may, or is stopped. The first element of ``x`` is its name."""
+
+    def __init__(self, *, names: int = 10) -> None:
+        self.begun = [threading.Event() for _ in range(names)]
+        self.may_end = [threading.Event() for _ in range(names)]
+
+    def __call__(self, x: Array, stop: FakeStop) -> dict[str, Array]:
+        name = int(x[0])
+        stop.sets(self.may_end[name])
+        self.begun[name].set()
+        self.may_end[name].wait()
+        return {"y": x}
 
 
 class FakeBackend:
-    """Loads the models it was made with, by their bytes."""
+    """Loads the models it was made with, by their bytes. A model that takes ``stop`` gets what stops its run."""
 
     runtime = "onnxruntime 1.21.0"
 
@@ -28,11 +66,23 @@ class FakeSession:
     def __init__(self, function: Callable[..., dict[str, Array]], variant: Variant) -> None:
         self._function = function
         self._variant = variant
+        self._takes_stop = "stop" in inspect.signature(function).parameters
+        self.in_place = frozenset(spec.name for spec in variant.inputs if spec.dtype in DATATYPES)
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def new_stop(self) -> FakeStop:
+        return FakeStop()
+
+    def run(self, inputs: Mapping[str, Array], stop: FakeStop) -> dict[str, Array]:
+        if inputs.keys() != {spec.name for spec in self._variant.inputs}:
+            raise AssertionError(f"a model gets its inputs and nothing else, not {sorted(inputs)}")
+        if stop.is_set():
+            raise stopped()
         try:
-            return self._function(**{spec.name: inputs[spec.name] for spec in self._variant.inputs})
+            outputs = self._function(**inputs, **({"stop": stop} if self._takes_stop else {}))
         except UnicodeDecodeError as exc:
             raise TensorError(str(exc)) from exc
         except ValueError as exc:
             raise BackendError(str(exc)) from exc
+        if stop.is_set():
+            raise stopped()
+        return outputs

@@ -93,6 +93,21 @@ def loop_model() -> bytes:
     return build(nodes, [("x", FLOAT, [1]), ("times", INT64, [1])], [("y", FLOAT, [1])]).SerializeToString()
 
 
+def stubborn_model() -> bytes:
+    """``y`` (INT64 [1]) is ``count`` (INT64 [1]) after comparing so many boxes with each other in one node, where nothing stops it."""
+    nodes = [
+        helper.make_node("Concat", ["one", "count", "four"], ["boxes_shape"], axis=0),
+        helper.make_node("Concat", ["one", "one", "count"], ["scores_shape"], axis=0),
+        helper.make_node("ConstantOfShape", ["boxes_shape"], ["boxes"]),
+        helper.make_node("ConstantOfShape", ["scores_shape"], ["scores"]),
+        helper.make_node("NonMaxSuppression", ["boxes", "scores", "count"], ["kept"]),
+        helper.make_node("Shape", ["kept"], ["kept_shape"]),
+        helper.make_node("Gather", ["kept_shape", "first"], ["y"]),
+    ]
+    initializers = [constant("one", [1], np.int64), constant("four", [4], np.int64), constant("first", [0], np.int64)]
+    return build(nodes, [("count", INT64, [1])], [("y", INT64, [1])], initializers=initializers).SerializeToString()
+
+
 def allocating_model() -> bytes:
     """``y`` is as many zeros as ``count`` (INT64 [1]) says, so memory follows the request."""
     node = helper.make_node("ConstantOfShape", ["count"], ["y"])

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import msgspec
 
-from edged.bundle.manifest import Budget, FileEntry, Runtime, Targets, Variant
+from edged.bundle.manifest import Batching, Budget, FileEntry, Runtime, State, Targets, Variant
 from edged.files import hash_bytes
 from edged.pipeline.spec import Pipeline, TensorSpec
-from edged.runtime.wire import FilePin, WorkerSpec
+from edged.runtime.tensors import Tensor
+from edged.runtime.wire import FilePin, Item, TensorHead, WorkerSpec
 
 MEMORY_BYTES = 512 << 20
 
@@ -48,15 +49,26 @@ def worker_spec(
     pipeline: Pipeline | None = None,
     files: Mapping[str, bytes] | None = None,
     memory_limit_bytes: int = MEMORY_BYTES,
+    max_rows: int = 0,
+    state: Mapping[str, str] | None = None,
+    **settings: object,
 ) -> WorkerSpec:
-    """A specification; without a pipeline, apps send and get the model's own tensors."""
-    variant = variant_of(model, inputs, outputs)
+    """A specification; without a pipeline, apps send and get the model's own tensors.
+
+    ``max_rows`` turns on batching, ``state`` maps inputs to the outputs that become them, ``settings`` are further fields.
+    """
+    variant = msgspec.structs.replace(
+        variant_of(model, inputs, outputs),
+        batching=Batching(max_rows=max_rows) if max_rows else None,
+        state=tuple(State(input=name, output=output) for name, output in (state or {}).items()),
+    )
     return WorkerSpec(
         name="tiny-1.0.0",
         pipeline=pipeline or Pipeline(inputs=variant.inputs, outputs=variant.outputs),
         variant=variant,
         files=(pin("model.onnx", model), *(pin(path, data, "labels") for path, data in (files or {}).items())),
         memory_limit_bytes=memory_limit_bytes,
+        **settings,
     )
 
 
@@ -64,6 +76,16 @@ def with_pin(spec: WorkerSpec, **changes: object) -> WorkerSpec:
     """The same specification with something else said about its model file."""
     first, *others = spec.files
     return msgspec.structs.replace(spec, files=(msgspec.structs.replace(first, **changes), *others))
+
+
+def item_of(*tensors: Tensor, outputs: Sequence[str] = (), **fields: object) -> tuple[Item, list[memoryview]]:
+    """A request as it travels with all its tensors in the datagram, and their bytes."""
+    parts = [memoryview(tensor.data).cast("B") for tensor in tensors]
+    heads = tuple(
+        TensorHead(name=tensor.name, dtype=tensor.dtype, shape=tensor.shape, size=part.nbytes)
+        for tensor, part in zip(tensors, parts, strict=True)
+    )
+    return Item(tensors=heads, outputs=tuple(outputs), **fields), parts
 
 
 @contextmanager

@@ -3,12 +3,13 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -100,6 +101,41 @@ def test_edged_dev_brings_a_model_from_a_static_host_to_an_answer(directory, hos
     assert process.returncode == 0
 
 
+def libraries_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/maps").read_text()
+
+
+def tree_of(pid: int) -> Iterator[int]:
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            yield from tree_of(int(child))
+
+
+def test_running_loads_nothing_that_only_the_workers_need(directory, host):
+    """Neither taking over a model nor questions of any kind bring numpy, the runtime or TLS into the daemon, nor TLS into a worker."""
+    device = directory / "device"
+    path = device / "run/edged.sock"
+    root = directory / "repository/metadata/1.root.json"
+    process = start("dev", "--dir", device, "--repository", f"http://localhost:{host.port}/", "--root", root)
+    try:
+        wait_until(lambda: (ask_adder(path) or (0,))[0] == 200, "an answer", process=process)
+        for target in ("/v2/models/adder/config", "/v2/models/adder/stats", "/edged/v1/status"):
+            assert request(path, "GET", target)[0] == 200
+        loaded = {Path(f"/proc/{pid}/cmdline").read_text(): libraries_of(pid) for pid in tree_of(process.pid)}
+    finally:
+        stop(process)
+    (daemon,) = (libraries for command, libraries in loaded.items() if "\0run\0" in command)
+    (gate,) = (libraries for command, libraries in loaded.items() if "\0egress\0" in command)
+    computing = [libraries for command, libraries in loaded.items() if "edged.runtime.template" in command]
+    assert computing
+    for libraries in (daemon, gate):
+        assert not re.search(r"numpy|onnxruntime|libssl|/_ssl\.", libraries)
+    for libraries in computing:
+        assert re.search(r"onnxruntime", libraries)
+        assert not re.search(r"sqlite|aiohttp|libssl|/_ssl\.", libraries)
+
+
 def test_edged_dev_says_what_cannot_work(directory):
     process = start("dev", "--dir", directory / ("d" * 100))
     _, errors = process.communicate(timeout=30)
@@ -114,7 +150,7 @@ def config(directory):
     file = directory / "edged.toml"
     lines = [f'{name} = "{directory}/{leaf}"' for name, leaf in (
         ("store", "store"), ("state", ""), ("app_socket", "app.sock"), ("admin_socket", "admin.sock"),
-        ("update_status", "update.json"),
+        ("tensor_socket", "tensor.sock"), ("update_status", "update.json"),
     )]  # fmt: skip
     file.write_text("[paths]\n" + "\n".join(lines) + "\n")
     return file

@@ -87,22 +87,29 @@ async def test_a_worker_has_its_limits(allocator):
         assert resource.prlimit(allocator.pid, limit) == (value, value)
 
 
-async def test_a_worker_has_one_thread_no_new_privileges_and_its_own_session(allocator):
+async def test_a_worker_starts_no_thread_for_a_request(allocator):
+    """All that it will ever have are there when it is ready: it may not start any later."""
+    before = status_of(allocator.pid)["Threads"]
+    await asyncio.gather(*(allocator.infer(count(i), timeout_s=PATIENCE_S) for i in range(20)))
+
+    assert status_of(allocator.pid)["Threads"] == before
+
+
+async def test_a_worker_has_no_new_privileges_and_its_own_session(allocator):
     status = status_of(allocator.pid)
 
-    assert status["Threads"] == "1"
     assert status["NoNewPrivs"] == "1"
     assert status["Name"] == "edged-tiny-1.0."
     assert os.getsid(allocator.pid) == allocator.pid
 
 
-async def test_a_worker_holds_its_channel_and_nothing_else(template, allocator):
-    """No file of the daemon, of the template or of its own model is left open."""
+async def test_a_worker_holds_its_channels_and_nothing_else(template, allocator):
+    """No file of the daemon, of the template or of its own model is left open; it waits for its channels with an epoll."""
     held = {str(link.readlink()) for link in descriptors_of(allocator.pid)}
     standard = {str(link.readlink()) for link in descriptors_of(template.pid) if link.name in {"0", "1", "2"}}
 
-    (channel,) = held - standard
-    assert channel.startswith("socket:")
+    kinds = sorted(name.partition(":[")[0] for name in held - standard)
+    assert kinds == ["anon_inode", "anon_inode", "socket", "socket", "socket"]
 
 
 async def test_a_template_has_one_thread_and_sends_nothing_home(template):

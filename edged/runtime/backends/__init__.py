@@ -1,5 +1,5 @@
 """Runtimes that execute models, behind one interface."""
 
-from edged.runtime.backends.base import Backend, Session
+from edged.runtime.backends.base import Backend, Session, Stop, stopped
 
-__all__ = ["Backend", "Session"]
+__all__ = ["Backend", "Session", "Stop", "stopped"]

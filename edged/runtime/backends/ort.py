@@ -1,4 +1,4 @@
-"""ONNX Runtime as a backend: one thread, no spinning, models from memory only."""
+"""ONNX Runtime as a backend: few threads, no spinning, models from memory only."""
 
 import importlib
 import math
@@ -12,14 +12,23 @@ from typing import Any, Final
 
 import numpy as np
 
+from edged.bundle.manifest import Session as Settings
 from edged.bundle.manifest import Variant
 from edged.errors import BackendError, IncompatibleError, ModelLoadError, TensorError
 from edged.pipeline.spec import Datatype, TensorSpec
 from edged.runtime.arrays import Array
+from edged.runtime.backends.base import Stop, stopped
+from edged.runtime.backends.surplus import Surplus
+from edged.runtime.in_place import usable_in_place
 from edged.runtime.onnx_safety import check_model
 
 PROVIDER: Final = "CPUExecutionProvider"
+DEFAULTS: Final = Settings()
+"""One thread, no spinning: small models are fastest so, and spinning threads take a shared machine's cores from everybody else."""
 LOG_ERRORS: Final = 3
+LOG_NOTHING: Final = 4
+GIVE_BACK: Final = ("memory.enable_memory_arena_shrinkage", "cpu:0")
+"""Run option: free what of the session's memory no run uses, when this run ends."""
 MAX_REASON: Final = 600
 
 # Since 1.29 the wheels on PyPI send usage data to their maker unless this is set before the library initialises, and keep a database
@@ -65,8 +74,12 @@ class OnnxRuntime:
         """Make a session; see ``Backend.load``. The model is looked through before the library sees a byte of it."""
         self._check_runtime(variant)
         check_model(model)
+        options = session_options(self._library, variant.session)
+        # Planning pays where all runs have the same shapes. Otherwise each combination of shapes gets a plan, which is kept, and the arena
+        # keeps the planned block beside the single ones of the run before: twice the memory (measured with 1.32).
+        options.enable_mem_pattern = all(-1 not in spec.shape for spec in variant.inputs)
         try:
-            session = self._library.InferenceSession(model, session_options(self._library), providers=[PROVIDER])
+            session = self._library.InferenceSession(model, options, providers=[PROVIDER])
         except MemoryError as exc:
             raise ModelLoadError(f"{variant.id}: not enough memory to load", hint="Raise budget.memory_bytes.") from exc
         # The library's exceptions share no base class below Exception.
@@ -74,9 +87,11 @@ class OnnxRuntime:
             raise ModelLoadError(
                 f"{variant.id}: {_reason(exc)}", hint="Check that the model loads where it was built."
             ) from exc
+        # It would keep them as long as it lives, to start again on another device.
+        session._model_bytes = None  # noqa: SLF001 - there is no other way
         _check_tensors(variant, "inputs", variant.inputs, session.get_inputs())
         _check_tensors(variant, "outputs", variant.outputs, session.get_outputs())
-        return OnnxSession(session, variant)
+        return OnnxSession(self._library, session, variant, in_place=usable_in_place(model, variant.inputs))
 
     def _check_runtime(self, variant: Variant) -> None:
         version = self._library.__version__
@@ -92,27 +107,68 @@ class OnnxRuntime:
             )
 
 
+class OnnxStop:
+    """Stops runs of an ``OnnxSession``, which look at it before each node of their graph."""
+
+    __slots__ = ("is_set", "options")
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+        """``onnxruntime.RunOptions``."""
+        self.is_set = False
+
+    def set(self) -> None:
+        """Stop; see ``Stop.set``."""
+        self.is_set = True
+        self.options.terminate = True
+
+
 class OnnxSession:
     """A model loaded by ONNX Runtime."""
 
-    def __init__(self, session: Any, variant: Variant) -> None:
+    def __init__(self, library: ModuleType, session: Any, variant: Variant, *, in_place: frozenset[str]) -> None:
+        self.in_place: Final = in_place
+        self._library = library
         self._session = session
-        self._inputs = variant.inputs
         self._outputs = [spec.name for spec in variant.outputs]
-        self._texts = {spec.name for spec in variant.outputs if spec.dtype == "BYTES"}
+        self._texts_in = [spec for spec in variant.inputs if spec.dtype == "BYTES"]
+        self._texts_out = [spec.name for spec in variant.outputs if spec.dtype == "BYTES"]
+        self._surplus = Surplus()
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def new_stop(self) -> OnnxStop:
+        """Return what can stop a run; see ``Session.new_stop``."""
+        options = self._library.RunOptions()
+        # Whatever goes wrong is in the exception; the journal is not for the mistakes of callers.
+        options.log_severity_level = LOG_NOTHING
+        return OnnxStop(options)
+
+    def run(self, inputs: Mapping[str, Array], stop: Stop) -> dict[str, Array]:
         """Run the model once; see ``Session.run``."""
-        feed = {spec.name: _feed(spec, inputs[spec.name]) for spec in self._inputs}
+        if not isinstance(stop, OnnxStop):
+            raise TypeError("the stop is another backend's")
+        feed = dict(inputs)
+        for spec in self._texts_in:
+            feed[spec.name] = _texts(spec, feed[spec.name])
+        input_bytes = sum(array.nbytes for array in feed.values())
+        gives_back = self._surplus.begin(input_bytes)
+        if gives_back:
+            stop.options.add_run_config_entry(*GIVE_BACK)
         try:
-            values = self._session.run(self._outputs, feed)
+            values = self._session.run(self._outputs, feed, stop.options)
         except MemoryError:
+            self._surplus.fail()
             raise
         # As in load: no common base class.
         except Exception as exc:
+            self._surplus.fail()
+            if stop.is_set:
+                raise stopped() from exc
             raise BackendError(f"the model failed: {_reason(exc)}") from exc
-        named = zip(self._outputs, values, strict=True)
-        return {name: _to_bytes(value) if name in self._texts else np.asarray(value) for name, value in named}
+        outputs = dict(zip(self._outputs, map(np.asarray, values), strict=True))
+        self._surplus.end(input_bytes, sum(array.nbytes for array in outputs.values()), gave_back=gives_back)
+        for name in self._texts_out:
+            outputs[name] = _to_bytes(outputs[name])
+        return outputs
 
 
 @cache
@@ -128,15 +184,14 @@ def load_library() -> ModuleType:
     return library
 
 
-def session_options(library: ModuleType) -> Any:
-    """Return the options every session of edged has."""
+def session_options(library: ModuleType, settings: Settings = DEFAULTS) -> Any:
+    """Return the options every session of edged has, with what a variant says about its own."""
     options = library.SessionOptions()
-    # Small models are fastest on one thread, and spinning threads take a shared machine's cores from everybody else.
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
     options.execution_mode = library.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = LOG_ERRORS
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(settings.spinning)))
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     # The library would otherwise guess the format from the bytes, and its own format passes by the safety check.
     options.add_session_config_entry("session.load_model_format", "ONNX")
@@ -205,9 +260,7 @@ def _shapes_agree(spec: Sequence[int], shape: Sequence[object], *, is_output: bo
     return len(spec) == len(shape) and all(not isinstance(b, int) or a == b for a, b in zip(spec, shape, strict=True))
 
 
-def _feed(spec: TensorSpec, array: Array) -> Array:
-    if spec.dtype != "BYTES":
-        return array
+def _texts(spec: TensorSpec, array: Array) -> Array:
     texts = np.empty(math.prod(array.shape), dtype=object)
     for i, item in enumerate(array.ravel().tolist()):
         try:

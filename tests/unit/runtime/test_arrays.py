@@ -10,9 +10,8 @@ from hypothesis.extra import numpy as hnp
 
 from edged.errors import TensorError
 from edged.pipeline.spec import Datatype
-from edged.runtime.arrays import NUMPY, check_spec, check_tensor, fits, to_array, to_tensor
+from edged.runtime.arrays import NUMPY, to_array, to_tensor
 from edged.runtime.tensors import Tensor
-from tests.fakes.workers import spec_of
 
 shapes = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
 
@@ -60,12 +59,6 @@ def test_an_array_that_is_not_contiguous_travels_in_row_major_order():
     np.testing.assert_array_equal(to_array(to_tensor("t", array)), array)
 
 
-@pytest.mark.parametrize(("shape", "size"), [((4,), 15), ((4,), 17), ((2**40, 2**40), 16), ((0,), 1), ((), 0)])
-def test_bytes_that_do_not_fill_the_shape_are_refused(shape, size):
-    with pytest.raises(TensorError, match="tensor t"):
-        check_tensor(Tensor(name="t", dtype="FP32", shape=shape, data=bytes(size)))
-
-
 @pytest.mark.parametrize(
     ("shape", "data"),
     [
@@ -98,18 +91,9 @@ def test_a_dtype_without_a_name_in_the_protocol_does_not_travel():
         to_tensor("t", np.zeros(1, dtype=np.complex64))
 
 
-def test_shapes_fit_where_every_axis_is_free_or_equal():
-    assert fits((2, 3), (2, 3))
-    assert fits((2, 3), (-1, 3))
-    assert not fits((2, 3), (-1, 4))
-    assert not fits((2, 3), (-1,))
+def test_a_shape_that_no_array_can_have_is_refused():
+    """Without elements its bytes are right, and still numpy cannot count its other axes."""
+    tensor = Tensor(name="t", dtype="FP32", shape=(0, 1 << 48, 1 << 48), data=b"")
 
-
-def test_a_tensor_with_another_datatype_or_shape_is_refused():
-    tensor = to_tensor("t", np.zeros((2, 3), dtype=np.float32))
-
-    check_spec(tensor, spec_of("t", "FP32", (-1, 3)))
-    with pytest.raises(TensorError, match="datatype is FP32, expected INT32"):
-        check_spec(tensor, spec_of("t", "INT32", (-1, 3)))
-    with pytest.raises(TensorError, match="shape is"):
-        check_spec(tensor, spec_of("t", "FP32", (3, 3)))
+    with pytest.raises(TensorError, match="no array can have shape"):
+        to_array(tensor)

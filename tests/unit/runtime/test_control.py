@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from edged.runtime.control import (
     MAX_DATAGRAM_BYTES,
+    MAX_DESCRIPTORS,
     Exited,
     Fork,
     Forked,
@@ -15,7 +16,7 @@ from edged.runtime.control import (
     decode_to_template,
     encode,
 )
-from edged.runtime.wire import WireError
+from edged.runtime.wire import MAX_FILES, WireError
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,11 @@ def test_a_fork_request_comes_out_as_it_went_in_and_fits_a_datagram():
 
     assert decode_to_template(encode(message)) == message
     assert len(encode(message)) < MAX_DATAGRAM_BYTES
+
+
+def test_both_channels_and_every_file_fit_beside_a_fork_request():
+    """SCM_MAX_FD is 253 (unix(7))."""
+    assert MAX_FILES + 2 <= MAX_DESCRIPTORS <= 253
 
 
 @given(st.binary(max_size=100))

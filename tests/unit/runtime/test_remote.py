@@ -1,60 +1,74 @@
-"""A worker is not trusted: its answers are checked like anybody's."""
+"""A worker is not trusted: what it says is checked like anybody's words."""
 
 import pytest
 
-from edged.errors import BackendError, DigestMismatchError, TensorError, UnsafeModelError
-from edged.runtime.remote import error_of, result_of
-from edged.runtime.wire import Failed, Inferred, Loaded, TensorHead, WireError
+from edged.errors import BackendError, DeadlineError, DigestMismatchError, SequenceError, TensorError, UnsafeModelError
+from edged.runtime.remote import check_heads, error_of, printable, tensor_of
+from edged.runtime.wire import Failed, LoadFailed, TensorHead, WireError
 from tests.fakes.workers import spec_of
 
-WANTED = [spec_of("y", "FP32", (-1,))]
+WANTED = [spec_of("y", "FP32", (-1,)), spec_of("text", "BYTES", (1,))]
+TEXT = TensorHead(name="text", dtype="BYTES", shape=(1,), size=6)
 
 
-def answer(**changes):
-    head = {"name": "y", "dtype": "FP32", "shape": (2,), "size": 8} | changes
-    return Inferred(request=7, tensors=(TensorHead(**head),), run_s=0.5)
+def number(**changes):
+    return TensorHead(**{"name": "y", "dtype": "FP32", "shape": (2,), "size": 8} | changes)
 
 
-def test_an_answer_becomes_a_result():
-    result = result_of(answer(), bytearray(8), request=7, wanted=WANTED)
-
-    assert result.run_s == 0.5
-    assert (result.outputs[0].name, result.outputs[0].shape) == ("y", (2,))
+def test_heads_that_are_as_the_manifest_says_pass():
+    check_heads([number(), TEXT], WANTED)
 
 
 @pytest.mark.parametrize(
-    ("message", "size"),
+    "heads",
     [
-        (answer(name="z"), 8),
-        (answer(dtype="INT32"), 8),
-        (answer(shape=(1, 2)), 8),
-        (answer(shape=(3,)), 8),
-        (answer(dtype="BYTES"), 8),
-        (Inferred(request=7, tensors=(), run_s=0), 0),
-        (Inferred(request=6, tensors=answer().tensors, run_s=0), 8),
-        (Failed(request=6, code="tensor-invalid", message=""), 0),
-        (Failed(request=None, code="tensor-invalid", message=""), 0),
-        (Loaded(load_s=0, runtime=""), 0),
+        [],
+        [number()],
+        [TEXT, number()],
+        [number(), TEXT, number()],
+        [number(name="z"), TEXT],
+        [number(dtype="INT32"), TEXT],
+        [number(dtype="BYTES"), TEXT],
+        [number(shape=(1, 2)), TEXT],
+        [number(shape=(3,)), TEXT],
+        [number(size=9), TEXT],
+        [number(shape=(2**62, 2**62), size=0), TEXT],
     ],
 )
-def test_an_answer_that_was_not_asked_for_is_refused(message, size):
+def test_heads_that_are_not_are_refused(heads):
     with pytest.raises(WireError):
-        result_of(message, bytearray(size), request=7, wanted=WANTED)
+        check_heads(heads, WANTED)
 
 
-@pytest.mark.parametrize("error", [TensorError, UnsafeModelError, DigestMismatchError])
+def test_bytes_become_a_tensor():
+    tensor = tensor_of(TEXT, b"\x02\x00\x00\x00hi")
+
+    assert (tensor.name, tensor.dtype, tensor.shape, tensor.data) == ("text", "BYTES", (1,), b"\x02\x00\x00\x00hi")
+
+
+@pytest.mark.parametrize("data", [b"\x03\x00\x00\x00hi", b"\x01\x00\x00\x00hi", b"\x02\x00\x00\x00h"])
+def test_bytes_that_are_no_tensor_are_refused(data):
+    with pytest.raises(WireError):
+        tensor_of(TEXT, data)
+
+
+@pytest.mark.parametrize("error", [TensorError, UnsafeModelError, DigestMismatchError, DeadlineError, SequenceError])
 def test_an_error_arrives_as_what_it_was(error):
-    with pytest.raises(error, match="why") as caught:
-        result_of(Failed(request=7, code=error.code, message="why", hint="do"), bytearray(), request=7, wanted=WANTED)
-    assert caught.value.hint == "do"
+    found = error_of(Failed(code=error.code, message="why", hint="do"))
+
+    assert type(found) is error
+    assert (found.message, found.hint) == ("why", "do")
 
 
-@pytest.mark.parametrize("code", ["no-such-code", "not-permitted", "signature-invalid"])
+@pytest.mark.parametrize("code", ["no-such-code", "not-permitted", "signature-invalid", "quota-exceeded"])
 def test_an_error_a_worker_cannot_have_is_a_backend_error(code):
     """A worker must not be able to say that a signature or a permission is wrong."""
-    assert type(error_of(Failed(code=code, message=""))) is BackendError
+    assert type(error_of(LoadFailed(code=code, message=""))) is BackendError
 
 
-def test_what_is_no_error_is_refused():
-    with pytest.raises(WireError):
-        error_of(answer())
+def test_a_workers_words_command_no_terminal():
+    found = error_of(Failed(code="backend-failed", message="red: \x1b[31m\r\nnext", hint="\x07"))
+
+    assert found.message == "red:  [31m  next"
+    assert found.hint == " "
+    assert printable("Größe 漢") == "Größe 漢"

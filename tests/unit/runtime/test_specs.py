@@ -10,6 +10,7 @@ from edged.files import hash_bytes
 from edged.pipeline.spec import Pipeline
 from edged.pipeline.steps import Labels
 from edged.runtime.specs import open_variant
+from edged.runtime.wire import SequenceLimits
 from tests.fakes.workers import spec_of, variant_of
 
 VARIANT = variant_of(b"model", [spec_of("x", "INT64", (1,))], [spec_of("y", "INT64", (1,))])
@@ -52,6 +53,20 @@ def test_the_model_and_the_steps_files_are_opened_and_closed_again(directory, ma
     for descriptor in descriptors:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(descriptor)
+
+
+def test_limits_become_part_of_what_the_worker_is_told(directory, manifest):
+    sequences = SequenceLimits(most=4, most_per_caller=2, most_bytes=1 << 20, idle_s=5.0)
+    with open_variant(directory, manifest, VARIANT, memory_limit_bytes=1 << 20, parallel=3, sequences=sequences) as (
+        spec,
+        _,
+    ):
+        assert (spec.parallel, spec.sequences) == (3, sequences)
+
+
+def test_a_worker_of_which_nothing_else_is_said_runs_one_at_a_time_and_keeps_no_states(directory, manifest):
+    with open_variant(directory, manifest, VARIANT, memory_limit_bytes=1 << 20) as (spec, _):
+        assert (spec.parallel, spec.sequences.most, spec.sequences.most_bytes) == (1, 0, 0)
 
 
 def test_a_missing_file_and_a_link_are_refused(directory, manifest):
