@@ -48,6 +48,11 @@ WORKER_LOST: Final = Event(
 EGRESS_REFUSED: Final = Event(
     message_id="6d1f0c9be0f54b0aa2a54a6f0e2f7a07", text="Egress refused", level=logging.WARNING
 )
+REQUEST_REFUSED: Final = Event(
+    message_id="6d1f0c9be0f54b0aa2a54a6f0e2f7a08",
+    text="Request ended two workers and is refused for now",
+    level=logging.WARNING,
+)
 EVENTS: Final = (
     MODEL_STAGED,
     UPDATE_FAILED,
@@ -56,6 +61,7 @@ EVENTS: Final = (
     MODEL_ROLLED_BACK,
     WORKER_LOST,
     EGRESS_REFUSED,
+    REQUEST_REFUSED,
 )
 
 

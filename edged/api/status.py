@@ -45,7 +45,15 @@ class WorkerStatus(Document, frozen=True, kw_only=True):
     """None while it is being replaced."""
     restarts: int
     requests: int
+    """Requests that were taken."""
     failures: int
+    """Of those, how many failed through no fault of the caller, missed deadlines included."""
+    queued: int = 0
+    """Requests that wait now."""
+    running: int = 0
+    """Requests that the process has now."""
+    unconfined: tuple[str, ...] = ()
+    """Why parts of the process's sandbox are missing on this device; empty when it is whole."""
 
 
 class ModelStatus(Document, frozen=True, kw_only=True):

@@ -8,18 +8,27 @@
 (6) READY           systemd is told; the lifecycle looks for work until SIGTERM
 """
 
+import edged.no_tls  # noqa: F401 - first, for what it keeps out
+
+# isort: split
+
 import asyncio
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Final
 
-from edged.api.app import make_admin_app, make_app
+from edged.api.app import make_app
+from edged.api.gate import Gate
+from edged.api.infer import Services
 from edged.api.limits import LiveLimits
+from edged.api.metrics import Metrics
 from edged.api.serve import serve_sites
+from edged.callers.quotas import Quotas
 from edged.clock import SystemClock
 from edged.config.load import load_config
 from edged.config.schema import Config
@@ -27,10 +36,13 @@ from edged.daemon.lifecycle import Lifecycle
 from edged.daemon.report import Report
 from edged.daemon.serving import Serving
 from edged.daemon.slot_table import SlotTable
-from edged.daemon.workers import Workers
+from edged.daemon.tensor_socket import TensorSocket
+from edged.daemon.workers import Workers, parallel_of
 from edged.errors import ConfigError
-from edged.notify import Notifier, feed_watchdog
-from edged.process import listening, run_service, stop_event
+from edged.event_loop import feed_watchdog, on_loop, stop_event
+from edged.footprint import give_back, read_pages
+from edged.notify import Notifier
+from edged.process import listening, run_service
 from edged.runtime.host import Template
 from edged.select.machine import read_machine
 from edged.store.layout import StoreLayout
@@ -48,7 +60,7 @@ STUCK_MARGIN_S: Final = 30.0
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon; returns the exit code."""
     return run_service(
-        argv, verb="run", identifier="edged", description="Decide, activate and serve models.", serve=serve
+        argv, verb="run", identifier="edged", description="Decide, activate and serve models.", serve=on_loop(serve)
     )  # (1)
 
 
@@ -88,7 +100,7 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
     stop, reload = stop_event(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
     clock = SystemClock()
-    limits = LiveLimits(config.serve)
+    limits = LiveLimits(config.serve, config.limits)
     started_at = clock.unix_s()
     async with AsyncExitStack() as stack:
         notifier = stack.enter_context(closing(Notifier()))
@@ -97,13 +109,21 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
         state = stack.enter_context(closing(StateDb.open(Path(config.paths.state) / "state.db")))  # (2)
         table = SlotTable(state, clock)
         template = await stack.enter_async_context(Template())  # (3)
-        serving = await stack.enter_async_context(Serving())
+        workers = Workers(template, config.worker, lambda: limits.current)
+        serving = await stack.enter_async_context(
+            Serving(
+                start_worker=workers.start,
+                parallel=parallel_of(config.worker),
+                poison_rest_s=config.worker.poison_rest_s,
+                limits=lambda: limits.current,
+            )
+        )
         lifecycle = Lifecycle(
             layout=StoreLayout(Path(config.paths.store)),
             table=table,
             serving=serving,
             machine=read_machine(),
-            start_worker=Workers(template, config.worker).start,
+            start_worker=workers.start,
             clock=clock,
             limits=lambda: limits.current,
             beat=progress.beat,
@@ -113,21 +133,48 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
         report = Report(
             table=table, serving=serving, update_status=Path(config.paths.update_status), started_at=started_at
         )
-        app = make_app(serving, report, limits, clock)
-        admin = make_admin_app(serving, report, limits, clock)
-        listener = stack.enter_context(listening("app", Path(config.paths.app_socket)))  # (5)
-        await stack.enter_async_context(serve_sites(app, [listener], limits, drain_s=DRAIN_S))
-        listener = stack.enter_context(listening("admin", Path(config.paths.admin_socket)))
-        await stack.enter_async_context(serve_sites(admin, [listener], limits, drain_s=ADMIN_DRAIN_S))
+        quotas = Quotas(lambda: limits.callers, clock)
+        services = Services(models=serving, usage=serving, quotas=quotas, limits=limits)
+        listener = stack.enter_context(
+            listening("tensor", Path(config.paths.tensor_socket), kind=socket.SOCK_SEQPACKET)
+        )  # (5)
+        tensors = await stack.enter_async_context(
+            TensorSocket(
+                listener,
+                serving=serving,
+                quotas=quotas,
+                limits=lambda: limits.current,
+                poison_rest_s=config.worker.poison_rest_s,
+                drain_s=DRAIN_S,
+            )
+        )
+        gates = dict[str, Gate]()
+        metrics = Metrics(
+            usage=serving,
+            connections=lambda: (
+                {name: gate.connections for name, gate in gates.items()} | {"tensor": tensors.connections}
+            ),
+            started_unix_s=started_at,
+        )
+        for name, path, drain_s in (
+            ("app", config.paths.app_socket, DRAIN_S),
+            ("admin", config.paths.admin_socket, ADMIN_DRAIN_S),
+        ):
+            app = make_app(models=serving, status=report, usage=serving, metrics=metrics)
+            listener = stack.enter_context(listening(name, Path(path)))
+            gates[name] = await stack.enter_async_context(serve_sites(app, services, [listener], drain_s=drain_s))
         async with asyncio.TaskGroup() as parts:
             running = [
                 parts.create_task(lifecycle.run(), name="lifecycle"),
                 parts.create_task(feed_watchdog(notifier, progress.is_recent), name="watchdog"),
                 parts.create_task(_reload_when_asked(reload, config_paths, config, limits, notifier), name="reload"),
             ]
+            give_back(read_pages())
             notifier.ready()  # (6)
             await stop.wait()
             notifier.stopping()
+            # At the same time as the other sockets, which are left first.
+            tensors.begin_to_end()
             for task in reversed(running):
                 task.cancel()
 
@@ -145,7 +192,7 @@ async def _reload_when_asked(
         except ConfigError as exc:
             LOG.error("Reload refused, settings unchanged: %s", exc)  # noqa: TRY400 - the operator needs the sentence
         else:
-            limits.current = config.serve
+            limits.current, limits.callers = config.serve, config.limits
             if (config.paths, config.worker) != (started_with.paths, started_with.worker):
                 LOG.warning("Changes to [paths] and [worker] take effect after a restart")
             LOG.info("Settings reloaded")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from edged.daemon.served import Loadable
+from edged.daemon.keeper import Loadable
 from edged.errors import ValidationFailedError
 from edged.runtime.tensors import InferResult, Tensor
 from edged.runtime.validate import Infers, validate

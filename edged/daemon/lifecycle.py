@@ -24,8 +24,9 @@ from edged.clock import Clock
 from edged.codec import decode_json
 from edged.config.schema import ServeConfig
 from edged.daemon.check import check_model
+from edged.daemon.keeper import Loadable, StartWorker
 from edged.daemon.rests import RETRY_AFTER_S, Rests
-from edged.daemon.served import Loadable, Served, StartWorker
+from edged.daemon.served import Served
 from edged.daemon.serving import Serving
 from edged.daemon.slot_table import SlotTable
 from edged.errors import (
@@ -68,9 +69,9 @@ class Lifecycle:
         table: The slots; only this part moves them.
         serving: Told what to serve.
         machine: What variants are matched against.
-        start_worker: Starts a worker; used for disposable and for serving ones.
+        start_worker: Starts the disposable workers.
         clock: Monotonic, for retries.
-        limits: For what is served from now on.
+        limits: Called for the limits in force.
         beat: Called at every sign of progress; feeds the watchdog.
     """
 
@@ -229,7 +230,7 @@ class Lifecycle:
 
     async def _validate(self, loadable: Loadable) -> None:
         self._beat()
-        worker = await self._start_worker(loadable)
+        worker = await self._start_worker(loadable, None)
         self._beat()
         try:
             await self._check(loadable, worker)
@@ -304,15 +305,7 @@ class Lifecycle:
 
     async def _load(self, loadable: Loadable) -> Served:
         self._beat()
-        worker = await self._start_worker(loadable)
-        limits = self._limits()
-        return Served(
-            loadable,
-            worker,
-            start_worker=self._start_worker,
-            max_waiting=limits.max_queued,
-            run_limit_s=limits.request_timeout_s,
-        )
+        return await self._serving.load(loadable)
 
 
 def _is_models_fault(why: Exception, faults: tuple[type[EdgedError], ...]) -> bool:

@@ -75,7 +75,7 @@ class Report:
 
 def _serving_state(slots: Slots, served: Served | None, *, is_refused: bool) -> ModelState:
     if served is not None:
-        return "serving" if served.worker_pid is not None else "failed"
+        return "serving" if served.worker is not None else "failed"
     if slots.active is not None:
         return "loading"
     return "refused" if is_refused else "failed"
@@ -101,8 +101,15 @@ def _slot(name: SlotName, slot: Slot) -> SlotStatus:
 
 
 def _worker(served: Served) -> WorkerStatus:
+    worker = served.worker
     return WorkerStatus(
-        pid=served.worker_pid, restarts=served.restarts, requests=served.requests, failures=served.failures
+        pid=None if worker is None else worker.pid,
+        restarts=served.restarts,
+        requests=served.requests,
+        failures=served.failures,
+        queued=served.queued,
+        running=served.running,
+        unconfined=() if worker is None else tuple(worker.unconfined),
     )
 
 

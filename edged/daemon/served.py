@@ -1,217 +1,367 @@
-"""One version of a model that answers requests: a bounded queue in front of a worker that is replaced when it is lost."""
+"""One version of a model that answers requests: its queue, and the runs that are under way in its worker.
+
+What becomes of a request (``edged.runtime.calls.Call``):
+
+(1) taken      checked against the poison list, and put into the queue (``edged.runtime.queue``), or refused
+(2) begun      as soon as fewer than ``parallel`` runs are under way: in its turn, alone or with others (``edged.runtime.batch``)
+(3) finished   with what the worker says, or when its deadline comes, or when its caller leaves, whichever is first
+
+A request that is finished while it waits does not run. One that is finished while it runs has its run stopped, unless others share
+it; the run keeps its place, and the request its memory, until the worker says that the run has ended. When a worker is lost, the
+requests in it may be suspects from then on (``edged.daemon.poison``). One that was in it alone ends with it. Where there were several,
+one of them cost the others their worker: each is tried once more, by itself, and only the one that ends its worker again is lost. A
+request of a sequence is not, because its state is gone. Those that wait are for the next worker.
+
+Nothing here waits or has a task of its own: everything happens in calls from the API, from the worker's handle and from one timer.
+"""
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from functools import partial
 
 from edged import journal
-from edged.bundle.manifest import Variant
-from edged.bundle.read import InstalledBundle
-from edged.errors import BackendError, DeadlineError, EdgedError, UnavailableError
+from edged.config.schema import ServeConfig
+from edged.daemon.alarm import Alarm
+from edged.daemon.asking import ask
+from edged.daemon.crowd import DAEMON, Crowd
+from edged.daemon.keeper import Keeper, Loadable, Worker
+from edged.daemon.poison import DIGEST_SHOWN, PoisonList
+from edged.daemon.runs import Run, Waiting
+from edged.errors import BackendError, DeadlineError, EdgedError, PoisonError, UnavailableError, WorkerLostError
+from edged.runtime.batch import RunTimeEstimate, kind_of, plan_batch
+from edged.runtime.calls import Call, Outcome, Request
+from edged.runtime.queue import Queue, displaced_error
 from edged.runtime.tensors import InferResult, Tensor
+from edged.telemetry.serving import OK, ServingStats
 
 LOG = logging.getLogger(__name__)
 
-# The first replacement is immediate: one bad request costs one worker. A model that cannot stay up is retried ever more slowly.
-_RESTART_WAITS_S: Final = (0.0, 1.0, 5.0, 30.0)
-
-
-class Worker(Protocol):
-    """A process that runs one variant, one request at a time."""
-
-    @property
-    def pid(self) -> int:
-        """The process, as seen from here."""
-        ...
-
-    @property
-    def is_usable(self) -> bool:
-        """False from the moment the process is gone or was told to go."""
-        ...
-
-    @property
-    def lost(self) -> asyncio.Event:
-        """Set when the process is gone, whatever ended it."""
-        ...
-
-    async def infer(self, inputs: Sequence[Tensor], outputs: Sequence[str] = (), *, timeout_s: float) -> InferResult:
-        """Run one request; the process is killed when the time is over before it answered."""
-        ...
-
-    async def close(self) -> None:
-        """End the process and wait for it."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loadable:
-    """What a worker is started from: one variant of one bundle of the store."""
-
-    bundle: InstalledBundle
-    variant: Variant
-
-
-StartWorker = Callable[[Loadable], Awaitable[Worker]]
+ABANDONED = "abandoned"
+"""What is counted for a request whose caller left."""
 
 
 class Served:
-    """One loaded variant with its worker.
+    """One loaded variant with its worker. Made and used on one event loop.
 
     Args:
         loadable: What is served.
         worker: Its first worker, already loaded. Owned from here on.
         start_worker: Makes the next one.
-        max_waiting: Requests that may wait for their turn; one more is refused.
-        run_limit_s: A worker that has not answered after this long is killed and replaced.
+        parallel: Runs that the worker takes at once.
+        limits: Called for the limits in force.
+        stats: Of the model; outlives this.
+        poison: Of this version.
+        changed: Called when there is another worker, or none could be started.
     """
 
     def __init__(
-        self, loadable: Loadable, worker: Worker, *, start_worker: StartWorker, max_waiting: int, run_limit_s: float
+        self,
+        loadable: Loadable,
+        worker: Worker,
+        *,
+        start_worker: Callable[[], Awaitable[Worker]],
+        parallel: int,
+        limits: Callable[[], ServeConfig],
+        stats: ServingStats,
+        poison: PoisonList,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.loadable = loadable
-        self.restarts = 0
+        self.stats = stats
         self.requests = 0
         self.failures = 0
-        self._worker: Worker | None = worker
-        self._start_worker = start_worker
-        self._max_waiting = max_waiting
-        self._run_limit_s = run_limit_s
-        self._start_error = ""
-        self._next_start = asyncio.Event()
-        self._turn = asyncio.Lock()
-        self._exchanges: set[asyncio.Task[InferResult]] = set()
-        self._under_way = 0
+        batching = loadable.variant.batching
+        self.max_rows = 0 if batching is None else batching.max_rows
+        """Most rows of one run that requests may share; 0 when each runs by itself."""
+        self._parallel = parallel
+        self._limits = limits
+        self._poison = poison
+        self._tell_changed = changed
+        self._loop = asyncio.get_running_loop()
+        self._keeper = Keeper(
+            loadable, worker, start_worker=start_worker, stats=stats, started=self._go_on, failed=self._give_up
+        )
+        self._queue = Queue[Waiting]()
+        self._runs: set[Run] = set()
+        self._estimate = RunTimeEstimate()
+        self._at_once = parallel * (self.max_rows or 1)
+        """Requests that can begin together."""
+        self._crowd = Crowd(at_once=self._at_once)
+        self._alarm = Alarm(self._expire)
+        self._is_closing = False
+        self._last_death = -1
+        """The life of the worker that was lost last (``Run.life``)."""
+        self._was_in_company = False
+        """More than one request was in it."""
         self._idle = asyncio.Event()
         self._idle.set()
 
     @property
-    def worker_pid(self) -> int | None:
+    def worker(self) -> Worker | None:
         """The process that answers now, or None while it is being replaced."""
-        return self._worker.pid if self._worker is not None and self._worker.is_usable else None
+        return self._keeper.worker
+
+    @property
+    def start_error(self) -> str:
+        """Why there is no worker and the last try to start one failed; else empty."""
+        return self._keeper.error if self.worker is None else ""
+
+    @property
+    def restarts(self) -> int:
+        """Workers that were lost."""
+        return self._keeper.restarts
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait."""
+        return len(self._queue)
+
+    @property
+    def running(self) -> int:
+        """Requests that a worker has, those that nobody waits for any more included."""
+        return sum(len(run.members) for run in self._runs)
+
+    def submit(self, call: Call) -> None:
+        """Take a call, and finish it later; see ``edged.api.ports.Models.submit``.
+
+        Raises:
+            UnavailableError: There is no room for it (``edged.daemon.crowd``), or no worker and none could be started.
+            PoisonError: This request ended two workers.
+        """
+        now_s = self._loop.time()
+        pending = Waiting(call, arrived_s=now_s)
+        displaced = self._enqueue(pending, now_s)
+        self.requests += 1
+        self._idle.clear()
+        call.abandoned = partial(self._abandon, pending)
+        self._alarm.watch(pending.deadline_s)
+        # One that comes too late is left to the alarm: no call is finished before this returns.
+        if pending.deadline_s > now_s:
+            self._dispatch()
+        if displaced is not None:
+            self._finish(displaced, displaced_error(), now_s)
 
     async def infer(self, inputs: Sequence[Tensor], outputs: Sequence[str] = (), *, timeout_s: float) -> InferResult:
-        """Run one request in its turn.
+        """Run one request in its turn, for callers within the daemon.
 
         Args:
-            inputs: Checked against the manifest by the caller.
+            inputs: All of the pipeline's inputs, or all of the model's own.
             outputs: Names wanted; empty means all.
             timeout_s: Seconds from now; covers waiting and running.
 
         Raises:
-            UnavailableError: The worker is being replaced, or too many requests wait already.
-            DeadlineError: The time is over; nothing was run if it ended while waiting.
-            BackendError: As ``Worker.infer``.
+            EdgedError: As ``submit``, and what a call may be finished with.
         """
-        if self._under_way > self._max_waiting:
-            raise UnavailableError(
-                f"{self._max_waiting} requests are waiting for this model already",
-                hint="Send fewer requests at once, or wait for Retry-After.",
-                limit="serve.max_queued",
-            )
-        self.requests += 1
-        self._under_way += 1
-        self._idle.clear()
-        try:
-            return await self._infer_in_turn(inputs, outputs, timeout_s=timeout_s)
-        except BackendError:
-            self.failures += 1
-            raise
-        finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._idle.set()
-
-    async def _infer_in_turn(
-        self, inputs: Sequence[Tensor], outputs: Sequence[str], *, timeout_s: float
-    ) -> InferResult:
-        # The queue is here and not in the worker: what waits outlives a worker that is lost.
-        deadline_s = asyncio.get_running_loop().time() + timeout_s
-        try:
-            async with asyncio.timeout_at(deadline_s):
-                return await asyncio.shield(await self._begin(inputs, outputs))
-        except TimeoutError as exc:
-            raise DeadlineError(f"not finished within {timeout_s:g} s", hint="Ask less often, or allow more.") from exc
-
-    async def _begin(self, inputs: Sequence[Tensor], outputs: Sequence[str]) -> asyncio.Task[InferResult]:
-        """Wait for a turn and begin the request.
-
-        The turn ends with the exchange, not with the caller: one who leaves early frees nobody's worker, and whoever
-        began behind a request that is then killed would be killed with it.
-        """
-        await self._turn.acquire()
-        try:
-            worker = await self._usable_worker()
-        except BaseException:
-            self._turn.release()
-            raise
-        # A caller's deadline ends its wait, not the worker: an impatient caller must not cost the others theirs.
-        exchange = asyncio.get_running_loop().create_task(
-            worker.infer(inputs, outputs, timeout_s=self._run_limit_s), name="exchange"
-        )
-        self._exchanges.add(exchange)
-        exchange.add_done_callback(self._ended)
-        return exchange
-
-    def _ended(self, exchange: asyncio.Task[InferResult]) -> None:
-        self._exchanges.discard(exchange)
-        self._turn.release()
-        if not exchange.cancelled():
-            exchange.exception()  # seen: its caller may have left
-
-    async def _usable_worker(self) -> Worker:
-        while self._worker is None or not self._worker.is_usable:
-            if self._start_error:
-                raise UnavailableError(f"the model's worker does not start: {self._start_error}", retry_after_s=5)
-            await self._next_start.wait()
-        return self._worker
+        request = Request(inputs=inputs, outputs=outputs, deadline_s=self._loop.time() + timeout_s, uid=DAEMON)
+        return await ask(self.submit, request)
 
     async def keep_running(self) -> None:
-        """Replace the worker whenever it is lost, until cancelled; then end it."""
-        loop = asyncio.get_running_loop()
-        losses = 0
+        """Replace the worker whenever it is lost, until cancelled; then end it, and whatever is still under way."""
         try:
-            while True:
-                if self._worker is None:
-                    await asyncio.sleep(_RESTART_WAITS_S[min(losses, len(_RESTART_WAITS_S) - 1)])
-                    await self._start()
-                if self._worker is None:
-                    losses += 1
-                    continue
-                started_s = loop.time()
-                await self._worker.lost.wait()
-                losses = 0 if loop.time() - started_s > _RESTART_WAITS_S[-1] else losses + 1
-                self._worker = None
-                self.restarts += 1
-                manifest = self.loadable.bundle.manifest
-                journal.event(LOG, journal.WORKER_LOST, model=manifest.name, version=manifest.version)
+            await self._keeper.run()
         finally:
-            if self._worker is not None:
-                await self._worker.close()
-
-    async def _start(self) -> None:
-        try:
-            self._worker = await self._start_worker(self.loadable)
-            self._start_error = ""
-        except Exception as exc:
-            self._start_error = str(exc) or type(exc).__name__
-            LOG.warning(
-                "Worker did not start: %s", self._start_error, exc_info=not isinstance(exc, EdgedError | OSError)
-            )
-        # Whoever waits for a start waits for this one; the next one has an event of its own.
-        this_start, self._next_start = self._next_start, asyncio.Event()
-        this_start.set()
+            await self.close()
 
     async def close(self) -> None:
-        """End the worker of a model that never came to be served."""
-        if self._worker is not None:
-            await self._worker.close()
+        """End the worker; drain before. Nothing is taken any more."""
+        self._is_closing = True
+        self._refuse_all("it is being replaced or removed")
+        await self._keeper.close()
+        self._alarm.cancel()
 
     async def drain(self, *, timeout_s: float) -> None:
-        """Wait until no request is under way, but no longer than ``timeout_s``."""
+        """Wait until no request waits or runs, but no longer than ``timeout_s``."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()
         except TimeoutError:
-            LOG.warning("%d requests were still under way after %.1f s", self._under_way, timeout_s)
+            LOG.warning("%d requests were still under way after %.1f s", self.queued + self.running, timeout_s)
+
+    def _enqueue(self, pending: Waiting, now_s: float) -> Waiting | None:
+        request = pending.call.request
+        reason = "no-worker"
+        try:
+            if self._is_closing or (self._keeper.error and self.worker is None):
+                raise _no_worker(self._keeper.error)
+            reason = "poison"
+            is_suspect = bool(self._poison) and self._poison.judge(request, now_s=now_s)
+            if self.max_rows and not is_suspect:
+                pending.kind, pending.rows = kind_of(request)
+            reason = "queue-full"
+            max_queued = self._limits().max_queued
+            if self._queue or len(self._runs) >= self._parallel:
+                self._crowd.check(
+                    pending,
+                    self._queue,
+                    now_s=now_s,
+                    max_queued=max_queued,
+                    turn_s=(self._estimate.expected_s(self.max_rows or 1) or 0.0) / self._at_once,
+                    run_s=self._estimate.expected_s(pending.rows) or 0.0,
+                )
+            return self._queue.add(pending, max_queued=max_queued)
+        except (UnavailableError, PoisonError):
+            self.stats.rejected(reason)
+            raise
+
+    def _go_on(self) -> None:
+        self._dispatch()
+        self._tell_changed()
+
+    def _give_up(self, reason: str) -> None:
+        self._refuse_all(reason)
+        self._tell_changed()
+
+    def _dispatch(self) -> None:
+        """Begin as many runs as may be under way."""
+        while (
+            (worker := self._keeper.worker) is not None
+            and len(self._runs) < self._parallel
+            and (first := self._queue.first()) is not None
+        ):
+            now_s = self._loop.time()
+            is_suspect = False
+            error: EdgedError | None = _late("while it waited") if first.deadline_s <= now_s else None
+            if self._poison:
+                try:
+                    is_suspect = self._poison.judge(first.call.request, now_s=now_s)
+                except PoisonError as exc:
+                    error = exc
+            if error is not None:
+                self._queue.remove(first)
+                self._finish(first, error, now_s)
+            elif self._runs and (is_suspect or any(run.is_alone for run in self._runs)):
+                return
+            else:
+                is_alone = is_suspect or first.kind is None or len(self._queue) == 1
+                members = [first] if is_alone else self._plan(now_s)
+                self._queue.take(members)
+                self._begin(Run(worker, members, began_s=now_s, life=self._keeper.restarts, is_alone=is_suspect))
+
+    def _plan(self, now_s: float) -> list[Waiting]:
+        return plan_batch(
+            self._queue.in_turn(), max_rows=self.max_rows, now_s=now_s, expected_s=self._estimate.expected_s
+        )
+
+    def _begin(self, run: Run) -> None:
+        self._runs.add(run)
+        for pending in run.members:
+            self.stats.began(run.began_s - pending.arrived_s)
+        run.begin(self._ended)
+
+    def _ended(self, run: Run, outcomes: Sequence[Outcome]) -> None:
+        """Take what a worker says about a run; the next one begins before the callers of this one are told."""
+        now_s = self._loop.time()
+        self._runs.discard(run)
+        again: set[Waiting] = set()
+        if any(isinstance(outcome, WorkerLostError) for outcome in outcomes):
+            self._blame(run, now_s)
+            again = self._worth_another_try(run)
+        else:
+            self._learn(run, outcomes, now_s)
+        run.end()
+        for pending in run.members:
+            pending.run = None
+            if pending in again:
+                pending.is_second_try, pending.kind = True, None
+                self._queue.put_back(pending)
+            else:
+                self._queue.leave(pending)
+        self._dispatch()
+        for pending, outcome in zip(run.members, outcomes, strict=True):
+            if pending not in again:
+                self._finish(pending, outcome, now_s)
+        self._settle()
+
+    def _worth_another_try(self, run: Run) -> set[Waiting]:
+        """Return those of a run whose worker was lost that may not be to blame for it."""
+        if run.life != self._last_death:
+            self._last_death = run.life
+            self._was_in_company = bool(self._runs) or len(run.members) > 1
+        if self._is_closing or not self._was_in_company:
+            return set()
+        return {
+            pending
+            for pending in run.members
+            if not (pending.call.is_finished or pending.is_second_try or pending.lane is not None)
+        }
+
+    def _learn(self, run: Run, outcomes: Sequence[Outcome], now_s: float) -> None:
+        result = next((outcome for outcome in outcomes if isinstance(outcome, InferResult)), None)
+        if result is not None:
+            if run.is_alone:
+                self._poison.acquit(run.members[0].call.request)
+            rows = run.rows
+            self.stats.ran(rows, result.run_s)
+            self._estimate.observe(rows, now_s - run.began_s)
+
+    def _blame(self, run: Run, now_s: float) -> None:
+        """Suspect what was under way in a worker that ended, unless we ended it."""
+        if self._is_closing:
+            return
+        for pending in run.members:
+            if digest := self._poison.blame(pending.call.request, death=run.life, now_s=now_s):
+                manifest = self.loadable.bundle.manifest
+                shown = digest[:DIGEST_SHOWN]
+                journal.event(LOG, journal.REQUEST_REFUSED, model=manifest.name, version=manifest.version, digest=shown)
+        # They were found innocent by a shorter list. Whoever is not in a batch is judged again in its turn.
+        for pending in self._queue:
+            if pending.kind is not None and self._poison.knows(pending.call.request):
+                pending.kind = None
+
+    def _expire(self, now_s: float) -> None:
+        """Finish everything whose deadline has come, waiting or running, and set the alarm for what is next."""
+        for pending in self._queue.expire(now_s):
+            self._finish(pending, _late("while it waited"), now_s)
+        next_s = self._queue.next_deadline_s()
+        for pending in [pending for run in self._runs for pending in run.members if not pending.call.is_finished]:
+            if pending.deadline_s <= now_s:
+                self._finish(pending, _late("while it ran"), now_s)
+            else:
+                next_s = min(next_s, pending.deadline_s)
+        self._alarm.watch(next_s)
+        self._dispatch()
+        self._settle()
+
+    def _abandon(self, pending: Waiting) -> None:
+        if pending.is_waiting:
+            self._queue.remove(pending)
+        self._finish(pending, UnavailableError("its caller left"), self._loop.time(), code=ABANDONED)
+        self._dispatch()
+        self._settle()
+
+    def _refuse_all(self, reason: str) -> None:
+        """Finish everything that waits: there is no worker for it."""
+        now_s = self._loop.time()
+        for pending in self._queue.expire(math.inf):
+            self._finish(pending, _no_worker(reason), now_s)
+        self._settle()
+
+    def _finish(self, pending: Waiting, outcome: Outcome, now_s: float, *, code: str = "") -> None:
+        """Finish a request that waits no longer; if it runs, the run is stopped once nobody waits for any of it."""
+        if pending.call.is_finished:
+            return
+        if isinstance(outcome, BackendError):
+            self.failures += 1
+        self.stats.finished(
+            code or (outcome.code if isinstance(outcome, EdgedError) else OK), now_s - pending.arrived_s
+        )
+        run = pending.run
+        if run is not None:
+            run.keep_memory(pending)
+        pending.finish(outcome)
+        if run is not None:
+            run.stop_if_unwanted()
+
+    def _settle(self) -> None:
+        if not self._queue and not self._runs:
+            self._idle.set()
+
+
+def _late(when: str) -> DeadlineError:
+    return DeadlineError(f"the deadline passed {when}", hint="Ask less often, or allow more time.")
+
+
+def _no_worker(reason: str) -> UnavailableError:
+    return UnavailableError(f"the model has no worker: {reason or 'it is being replaced or removed'}", retry_after_s=5)

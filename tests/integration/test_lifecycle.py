@@ -1,7 +1,10 @@
 """A bundle's way through the daemon, with real files, real workers and a real slot table."""
 
+import asyncio
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -69,6 +72,60 @@ async def test_second_version_takes_over_and_the_first_becomes_the_fallback(disk
         assert (await device.answer())[0] == "1.1.0"
         assert device.slots.active == "b"
         assert device.slots.a.state is SlotState.FALLBACK
+
+
+async def test_requests_during_a_swap_are_all_answered_by_one_version_or_the_other(disk):
+    disk.stage("1.0.0")
+    async with disk.start() as device:
+        await device.lifecycle.look()
+        versions = []
+
+        async def keep_asking():
+            while device.slots.active == "a" or not versions or versions[-1] != "1.1.0":
+                version, answer = await device.answer()
+                assert answer == adder_answer(HELLO)
+                versions.append(version)
+
+        async with asyncio.TaskGroup() as askers:
+            for _ in range(16):
+                askers.create_task(keep_asking())
+            disk.stage("1.1.0")
+            await device.lifecycle.look()
+
+        assert set(versions) == {"1.0.0", "1.1.0"}
+        assert device.serving.stats(ADDER).rejections == {}
+        assert set(device.serving.stats(ADDER).requests) == {"ok"}
+
+
+async def test_worker_that_is_killed_is_replaced_and_the_request_after_it_is_answered(disk):
+    disk.stage("1.0.0")
+    async with disk.start() as device:
+        await device.lifecycle.look()
+        worker = device.serving.served[ADDER].worker
+        os.kill(worker.pid, signal.SIGKILL)
+        await worker.lost.wait()
+
+        assert await device.answer() == ("1.0.0", adder_answer(HELLO))
+        (model,) = device.report.status().models
+        assert model.worker.restarts == 1
+        assert model.worker.pid not in {None, worker.pid}
+
+
+async def test_status_tells_what_the_worker_has_to_do_and_what_its_sandbox_lacks(disk):
+    disk.stage("1.0.0")
+    async with disk.start() as device:
+        await device.lifecycle.look()
+        served = device.serving.served[ADDER]
+        served.worker.unconfined = ("no Landlock",)
+        asking = [asyncio.create_task(device.answer()) for _ in range(50)]
+        await asyncio.sleep(0)
+        (model,) = device.report.status().models
+        await asyncio.gather(*asking)
+
+        assert model.state == "serving"
+        assert model.worker.running >= 1
+        assert model.worker.queued + model.worker.running == 50
+        assert model.worker.unconfined == ("no Landlock",)
 
 
 async def test_wrong_golden_outputs_are_refused_with_the_reason_while_the_first_version_answers(disk):

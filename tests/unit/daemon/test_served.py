@@ -1,165 +1,232 @@
-"""A queue in front of a worker that may be lost: one loss costs one request."""
+"""A model's requests from their arrival to their end: taken in turn, run as many at once as there is room for, finished once."""
 
 import asyncio
-from types import SimpleNamespace
+import gc
 
 import pytest
 
-from edged.daemon.served import Loadable, Served
-from edged.errors import DeadlineError, ModelLoadError, UnavailableError, WorkerLostError
-from edged.runtime.tensors import InferResult
-
-RESULT = InferResult(outputs=(), run_s=0.001)
+from edged.errors import DeadlineError, TensorError, UnavailableError
+from tests.fakes.requests import BACKGROUND, INTERACTIVE
+from tests.fakes.served_workers import settle
 
 
-class FakeWorker:
-    """Answers when told to; dies when told to."""
+async def test_request_is_begun_before_submit_returns_and_answered_with_what_the_worker_says(bench):
+    asked = bench.ask(b"a")
 
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self.lost = asyncio.Event()
-        self.asked: asyncio.Queue[asyncio.Future[InferResult]] = asyncio.Queue()
-        self.is_closed = False
-
-    @property
-    def is_usable(self) -> bool:
-        return not self.lost.is_set()
-
-    async def infer(self, inputs, outputs=(), *, timeout_s):
-        answer = asyncio.get_running_loop().create_future()
-        self.asked.put_nowait(answer)
-        return await answer
-
-    async def answer_next(self) -> None:
-        (await self.asked.get()).set_result(RESULT)
-
-    async def die_in_next(self) -> None:
-        request = await self.asked.get()
-        self.lost.set()
-        request.set_exception(WorkerLostError("gone"))
-
-    async def close(self) -> None:
-        self.is_closed = True
+    assert bench.worker.asked == [b"a"]
+    bench.worker.runs[0].answer()
+    assert asked.answer == b"a"
 
 
-class Starter:
-    """Starts fake workers, in a numbered row; ``broken`` makes the next starts fail."""
+async def test_no_more_runs_are_under_way_than_the_worker_takes(make_bench):
+    bench = await make_bench(parallel=3)
+    for data in (b"a", b"b", b"c", b"d"):
+        bench.ask(data)
 
-    def __init__(self) -> None:
-        self.started: asyncio.Queue[FakeWorker] = asyncio.Queue()
-        self.broken = False
-        self.count = 0
-
-    async def __call__(self, loadable) -> FakeWorker:
-        if self.broken:
-            raise ModelLoadError("out of memory")
-        self.count += 1
-        worker = FakeWorker(self.count)
-        self.started.put_nowait(worker)
-        return worker
+    assert bench.worker.asked == [b"a", b"b", b"c"]
+    assert (bench.served.running, bench.served.queued) == (3, 1)
+    bench.worker.runs[1].answer()
+    assert bench.worker.asked == [b"a", b"b", b"c", b"d"]
 
 
-LOADABLE = Loadable(bundle=SimpleNamespace(manifest=SimpleNamespace(name="m", version="1.0.0")), variant=None)
+async def test_interactive_requests_go_before_background_ones_that_came_earlier(bench):
+    bench.ask(b"0")
+    for data, request_class in ((b"b", BACKGROUND), (b"i", INTERACTIVE), (b"c", BACKGROUND), (b"j", INTERACTIVE)):
+        bench.ask(data, request_class=request_class)
+    bench.worker.answer_all()
+
+    assert bench.worker.asked == [b"0", b"i", b"j", b"b", b"c"]
 
 
-@pytest.fixture
-async def starter():
-    return Starter()
+async def test_worker_is_told_who_is_more_urgent(make_bench):
+    bench = await make_bench(parallel=2)
+    bench.ask(priority=1)
+    bench.ask(request_class=BACKGROUND)
+
+    first, second = bench.worker.runs
+    assert first.rank < second.rank
 
 
-@pytest.fixture
-async def served(starter):
-    served = Served(LOADABLE, await starter(LOADABLE), start_worker=starter, max_waiting=2, run_limit_s=30.0)
-    keeper = asyncio.create_task(served.keep_running())
-    yield served
-    keeper.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await keeper
+async def test_steps_of_a_sequence_never_run_at_once(make_bench):
+    bench = await make_bench(parallel=2)
+    steps = [bench.ask(data, sequence=1) for data in (b"a", b"b")]
+    bench.ask(b"c")
+
+    assert bench.worker.asked == [b"a", b"c"]
+    bench.worker.runs[0].answer()
+    assert bench.worker.asked == [b"a", b"c", b"b"]
+    bench.worker.answer_all()
+    assert [step.answer for step in steps] == [b"a", b"b"]
 
 
-def ask(served: Served, timeout_s: float = 10.0):
-    return asyncio.create_task(served.infer((), (), timeout_s=timeout_s))
+async def test_error_of_the_worker_is_the_callers_answer_and_the_next_one_goes(bench):
+    refused, answered = bench.ask(b"a"), bench.ask(b"b")
+    bench.worker.runs[0].fail(TensorError("not like that"))
+    bench.worker.runs[1].answer()
+
+    assert isinstance(refused.error, TensorError)
+    assert answered.answer == b"b"
 
 
-async def test_lost_worker_costs_one_request_and_the_waiting_ones_go_to_its_successor(served, starter):
-    first = starter.started.get_nowait()
-    running, waiting = ask(served), ask(served)
-    await first.die_in_next()
-    with pytest.raises(WorkerLostError):
-        await running
+async def test_next_run_begins_before_the_callers_of_the_last_one_are_told(bench):
+    """A worker should not wait while answers are written."""
+    first = bench.ask(b"a")
+    bench.ask(b"b")
+    begun = []
+    first.call._done = lambda _outcome: begun.extend(bench.worker.asked)
+    bench.worker.runs[0].answer()
 
-    second = await starter.started.get()
-    await second.answer_next()
-
-    assert await waiting == RESULT
-    assert (served.restarts, served.requests, served.failures, served.worker_pid) == (1, 2, 1, 2)
+    assert begun == [b"a", b"b"]
 
 
-async def test_request_begun_behind_one_whose_caller_left_is_not_lost_with_it(served, starter):
-    """The turn belongs to the exchange: a request that is killed at its limit takes no other with it."""
-    first = starter.started.get_nowait()
-    with pytest.raises(DeadlineError):
-        await served.infer((), (), timeout_s=0.01)
-    waiting = ask(served)
-    await first.die_in_next()
+async def test_caller_whose_answer_cannot_be_handed_over_harms_nobody_else(make_bench, caplog):
+    bench = await make_bench(parallel=2)
+    first, second = bench.ask(b"a"), bench.ask(b"b")
 
-    second = await starter.started.get()
-    await second.answer_next()
+    def broken(_outcome):
+        raise ZeroDivisionError
 
-    assert await waiting == RESULT
+    first.call._done = broken
+    bench.worker.answer_all()
 
-
-async def test_queue_that_is_full_refuses_and_says_which_limit(served, starter):
-    requests = [ask(served) for _ in range(3)]
-    await asyncio.sleep(0)
-
-    with pytest.raises(UnavailableError, match="2 requests are waiting") as caught:
-        await served.infer((), (), timeout_s=1.0)
-
-    assert caught.value.facts["limit"] == "serve.max_queued"
-    worker = starter.started.get_nowait()
-    for request in requests:
-        await worker.answer_next()
-        await request
+    assert second.answer == b"b"
+    assert "could not be handed over" in caplog.text
+    await bench.served.drain(timeout_s=1.0)
 
 
-async def test_deadline_ends_the_wait_and_not_the_worker(served, starter):
-    """An impatient caller must not cost the others their worker."""
-    with pytest.raises(DeadlineError, match=r"0\.01 s"):
-        await served.infer((), (), timeout_s=0.01)
+async def test_full_queue_refuses_and_counts_it(make_bench):
+    bench = await make_bench(max_queued=2)
+    for _ in range(3):
+        bench.ask()
 
-    assert starter.started.get_nowait().is_usable
-    assert served.worker_pid == 1
+    with pytest.raises(UnavailableError, match="2 requests of this user are waiting"):
+        bench.ask()
 
-
-async def test_worker_that_cannot_be_started_again_is_unavailable_with_the_reason(served, starter):
-    starter.broken = True
-    starter.started.get_nowait().lost.set()
-    await asyncio.sleep(0)
-
-    with pytest.raises(UnavailableError, match="out of memory"):
-        await served.infer((), (), timeout_s=10.0)
+    assert bench.served.stats.rejections == {"queue-full": 1}
+    assert bench.served.requests == 3
 
 
-async def test_drain_returns_when_the_last_request_is_answered(served, starter):
-    request = ask(served)
-    await asyncio.sleep(0)
-    drained = asyncio.create_task(served.drain(timeout_s=10.0))
-    await asyncio.sleep(0)
+async def test_reload_changes_how_many_may_wait(make_bench):
+    bench = await make_bench(max_queued=1)
+    bench.ask()
+    bench.ask()
+    with pytest.raises(UnavailableError):
+        bench.ask()
+    bench.limits["max_queued"] = 2
+    await bench.time.pass_s(1.0)
+
+    bench.ask()
+
+    assert bench.served.queued == 2
+
+
+async def test_background_request_in_a_full_queue_gives_way_to_an_interactive_one_and_is_told(make_bench):
+    bench = await make_bench(max_queued=1)
+    bench.ask(b"0")
+    background = bench.ask(b"b", request_class=BACKGROUND)
+    interactive = bench.ask(b"i")
+
+    assert isinstance(background.error, UnavailableError)
+    assert background.error.facts["limit"] == "serve.max_queued"
+    bench.worker.answer_all()
+    assert interactive.answer == b"i"
+    assert bench.worker.asked == [b"0", b"i"]
+
+
+async def test_every_request_is_counted_once_by_how_it_ended(make_bench):
+    bench = await make_bench(parallel=2)
+    bench.ask(b"a"), bench.ask(b"b"), bench.ask(b"c", within_s=5.0)
+    await bench.time.pass_s(5.0)
+    bench.worker.runs[0].answer()
+    bench.worker.runs[1].fail(TensorError("no"))
+
+    stats = bench.served.stats
+    assert stats.requests == {"ok": 1, "tensor-invalid": 1, "deadline-exceeded": 1}
+    assert stats.queue_duration_s.count == 2
+    assert stats.request_duration_s.sum == pytest.approx(15.0)
+    assert (bench.served.requests, bench.served.failures) == (3, 1)
+
+
+async def test_drain_returns_with_the_last_answer(bench):
+    asked = [bench.ask(), bench.ask()]
+    drained = asyncio.create_task(bench.served.drain(timeout_s=60.0))
+    await settle()
     assert not drained.done()
-
-    await starter.started.get_nowait().answer_next()
+    bench.worker.runs[0].answer()
+    await settle()
+    assert not drained.done()
+    bench.worker.runs[1].answer()
 
     await drained
-    assert await request == RESULT
+    assert all(one.is_finished for one in asked)
 
 
-async def test_cancelled_keeper_ends_the_worker(starter):
-    served = Served(LOADABLE, await starter(LOADABLE), start_worker=starter, max_waiting=2, run_limit_s=30.0)
-    keeper = asyncio.create_task(served.keep_running())
-    await asyncio.sleep(0)
-    keeper.cancel()
+async def test_drain_waits_for_a_run_that_nobody_waits_for(bench):
+    """Its memory and its worker are still in use."""
+    bench.ask().call.abandon()
+    drained = asyncio.create_task(bench.served.drain(timeout_s=60.0))
+    await settle()
+    assert not drained.done()
+    bench.worker.answer_all()
+
+    await drained
+
+
+async def test_drain_gives_up_after_its_time(bench, caplog):
+    bench.ask()
+    bench.ask()
+    drained = asyncio.create_task(bench.served.drain(timeout_s=5.0))
+    await settle()
+    await bench.time.pass_s(5.0)
+
+    await drained
+    assert "2 requests were still under way" in caplog.text
+
+
+async def test_closing_ends_what_waits_and_what_runs_and_takes_nothing_more(bench):
+    running, waiting = bench.ask(), bench.ask()
+
+    await bench.served.close()
+
+    assert isinstance(waiting.error, UnavailableError)
+    assert running.is_finished
+    assert bench.worker.is_closed
+    with pytest.raises(UnavailableError):
+        bench.ask()
+
+
+async def test_infer_gives_the_answer_or_raises_the_error(bench):
+    tensor = bench.ask().call.request.inputs[0]
+    bench.worker.answer_all()
+    answered = asyncio.create_task(bench.served.infer([tensor], timeout_s=5.0))
+    refused = asyncio.create_task(bench.served.infer([tensor], timeout_s=5.0))
+    await settle()
+    bench.worker.runs[1].answer()
+    assert (await answered).outputs == [tensor]
+    await bench.time.pass_s(5.0)
+    with pytest.raises(DeadlineError):
+        await refused
+
+
+async def test_infer_that_is_cancelled_stops_its_run(bench):
+    asking = asyncio.create_task(bench.served.infer((), timeout_s=5.0))
+    await settle()
+    asking.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await keeper
+        await asking
 
-    assert starter.started.get_nowait().is_closed
+    assert bench.worker.stopped == bench.worker.runs
+
+
+async def test_answered_request_leaves_nothing_for_the_garbage_collector(bench):
+    """At thousands of requests a second, its rounds over everything would be felt."""
+    bench.ask()
+    gc.collect()
+    gc.disable()
+    try:
+        bench.ask()
+        bench.worker.answer_all()
+        bench.worker.runs.clear()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
