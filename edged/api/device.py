@@ -1,14 +1,15 @@
-"""edged's own endpoints, ``/edged/v1``: what the device does and which models it has."""
+"""edged's own endpoints, ``/edged/v1``: what the device does and which models it has; and what all endpoints are."""
 
 from aiohttp import web
 
 from edged.api.documents import list_models
+from edged.api.openapi import document
 from edged.api.ports import Models, StatusSource
 from edged.api.replies import json_reply
 
 
 class Device:
-    """The handlers under ``/edged/v1`` that every caller may use."""
+    """The handlers of edged's own that every caller may use."""
 
     def __init__(self, *, models: Models, status: StatusSource) -> None:
         self._models = models
@@ -16,7 +17,11 @@ class Device:
 
     def routes(self) -> list[web.RouteDef]:
         """Return every route."""
-        return [web.get("/edged/v1/status", self.status), web.get("/edged/v1/models", self.models)]
+        return [
+            web.get("/edged/v1/status", self.status),
+            web.get("/edged/v1/models", self.models),
+            web.get("/openapi.json", self.openapi),
+        ]
 
     async def status(self, _request: web.Request) -> web.Response:
         """Give the status document."""
@@ -25,3 +30,7 @@ class Device:
     async def models(self, _request: web.Request) -> web.Response:
         """Give the models that answer requests."""
         return json_reply(list_models(self._models.views()))
+
+    async def openapi(self, _request: web.Request) -> web.Response:
+        """Give the description of the API."""
+        return web.Response(body=document(), content_type="application/json")

@@ -1,257 +1,316 @@
-"""Stand between a socket and the server library's protocol, and let through one well-formed request at a time.
+"""Stand between a socket and whatever answers, and let through one well-formed request of a connection at a time.
 
-A ``Guard`` is what the event loop calls. It collects a head, has ``edged.api.head`` judge it, and only then passes it on with exactly
-the body it announced; the next request waits here until this one is answered. So the library never holds an unfinished head, a flood of
-requests sent ahead, or anything the rules refuse, and each refusal has a problem body. The guard's own deadlines:
+A ``Guard`` is what the event loop calls. It has ``edged.api.inbox`` cut a head out of what comes and ``edged.api.head`` judge it, and
+then hands the request to one of two:
+
+- an inference to an ``Exchange`` (``edged.api.infer``), without a task, a future or a server library; a large body goes from the kernel
+  straight into memory that is shared with the model's worker;
+- everything else to the server library's protocol, with exactly the body it announced.
+
+The next request waits here until this one is answered. So neither ever has an unfinished head, a flood of requests sent ahead, or
+anything the rules refuse, and each refusal has a problem body. All deadlines of a connection are here:
 
 - a head takes at most ``header_timeout_s`` (from the connection for the first one, from its first byte for the others);
+- a body takes at most ``request_timeout_s`` from its head;
 - a peer that does not read what it asked for is cut off after ``request_timeout_s``;
-- a refused peer that is still sending has ``LINGER_S`` to read why.
-
-The library keeps its own: idle connections, bodies that are never finished, draining at the end.
+- a connection without a request stays open for ``KEEPALIVE_S``;
+- an inference that is refused for now (429, 503) is told so after ``REFUSAL_S``: apps that ask again at once, whatever Retry-After says,
+  would otherwise take the processor from those that are answered;
+- a refused peer that is still sending has a moment to read why (``edged.api.line``).
 """
 
 import asyncio
-import contextlib
-from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Protocol
 
-from edged.api.head import MAX_HEAD_BYTES, HeadRefusedError, parse_head
-from edged.api.limits import LiveLimits
-from edged.api.problems import CONTENT_TYPE, ProblemDetails, for_status
+from edged.api.head import MAX_HEAD_BYTES, Head, HeadRefusedError, parse_head
+from edged.api.inbox import HEAD_END, Inbox
+from edged.api.infer import Exchange, Services, parse_infer_path
+from edged.api.intake import Intake
+from edged.api.line import Line, Waits
+from edged.api.problems import RETRY_AFTER, ProblemDetails, for_status
+from edged.api.responses import Response, problem_response
+from edged.callers.caller import Caller
+from edged.callers.who import identify
 
-LINGER_S: Final = 2.0
-_END: Final = b"\r\n\r\n"
-_TURNS_TO_CONNECT: Final = 5
-
-
-class Gate:
-    """Makes the guards of one listening side and counts them; a protocol factory."""
-
-    def __init__(self, make_inner: Callable[[], asyncio.Protocol], limits: LiveLimits) -> None:
-        self._make_inner = make_inner
-        self.limits = limits
-        self.connections = 0
-        self._unheard: set[Guard] = set()
-        self._all_heard = asyncio.Event()
-        self._all_heard.set()
-
-    def __call__(self) -> "Guard":
-        """Return the protocol for a new connection."""
-        return Guard(self._make_inner(), self)
-
-    def await_first_request(self, guard: "Guard") -> None:
-        """Note a connection whose peer has not asked anything yet."""
-        self._unheard.add(guard)
-        self._all_heard.clear()
-
-    def forget(self, guard: "Guard") -> None:
-        """Note that it has asked, or will not."""
-        self._unheard.discard(guard)
-        if not self._unheard:
-            self._all_heard.set()
-
-    async def hear_out(self, *, timeout_s: float) -> None:
-        """Wait until every peer that was let in has asked its first question, but no longer than ``timeout_s``.
-
-        To be called once nobody is let in any more: whoever connected just before would otherwise be turned away in
-        mid-sentence, with a request that nobody will repeat.
-        """
-        # A connection that was just taken becomes a guard in one of the loop's next turns.
-        for _ in range(_TURNS_TO_CONNECT):
-            await asyncio.sleep(0)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await self._all_heard.wait()
+KEEPALIVE_S: Final = 75.0
+REFUSAL_S: Final = 0.05
+_STOPPING: Final = for_status(HTTPStatus.SERVICE_UNAVAILABLE, "edged is stopping.", retry_after_s=1)
 
 
-class Guard(asyncio.Protocol):
+class Side(Protocol):
+    """What a guard needs of the listening side it belongs to; ``edged.api.gate`` has the real one."""
+
+    services: Services
+    scratch: bytearray
+    """Where all connections receive; see ``edged.api.inbox``."""
+
+    def make_inner(self) -> asyncio.Protocol:
+        """Return a protocol of the server library."""
+        ...
+
+    def entered(self, guard: "Guard") -> bool:
+        """Note a connection; returns whether there is room for it."""
+        ...
+
+    def heard(self, guard: "Guard") -> None:
+        """Note that it has asked something, or will not."""
+        ...
+
+    def left(self, guard: "Guard") -> None:
+        """Note its end."""
+        ...
+
+
+class Guard(asyncio.BufferedProtocol):
     """One connection."""
 
-    def __init__(self, inner: asyncio.Protocol, gate: Gate) -> None:
-        self._inner = inner
-        self._gate = gate
-        self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport
-        self._pending = bytearray()
-        """Bytes that are not passed on yet: an unfinished head, or requests sent ahead."""
-        self._scanned = 0
-        """How many of them were searched for the end of the head."""
-        self._body_left = 0
-        """Bytes of the current request's body that are still to come."""
+    def __init__(self, side: Side) -> None:
+        self._side = side
+        self._services = side.services
+        self._line: Line
+        self._caller: Caller | None = None
+        self._inner: asyncio.Protocol | None = None
+        self._exchange: Exchange | None = None
+        self._refusal: asyncio.TimerHandle | None = None
+        """Sends one when it is time."""
+        self._inbox = Inbox(side.scratch)
+        self._intake = Intake()
+        self._keepalive = ""
+        """What a response says about a connection that stays open: HTTP/1.0 has to be told."""
         self._is_busy = False
-        """A request was passed on and is not answered yet."""
-        self._is_refused = False
+        """A request was accepted and is not answered yet."""
+        self._is_last = False
+        """No request is taken after the current one."""
+        self._is_ending = False
+        """As much for the one that comes next."""
+        self._is_taking = False
         self._is_paused = False
-        self._read_timer: asyncio.TimerHandle | None = None
-        self._write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, or refuse a connection too many."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type; stream sockets have no other
-        self._transport = transport
-        self._gate.connections += 1
-        self._gate.await_first_request(self)
-        self._inner.connection_made(transport)
-        limits = self._gate.limits.current
-        if self._gate.connections > limits.max_connections:
-            self._refuse(
-                for_status(
-                    HTTPStatus.SERVICE_UNAVAILABLE,
-                    f"All {limits.max_connections} connections are in use.",
-                    retry_after_s=1,
-                )
-            )
-            # No lingering: whoever opens connections without end must not hold even one of them.
-            transport.close()
-        else:
-            self._read_timer = self._loop.call_later(limits.header_timeout_s, self._head_is_late)
+        self._line = Line(transport, self._is_late)
+        limits = self._services.limits.current
+        if self._side.entered(self):
+            self._line.wait(Waits.FIRST_HEAD, limits.header_timeout_s)
+            return
+        detail = f"All {limits.max_connections} connections are in use."
+        self._refuse(for_status(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after_s=1))
+        # No lingering: whoever opens connections without end must not hold even one of them.
+        self._line.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End; the library cancels the request under way."""
-        self._gate.connections -= 1
-        self._gate.forget(self)
-        for timer in (self._read_timer, self._write_timer):
-            if timer is not None:
-                timer.cancel()
-        self._inner.connection_lost(exc)
+        """End, and with it the request under way."""
+        self._side.left(self)
+        self._line.lost()
+        self._abandon()
+        if self._inner is not None:
+            self._inner.connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray | memoryview:  # noqa: ARG002 - nobody knows what will come
+        """Say where the next bytes go."""
+        return self._side.scratch if self._intake.room is None else self._intake.room
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take bytes from the peer."""
-        if self._is_refused:
-            return
-        if not self._pending and len(data) <= self._body_left:
-            # Most bytes are those of bodies: passed on without a copy.
-            self._body_left -= len(data)
-            self._inner.data_received(data)
-            return
-        self._pending += data
-        self._advance()
+        if self._intake.room is not None:
+            self._intake.filled(nbytes)
+            self._advance()
+        elif not self._line.is_lingering:
+            self._inbox.received(nbytes)
+            self._advance()
 
-    def eof_received(self) -> bool | None:
+    def eof_received(self) -> bool:
         """Treat the end of what the peer sends as its leaving, and say what was missing to one that still listens."""
-        if not self._is_refused:
-            if self._body_left and self._is_busy:
-                self._refuse(
-                    for_status(
-                        HTTPStatus.BAD_REQUEST, f"The body ended {self._body_left} bytes before its Content-Length."
-                    )
-                )
-            elif self._pending and not self._is_busy:
-                self._refuse(for_status(HTTPStatus.BAD_REQUEST, "The request ended within its headers."))
-        return False
+        if self._is_busy and self._intake.left:
+            missing = self._intake.left - len(self._inbox)
+            self._cut_short(f"The body ended {missing} bytes before its Content-Length.")
+        elif self._inbox and not self._is_busy:
+            self._cut_short("The request ended within its headers.")
+        # Where it was this side that ended it, the answer is still wanted.
+        return self._line.is_deaf and self._is_busy
 
     def pause_writing(self) -> None:
-        """Wait for a peer that reads slowly, but not for ever."""
-        self._write_timer = self._loop.call_later(self._gate.limits.current.request_timeout_s, self._transport.abort)
-        self._inner.pause_writing()
+        """Wait for a peer that reads slowly."""
+        self._line.fill(self._services.limits.current.request_timeout_s)
+        if self._inner is not None:
+            self._inner.pause_writing()
 
     def resume_writing(self) -> None:
         """Go on; the peer has read."""
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
-        self._inner.resume_writing()
-
-    def request_done(self) -> None:
-        """Learn that the current request is answered to its last byte, and take the next one."""
-        self._is_busy = False
-        if self._is_paused:
-            self._is_paused = False
-            self._transport.resume_reading()
+        self._line.drained()
+        if self._inner is not None:
+            self._inner.resume_writing()
         self._advance()
 
-    def _advance(self) -> None:
-        """Pass on as much of what is pending as may be passed on now."""
-        while self._pending and not self._is_refused:
-            if self._body_left:
-                self._pass_on(min(self._body_left, len(self._pending)))
-            elif self._is_busy:
-                if len(self._pending) > MAX_HEAD_BYTES:
-                    # May be undone by the library, which pauses and resumes for bodies; then the next bytes pause it again.
-                    self._is_paused = True
-                    self._transport.pause_reading()
-                return
-            elif not self._take_head():
-                return
+    def request_done(self, *, has_keepalive: bool) -> None:
+        """Learn that the server library has answered its request to the last byte.
 
-    def _take_head(self) -> bool:
-        """Judge the head at the beginning of what is pending and pass it on; False while it is not complete."""
-        # RFC 9112, section 2.2: empty lines before a request line are ignored.
-        if bytes(self._pending[:1]) in {b"\r", b"\n"}:
-            del self._pending[: len(self._pending) - len(self._pending.lstrip(b"\r\n"))]
-        end = self._pending.find(_END, self._scanned)
-        limits = self._gate.limits.current
-        if (end if end >= 0 else len(self._pending)) > MAX_HEAD_BYTES:
-            self._refuse(
-                for_status(
-                    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"A request's head has at most {MAX_HEAD_BYTES} bytes."
-                )
-            )
+        Args:
+            has_keepalive: The response leaves the connection open.
+        """
+        self._is_last = self._is_last or not has_keepalive
+        self._answered()
+
+    def finish(self) -> None:
+        """Answer what was asked, and then close; to be called when nothing new is to be asked any more."""
+        self._is_ending = True
+        if self._is_busy:
+            self._is_last = True
+        else:
+            self._advance()
+
+    def give_up(self) -> None:
+        """Close at once, and drop what is under way; whoever waits for an inference is told so."""
+        if self._exchange is None:
+            self._line.transport.abort()
+        else:
+            self._refuse(_STOPPING)
+
+    def _advance(self) -> None:
+        """Take as much of what was received as can be taken now, and settle for what comes next."""
+        if self._is_taking:  # an answer that came at once: the loop below goes on
+            return
+        self._is_taking = True
+        while self._intake.take(self._inbox) if self._intake.left else self._take_request():
+            pass
+        self._is_taking = False
+        self._inbox.keep()
+        if self._line.waits is Waits.BODY and not self._intake.left:
+            self._line.wait_no_more()
+        is_waiting = self._is_busy or self._line.is_full
+        if is_waiting and not self._intake.left:
+            if len(self._inbox) > MAX_HEAD_BYTES:
+                # May be undone by the library, which pauses and resumes for bodies; then the next bytes pause it again.
+                self._is_paused = True
+                self._line.transport.pause_reading()
+        elif self._is_paused:
+            self._is_paused = False
+            self._line.transport.resume_reading()
+        if is_waiting or self._intake.left or self._is_last:
+            return
+        if self._line.waits is None:
+            self._line.wait(Waits.NEXT, KEEPALIVE_S)
+        if self._is_ending and not (self._inbox or self._line.is_deaf):
+            self._line.stop_listening()
+
+    def _take_request(self) -> bool:
+        """Take a head and hand its request over; False where there is none or it is not its turn."""
+        if not self._inbox or self._is_busy or self._is_last or self._line.is_full:
             return False
-        if end < 0:
-            self._await_head(limits.header_timeout_s)
-            return False
+        limits = self._services.limits.current
         try:
-            head = parse_head(bytes(self._pending[:end]), max_body_bytes=limits.max_body_bytes)
+            block = self._inbox.take_head()
+            if block is None:
+                if self._inbox and self._line.waits in {None, Waits.NEXT}:
+                    self._line.wait(Waits.HEAD, limits.header_timeout_s)
+                return False
+            head = parse_head(block, max_body_bytes=limits.max_body_bytes)
         except HeadRefusedError as exc:
             self._refuse(exc.problem)
             return False
-        self._stop_read_timer()
-        self._gate.forget(self)
-        self._scanned = 0
+        if self._line.waits is Waits.FIRST_HEAD:
+            self._side.heard(self)
+        self._line.wait_no_more()
         self._is_busy = True
-        self._body_left = end + len(_END) + head.content_length
-        self._pass_on(min(self._body_left, len(self._pending)))
+        self._is_last = self._is_ending or not head.has_keepalive
+        if head.content_length > len(self._inbox):
+            self._line.wait(Waits.BODY, limits.request_timeout_s)
+        path = parse_infer_path(head.target) if head.method == b"POST" else None
+        if path is None:
+            self._pass_on(block, head.content_length)
+        else:
+            self._begin_exchange(head, path)
         return True
 
-    def _await_head(self, timeout_s: float) -> None:
-        self._scanned = max(0, len(self._pending) - len(_END) + 1)
-        # Told at once, where it can be seen at once, instead of after the deadline.
-        line_end = self._pending.find(b"\n")
-        has_bare_newline = line_end > 0 and self._pending[line_end - 1] != ord("\r")
-        if self._pending and (has_bare_newline or not self._pending[:1].isalpha()):
-            self._refuse(for_status(HTTPStatus.BAD_REQUEST, "What was sent does not look like an HTTP/1.1 request."))
-        elif self._pending and self._read_timer is None:
-            self._read_timer = self._loop.call_later(timeout_s, self._head_is_late)
+    def _pass_on(self, block: bytes, length: int) -> None:
+        if self._inner is None:
+            self._inner = self._side.make_inner()
+            self._inner.connection_made(self._line.transport)
+        self._intake.expect(length, library=self._inner)
+        self._inner.data_received(block + HEAD_END)
 
-    def _pass_on(self, count: int) -> None:
-        part = bytes(self._pending[:count])
-        del self._pending[:count]
-        self._body_left -= count
-        self._inner.data_received(part)
-
-    def _head_is_late(self) -> None:
-        self._read_timer = None
-        if self._pending:
-            self._refuse(for_status(HTTPStatus.REQUEST_TIMEOUT, "The request's headers were not complete in time."))
+    def _begin_exchange(self, head: Head, path: tuple[str, str | None]) -> None:
+        exchange = Exchange(self._services, head, path, self._identified(), answered=self._respond)
+        self._keepalive = "keep-alive" if head.is_http_1_0 else ""
+        is_awaited = head.expects_continue and head.content_length > 0 and not self._inbox
+        refusal = exchange.begin()
+        if refusal is not None:
+            self._intake.expect(head.content_length)
+            # Whether a peer that waited for leave to send its body will now send it, nobody knows.
+            self._is_last = self._is_last or is_awaited
+            self._respond(refusal)
+            return
+        self._exchange = exchange
+        if is_awaited:
+            self._line.send_continue()
+        if head.content_length:
+            self._intake.expect(head.content_length, exchange=exchange)
         else:
-            self._transport.close()
+            exchange.run()
+
+    def _identified(self) -> Caller:
+        if self._caller is None:
+            self._caller = identify(self._line.transport.get_extra_info("socket"))
+        return self._caller
+
+    def _respond(self, response: Response) -> None:
+        """Send the response of an exchange; one that says when to come back, not at once."""
+        self._exchange = None
+        if RETRY_AFTER in response.fields:
+            self._refusal = asyncio.get_running_loop().call_later(REFUSAL_S, self._send, response)
+        else:
+            self._send(response)
+
+    def _send(self, response: Response) -> None:
+        self._refusal = None
+        self._line.send(response, connection="close" if self._is_last else self._keepalive)
+        self._answered()
+
+    def _answered(self) -> None:
+        self._is_busy = False
+        if not self._is_last:
+            self._advance()
+        elif self._intake.left or self._inbox:
+            self._linger()
+        else:
+            self._line.close()
 
     def _refuse(self, problem: ProblemDetails) -> None:
-        """Answer without the library, take no more, and close once the peer has had a chance to read the answer."""
-        self._is_refused = True
-        self._gate.forget(self)
-        self._stop_read_timer()
-        # A peer that was refused before its path is known is told in both dialects.
-        body = problem.encode(is_v2=True)
-        fields = {
-            "Content-Type": CONTENT_TYPE,
-            "Content-Length": str(len(body)),
-            "Connection": "close",
-            **problem.headers(),
-        }
-        lines = [
-            f"HTTP/1.1 {problem.status.value} {problem.status.phrase}",
-            *(f"{key}: {value}" for key, value in fields.items()),
-        ]
-        self._transport.write("\r\n".join(lines).encode() + _END + body)
-        self._transport.write_eof()
-        self._pending.clear()
-        self._read_timer = self._loop.call_later(LINGER_S, self._transport.close)
+        """Answer without asking anybody, and take no more."""
+        self._side.heard(self)
+        self._abandon()
+        self._is_busy = False
+        self._is_last = True
+        self._line.send(problem_response(problem), connection="close")
+        self._linger()
 
-    def _stop_read_timer(self) -> None:
-        if self._read_timer is not None:
-            self._read_timer.cancel()
-            self._read_timer = None
+    def _linger(self) -> None:
+        self._inbox.drop()
+        self._intake.forget()
+        self._line.linger()
+
+    def _cut_short(self, detail: str) -> None:
+        if self._is_ending:
+            self._refuse(_STOPPING)
+        else:
+            self._refuse(for_status(HTTPStatus.BAD_REQUEST, detail))
+
+    def _abandon(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        self._intake.forget()
+        if exchange is not None:
+            exchange.abandon()
+        if self._refusal is not None:
+            self._refusal.cancel()
+            self._refusal = None
+
+    def _is_late(self, waits: Waits) -> None:
+        if waits in {Waits.FIRST_HEAD, Waits.HEAD} and self._inbox:
+            self._refuse(for_status(HTTPStatus.REQUEST_TIMEOUT, "The request's headers were not complete in time."))
+        elif waits is Waits.BODY and self._is_busy:
+            seconds = self._services.limits.current.request_timeout_s
+            self._refuse(for_status(HTTPStatus.REQUEST_TIMEOUT, f"The body was not complete within {seconds:g} s."))
+        else:
+            self._line.close()

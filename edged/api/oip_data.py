@@ -6,45 +6,22 @@ form; a number that FP16 can hold is taken, and given as the number it is. BYTES
 """
 
 import math
-import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
+from itertools import chain
 from types import GenericAlias
 from typing import Annotated, Any, Final
 
 import msgspec
-import numpy as np
 
 from edged.errors import RequestError, TensorError
+from edged.pipeline.datatypes import NUMBERS, Buffer, can_hold, pack, pack_bytes, size_bytes, unpack, unpack_bytes
 from edged.pipeline.spec import Datatype
-
-NUMPY_TYPES: Final[Mapping[Datatype, str]] = {
-    "BOOL": "?",
-    "UINT8": "u1",
-    "UINT16": "<u2",
-    "UINT32": "<u4",
-    "UINT64": "<u8",
-    "INT8": "i1",
-    "INT16": "<i2",
-    "INT32": "<i4",
-    "INT64": "<i8",
-    "FP16": "<f2",
-    "FP32": "<f4",
-    "FP64": "<f8",
-}
-"""Every datatype of a fixed size, as numpy names it; only BYTES is missing."""
 
 MAX_BYTES_ELEMENTS: Final = 1 << 16
 """Most elements of one BYTES tensor: each of them costs an object, whatever its size."""
-
-_PREFIX: Final = struct.Struct("<I")
-
-Buffer = bytes | bytearray | memoryview
-
-
-def item_size(dtype: Datatype) -> int:
-    """Return the bytes of one element; 0 for BYTES, whose elements differ."""
-    return 0 if dtype == "BYTES" else np.dtype(NUMPY_TYPES[dtype]).itemsize
+PART_BYTES: Final = 64 << 10
+"""Of a tensor of BOOL, looked at together."""
 
 
 def data_from_json(raw: msgspec.Raw, dtype: Datatype, shape: tuple[int, ...], pointer: str) -> bytes:
@@ -68,16 +45,21 @@ def data_from_json(raw: msgspec.Raw, dtype: Datatype, shape: tuple[int, ...], po
         raise TensorError(f"Wrong element for {dtype}: {_reason(exc)}.", pointer=pointer + json_pointer(exc)) from exc
     except UnicodeDecodeError as exc:
         raise TensorError("The data is not UTF-8.", pointer=pointer) from exc
-    array = _to_array(values, dtype, pointer)
-    if array.shape != (shape if is_nested else (math.prod(shape),)):
-        raise TensorError(f"The data has shape {list(array.shape)}, not that of {list(shape)}.", pointer=pointer)
+    flat, found = _flatten(values, len(shape) if is_nested else 1, pointer)
+    if found != (shape if is_nested else (math.prod(shape),)):
+        raise TensorError(f"The data has shape {list(found)}, not that of {list(shape)}.", pointer=pointer)
     if dtype == "BYTES":
-        return pack_bytes([text.encode() for text in array.ravel().tolist()])
-    return array.tobytes()
+        return pack_bytes(text.encode() for text in flat)
+    try:
+        return pack(dtype, flat)
+    except OverflowError as exc:
+        place = next((index for index, value in enumerate(flat) if not can_hold(dtype, value)), 0)
+        where = "".join(f"/{i}" for i in _indices(place, found))
+        raise TensorError(f"An element is out of range for {dtype}.", pointer=pointer + where) from exc
 
 
-def data_to_json(data: Buffer, dtype: Datatype, name: str) -> list[Any]:
-    """Convert the bytes of an output to a flat list of JSON values.
+def data_to_json(data: Buffer, dtype: Datatype, name: str) -> Sequence[Any]:
+    """Convert the bytes of an output to JSON values, flat.
 
     Raises:
         RequestError: JSON has no form for a value: NaN, infinite, or not UTF-8. The caller can ask for bytes.
@@ -87,10 +69,9 @@ def data_to_json(data: Buffer, dtype: Datatype, name: str) -> list[Any]:
             return [bytes(element).decode() for element in unpack_bytes(data)]
         except UnicodeDecodeError as exc:
             raise _no_json(name, "bytes that are not UTF-8") from exc
-    array = np.frombuffer(data, NUMPY_TYPES[dtype])
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    values = unpack(dtype, data)
+    if NUMBERS[dtype].is_float and not all(map(math.isfinite, values)):
         raise _no_json(name, "values that are not finite")
-    values: list[Any] = array.tolist()
     return values
 
 
@@ -114,12 +95,12 @@ def check_binary(data: memoryview, dtype: Datatype, shape: tuple[int, ...], poin
                 f"The data has {found} elements of BYTES; shape {list(shape)} has {count}.", pointer=pointer
             )
         return
-    expected = count * item_size(dtype)
+    expected = size_bytes(dtype, shape)
     if len(data) != expected:
         raise TensorError(
             f"The data has {len(data)} bytes; {dtype} of shape {list(shape)} has {expected}.", pointer=pointer
         )
-    if dtype == "BOOL" and np.frombuffer(data, "u1").max(initial=0) > 1:
+    if dtype == "BOOL" and not _are_bools(data):
         raise TensorError("A byte of BOOL is 0 or 1.", pointer=pointer)
 
 
@@ -133,29 +114,6 @@ def check_elements(dtype: Datatype, count: int, pointer: str) -> None:
         raise TensorError(
             f"A BYTES tensor has at most {MAX_BYTES_ELEMENTS} elements; this has {count}.", pointer=pointer
         )
-
-
-def pack_bytes(elements: Sequence[Buffer]) -> bytes:
-    """Write BYTES elements, each after its length as 4 bytes, little-endian."""
-    return b"".join(part for element in elements for part in (_PREFIX.pack(len(element)), element))
-
-
-def unpack_bytes(data: Buffer) -> Iterator[memoryview]:
-    """Give the elements that ``pack_bytes`` wrote, without copying them.
-
-    Raises:
-        ValueError: A length reaches past the end.
-    """
-    view = memoryview(data)
-    start = 0
-    while start < len(view):
-        end = start + _PREFIX.size
-        if end <= len(view):
-            end += _PREFIX.unpack_from(view, start)[0]
-        if end > len(view):
-            raise ValueError(f"at byte {start}, {end - len(view)} bytes are missing")
-        yield view[start + _PREFIX.size : end]
-        start = end
 
 
 def json_pointer(error: msgspec.ValidationError) -> str:
@@ -175,18 +133,33 @@ def _reason(error: msgspec.ValidationError) -> str:
     return str(error).partition(" - at ")[0]
 
 
-def _to_array(values: list[Any], dtype: Datatype, pointer: str) -> np.ndarray[Any, Any]:
-    try:
-        with np.errstate(over="ignore"):  # found below, with its place
-            array = np.array(values, dtype=NUMPY_TYPES.get(dtype, "O"))
-    except OverflowError as exc:
-        raise TensorError(f"An element is out of range for {dtype}.", pointer=pointer) from exc
-    except ValueError as exc:
-        raise TensorError("The nested arrays are not all of one length.", pointer=pointer) from exc
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        place = np.argwhere(~np.isfinite(array))[0]
-        raise TensorError(f"An element is out of range for {dtype}.", pointer=pointer + "".join(f"/{i}" for i in place))
-    return array
+def _flatten(values: list[Any], depth: int, pointer: str) -> tuple[list[Any], tuple[int, ...]]:
+    """Return the elements of arrays nested ``depth`` deep, and the shape they have."""
+    shape = [len(values)]
+    for _ in range(depth - 1):
+        lengths = {len(value) for value in values}
+        if not lengths:
+            break
+        if len(lengths) > 1:
+            raise TensorError("The nested arrays are not all of one length.", pointer=pointer)
+        shape += lengths
+        values = list(chain.from_iterable(values))
+    return values, tuple(shape)
+
+
+def _indices(place: int, shape: Sequence[int]) -> list[int]:
+    """Return where in a shape its ``place``-th element is."""
+    indices = []
+    for axis in reversed(shape):
+        place, index = divmod(place, axis)
+        indices.append(index)
+    return indices[::-1]
+
+
+def _are_bools(data: memoryview) -> bool:
+    # Part by part, because each is copied.
+    parts = (data[start : start + PART_BYTES] for start in range(0, len(data), PART_BYTES))
+    return not any(part.tobytes().translate(None, b"\0\1") for part in parts)
 
 
 @cache
@@ -207,11 +180,11 @@ def _element(dtype: Datatype) -> Any:
         case "FP16" | "FP32" | "FP64":
             return float
         case "UINT64":
-            # msgspec's bounds are signed 64-bit; numpy refuses what is above the range.
+            # msgspec's bounds are signed 64-bit; ``pack`` refuses what is above the range.
             return Annotated[int, msgspec.Meta(ge=0)]
         case _:
-            info = np.iinfo(NUMPY_TYPES[dtype])
-            return Annotated[int, msgspec.Meta(ge=int(info.min), le=int(info.max))]
+            number = NUMBERS[dtype]
+            return Annotated[int, msgspec.Meta(ge=number.lowest, le=number.highest)]
 
 
 def _no_json(name: str, what: str) -> RequestError:

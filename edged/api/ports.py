@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edged.api.status import Status
+from edged.callers.caller import Caller
 from edged.ids import ModelName, Version
 from edged.pipeline.spec import TensorSpec
-from edged.runtime.tensors import InferResult, Tensor
+from edged.runtime.calls import Call, Segment
+from edged.runtime.tensors import InferResult
+from edged.telemetry.serving import ServingStats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,10 @@ class ModelView:
     raw_inputs: Sequence[TensorSpec]
     outputs: Sequence[TensorSpec]
     is_ready: bool
+    state_inputs: frozenset[str] = frozenset()
+    """Inputs that edged fills in for requests of a sequence, which may leave them out."""
+    max_rows: int = 0
+    """Most rows (first axis) of one run that requests may share; 0 when each runs alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,24 +59,62 @@ class Models(Protocol):
         """
         ...
 
-    async def infer(
-        self, name: str, version: str | None, inputs: Sequence[Tensor], outputs: Sequence[str], *, timeout_s: float
-    ) -> Answer:
-        """Run one request.
+    def take_memory(self, name: str, size_bytes: int) -> Segment:
+        """Take memory for a request's body that the model's worker can read without a copy; the caller releases it.
+
+        Raises:
+            ModelUnknownError: There is no such model.
+            UnavailableError: Other requests use the memory.
+        """
+        ...
+
+    def submit(self, name: str, version: str | None, call: Call) -> ModelView:
+        """Take a request, and finish its call later: with the answer, or with an error.
 
         Args:
             name: The model.
             version: None means the active one.
-            inputs: Either all of ``ModelView.inputs`` or all of ``raw_inputs``, checked against them by the caller.
-            outputs: Names wanted; empty means all.
-            timeout_s: Seconds from now until the answer is worth nothing.
+            call: Its request's inputs were checked against the view by the caller.
+
+        Returns:
+            The model that answers.
 
         Raises:
             ModelUnknownError: No such model or version.
             UnavailableError: Loading, or the queue is full.
-            DeadlineError: ``timeout_s`` passed.
+            PoisonError: This request ended two workers.
+
+        What a call may be finished with, beside its result:
+            DeadlineError: Its deadline passed, while it waited or while it ran.
             WorkerLostError: The worker ended during this request.
             TensorError: The pipeline or model does not take these values.
+            SequenceError: Its sequence is not known to the model's worker, or there are too many.
+            UnavailableError: Its model was removed, or has no worker for now.
+        """
+        ...
+
+
+class Admission(Protocol):
+    """One admitted request's share of its caller's limits."""
+
+    def release(self) -> None:
+        """Give it back; to be called once the request is over, whatever became of it."""
+        ...
+
+
+class Quotas(Protocol):
+    """What each caller may ask for."""
+
+    def admit(self, caller: Caller, size_bytes: int) -> Admission:
+        """Take a request's share of its caller's limits.
+
+        Args:
+            caller: Who asks.
+            size_bytes: Of the request's body.
+
+        Raises:
+            QuotaError: It would be more than the caller may have.
+            BodyTooLargeError: It would be, even if the caller had nothing else under way.
         """
         ...
 
@@ -79,4 +124,32 @@ class StatusSource(Protocol):
 
     def status(self) -> Status:
         """Return the state of the device right now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelUsage:
+    """What a model did since the daemon started, and does now."""
+
+    view: ModelView
+    stats: ServingStats
+    worker_pid: int | None
+    """None while it is being replaced."""
+    waiting: int
+    """Requests in its queue."""
+    running: int
+    """Requests that its worker has."""
+    shared_memory_bytes: int
+    """Of all of its segments, in use and free."""
+
+
+class UsageSource(Protocol):
+    """Where statistics and metrics come from."""
+
+    def usage(self) -> Sequence[ModelUsage]:
+        """Return every model with an active version, sorted by name."""
+        ...
+
+    def stats(self, name: str) -> ServingStats | None:
+        """Return a model's counters, for what is refused before the model hears of it; None where there is no such model."""
         ...

@@ -1,23 +1,18 @@
 """Turn what handlers give or raise into responses: JSON bodies, problem bodies, and nothing of the inside."""
 
-import logging
-import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Final
 
 import msgspec
 from aiohttp import web
 
-from edged import __version__
+from edged.api.bugs import report_bug
 from edged.api.guard import Guard
-from edged.api.peer import peer_of
-from edged.api.problems import CONTENT_TYPE, ProblemDetails, for_bug, for_error, for_status
+from edged.api.problems import CONTENT_TYPE, ProblemDetails, for_error, for_status
+from edged.api.responses import SERVER
+from edged.callers.peer import peer_of
 from edged.errors import EdgedError
-
-LOG: Final = logging.getLogger(__name__)
-SERVER: Final = f"edged/{__version__}"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -51,7 +46,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         await response.write_eof()
     protocol = None if request.transport is None else request.transport.get_protocol()
     if isinstance(protocol, Guard):
-        protocol.request_done()
+        protocol.request_done(has_keepalive=bool(response.keep_alive))
     return response
 
 
@@ -62,13 +57,8 @@ async def _respond(request: web.Request, handler: Handler) -> web.StreamResponse
         return problem_reply(for_error(exc), path=request.path)
     except web.HTTPException as exc:
         return _http_reply(exc, request)
-    except Exception:
-        request_id = uuid.uuid4().hex
-        LOG.exception(
-            "Request failed",
-            extra={"edged_fields": {"request": request_id, "path": request.path[:256], **_caller(request)}},
-        )
-        return problem_reply(for_bug(request_id), path=request.path)
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it is this request's answer
+        return problem_reply(report_bug(exc, request.path, **_caller(request)), path=request.path)
 
 
 def _http_reply(error: web.HTTPException, request: web.Request) -> web.Response:
@@ -82,11 +72,8 @@ def _http_reply(error: web.HTTPException, request: web.Request) -> web.Response:
         case _:
             detail = error.text or status.phrase
     reply = problem_reply(for_status(status, detail), path=request.path)
-    for name in ("Allow", "Accept-Encoding"):
-        if name in error.headers:
-            reply.headers[name] = error.headers[name]
-    if status is HTTPStatus.REQUEST_TIMEOUT:
-        reply.force_close()
+    if "Allow" in error.headers:
+        reply.headers["Allow"] = error.headers["Allow"]
     return reply
 
 

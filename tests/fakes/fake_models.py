@@ -1,16 +1,20 @@
 """Models for the API without workers: they answer at once, wait to be released, or fail as asked."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import numpy as np
 
-from edged.api.ports import Answer, ModelView
+from edged.api.ports import ModelUsage, ModelView
 from edged.api.status import ModelStatus, SlotStatus, Status
-from edged.errors import ModelUnknownError
+from edged.errors import EdgedError, ModelUnknownError, UnavailableError
 from edged.ids import ModelName, Version
 from edged.pipeline.spec import TensorSpec
+from edged.runtime.calls import Call, Request, Segment
+from edged.runtime.memory import SharedMemory
 from edged.runtime.tensors import InferResult, Tensor
+from edged.telemetry.serving import ServingStats
 
 ECHO = ModelView(
     name=ModelName("echo"),
@@ -42,6 +46,8 @@ PAIR = ModelView(
 )
 """Takes two tensors, gives one of a free size."""
 
+MEMORY_BYTES = 256 << 20
+
 
 def status_of(*views: ModelView) -> Status:
     """Describe a device on which these models serve."""
@@ -71,55 +77,97 @@ def status_of(*views: ModelView) -> Status:
 
 
 class FakeModels:
-    """Fulfils both ``Models`` and ``StatusSource``.
+    """Fulfils ``Models``, ``StatusSource`` and ``UsageSource``.
 
-    ``failure`` is raised by the next inferences when set. While ``hold`` is set an inference waits for ``release``; ``started`` and
-    ``cancelled`` tell how far one got. ``requests`` keeps the inputs of every inference.
+    ``failure`` ends the next inferences when set: one of edged's own errors as their outcome, any other is raised by ``submit``. While
+    ``hold`` is set a call waits for ``let_go``; ``started`` and ``abandoned`` tell how far one got. ``requests`` has every request.
     """
 
-    def __init__(self, *views: ModelView) -> None:
+    def __init__(self, *views: ModelView, memory_bytes: int = MEMORY_BYTES) -> None:
         self.all = {view.name: view for view in views or (ECHO, PAIR)}
         self.document = status_of(*self.all.values())
-        self.failure: BaseException | None = None
+        self.memory = SharedMemory(max_bytes=lambda: memory_bytes)
+        self.counts = {name: ServingStats() for name in self.all}
+        self.failure: Exception | None = None
         self.hold = False
         self.started = asyncio.Event()
-        self.release = asyncio.Event()
-        self.cancelled = asyncio.Event()
-        self.requests: list[Sequence[Tensor]] = []
+        self.abandoned = asyncio.Event()
+        self.taken: list[Segment] = []
+        self.requests: list[Request] = []
+        self.inputs: list[dict[str, bytes]] = []
+        """Of each request, as they were when it came."""
         self.timeouts_s: list[float] = []
         self.score = 0.75
+        self._held: list[tuple[Call, ModelView]] = []
+
+    @property
+    def under_way(self) -> int:
+        """Calls that are held."""
+        return len(self._held)
 
     def status(self) -> Status:
         return self.document
+
+    def usage(self) -> Sequence[ModelUsage]:
+        return [
+            ModelUsage(view=view, stats=self.counts[name], worker_pid=None, waiting=0, running=0, shared_memory_bytes=0)
+            for name, view in sorted(self.all.items())
+        ]
+
+    def stats(self, name: str) -> ServingStats | None:
+        return self.counts.get(ModelName(name))
 
     def views(self) -> Sequence[ModelView]:
         return sorted(self.all.values(), key=lambda view: view.name)
 
     def view(self, name: str, version: str | None) -> ModelView:
         view = self.all.get(ModelName(name))
-        if view is None or version not in {None, str(view.version)}:
+        if view is None or (version is not None and version != str(view.version)):
             raise ModelUnknownError(
                 f"No model {name!r} of version {version or 'any'}.", hint="edgectl models lists them."
             )
         return view
 
-    async def infer(
-        self, name: str, version: str | None, inputs: Sequence[Tensor], outputs: Sequence[str], *, timeout_s: float
-    ) -> Answer:
-        self.requests.append(inputs)
-        self.timeouts_s.append(timeout_s)
-        if self.failure is not None:
-            raise self.failure
-        self.started.set()
-        if self.hold:
-            try:
-                await self.release.wait()
-            except asyncio.CancelledError:
-                self.cancelled.set()
-                raise
+    def take_memory(self, name: str, size_bytes: int) -> Segment:
+        self.view(name, None)
+        segment = self.memory.take(size_bytes)
+        self.taken.append(segment)
+        return segment
+
+    def submit(self, name: str, version: str | None, call: Call) -> ModelView:
         view = self.view(name, version)
-        result = InferResult(outputs=[t for t in self._answers(view, inputs) if t.name in outputs], run_s=0.001)
-        return Answer(result=result, model=view)
+        self.requests.append(call.request)
+        self.inputs.append({tensor.name: bytes(tensor.data) for tensor in call.request.inputs})
+        self.timeouts_s.append(call.request.deadline_s - time.monotonic())
+        self.started.set()
+        if self.failure is not None and not isinstance(self.failure, EdgedError):
+            raise self.failure
+        if self.hold:
+            call.abandoned = lambda: self._abandon(call)
+            self._held.append((call, view))
+        else:
+            self._finish(call, view)
+        return view
+
+    def let_go(self) -> None:
+        """Finish every call that is held, and hold none any more."""
+        self.hold = False
+        held, self._held = self._held, []
+        for call, view in held:
+            self._finish(call, view)
+
+    def _abandon(self, call: Call) -> None:
+        self._held = [(held, view) for held, view in self._held if held is not call]
+        self.abandoned.set()
+        call.finish(UnavailableError("Its caller left."))
+
+    def _finish(self, call: Call, view: ModelView) -> None:
+        if isinstance(self.failure, EdgedError):
+            call.finish(self.failure)
+            return
+        wanted = call.request.outputs
+        outputs = [tensor for tensor in self._answers(view, call.request.inputs) if tensor.name in wanted]
+        call.finish(InferResult(outputs=outputs, run_s=0.001))
 
     def _answers(self, view: ModelView, inputs: Sequence[Tensor]) -> list[Tensor]:
         if view.name == "pair":

@@ -3,17 +3,22 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiohttp import web
+
 from edged.api.app import make_app
-from edged.api.guard import Gate
+from edged.api.gate import Gate
+from edged.api.infer import Services
 from edged.api.limits import LiveLimits
+from edged.api.metrics import Metrics
 from edged.api.serve import serve_sites
+from edged.callers.quotas import Quotas
 from edged.clock import SystemClock
-from edged.config.schema import ServeConfig
+from edged.config.schema import CallerLimits, LimitsConfig, ServeConfig
 from tests.fakes.fake_models import FakeModels
 
 PATIENCE_S = 10.0
@@ -112,13 +117,34 @@ def listening(path: Path) -> socket.socket:
 
 @asynccontextmanager
 async def running(
-    path: Path, *, models: FakeModels | None = None, drain_s: float = 5.0, **limits: object
+    path: Path,
+    *,
+    models: FakeModels | None = None,
+    listener: socket.socket | None = None,
+    drain_s: float = 5.0,
+    caller: CallerLimits | None = None,
+    routes: Iterable[web.AbstractRouteDef] = (),
+    **limits: object,
 ) -> AsyncIterator[Server]:
-    """Serve fake models on a socket."""
+    """Serve fake models on a socket.
+
+    Args:
+        path: Of the socket.
+        models: What answers.
+        listener: Bound to that path; made when it is not given, and closed at the end in any case.
+        drain_s: Seconds that requests under way may take when the context is left.
+        caller: What each caller may ask for; by default more than any test does.
+        routes: Further ones.
+        limits: Fields of ``ServeConfig``.
+    """
     models = models or FakeModels()
     live = LiveLimits(ServeConfig(**limits))
-    app = make_app(models, models, live, SystemClock())
-    async with serve_sites(app, [listening(path)], live, drain_s=drain_s) as gate:
+    callers = LimitsConfig(default=caller or CallerLimits(max_concurrent=1000, max_queued_bytes=1 << 40))
+    quotas = Quotas(lambda: callers, SystemClock())
+    services = Services(models=models, usage=models, quotas=quotas, limits=live)
+    metrics = Metrics(usage=models, connections=dict, started_unix_s=0.0)
+    app = make_app(models=models, status=models, usage=models, metrics=metrics, routes=routes)
+    async with serve_sites(app, services, [listener or listening(path)], drain_s=drain_s) as gate:
         yield Server(path=path, models=models, limits=live, gate=gate)
 
 

@@ -22,7 +22,13 @@ def infer(*inputs, path=INFER, **members):
 
 
 def head(*lines):
+    """A request for the library."""
     return "\r\n".join(["GET /v2 HTTP/1.1", *lines, "", ""]).encode("latin-1")
+
+
+def asking(*lines, path=INFER, body=b""):
+    """A request for a model, whose fields are all given."""
+    return "\r\n".join([f"POST {path} HTTP/1.1", *lines, "", ""]).encode("latin-1") + body
 
 
 def with_binary(size, rest, *, length=None, member=None):
@@ -78,6 +84,65 @@ HTTP_CASES = {
     "a path that climbs": (request("GET", "/v2/models/../../etc/passwd"), 404, "path-unknown"),
     "a wrong method": (request("DELETE", "/v2"), 405, "method-not-allowed"),
     "a read where a write belongs": (request("GET", INFER), 405, "method-not-allowed"),
+    "a write where a read belongs": (request("POST", "/v2"), 405, "method-not-allowed"),
+    "an inference by PUT": (request("PUT", INFER), 405, "method-not-allowed"),
+    "an inference of a method nobody knows": (b"INFER " + INFER.encode() + b" HTTP/1.1\r\n\r\n", 501, "method-unknown"),
+    "a method in small letters": (b"post " + INFER.encode() + b" HTTP/1.1\r\nHost: a\r\n\r\n", 501, "method-unknown"),
+    "a version in small letters": (b"GET /v2 http/1.1\r\nHost: a\r\n\r\n", 400, "request-invalid"),
+    "no version": (b"GET /v2\r\nHost: a\r\n\r\n", 400, "request-invalid"),
+    "two spaces": (b"GET  /v2 HTTP/1.1\r\nHost: a\r\n\r\n", 400, "request-invalid"),
+    "a space in the path": (b"GET /v2 x HTTP/1.1\r\nHost: a\r\n\r\n", 400, "request-invalid"),
+    "a zero byte in the path": (b"GET /v2\0 HTTP/1.1\r\nHost: a\r\n\r\n", 400, "request-invalid"),
+    "a path beyond ASCII": (b"GET /v2\xff HTTP/1.1\r\nHost: a\r\n\r\n", 400, "request-invalid"),
+    "a star for a target": (b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 400, "request-invalid"),
+    "a target with a host": (b"POST a:1" + INFER.encode() + b" HTTP/1.1\r\nHost: a\r\n\r\n", 400, "request-invalid"),
+    "a field without a colon": (asking("Host: a", "X"), 400, "request-invalid"),
+    "a field without a name": (asking("Host: a", ": x"), 400, "request-invalid"),
+    "a field with a space in its name": (asking("Host: a", "X Y: z"), 400, "request-invalid"),
+    "a field with a name beyond ASCII": (asking("Host: a", "X\xe4: z"), 400, "request-invalid"),
+    "a bare newline in a field": (asking("Host: a", "X: y\nContent-Length: 5"), 400, "request-invalid"),
+    "hosts in one field": (asking("Host: a, b"), 400, "request-invalid"),
+    "two lengths in one field": (asking("Host: a", "Content-Length: 5, 5"), 400, "request-invalid"),
+    "a length twice": (asking("Host: a", "Content-Length: 2", "Content-Length: 2", body=b"{}"), 400, "request-invalid"),
+    "an empty length": (asking("Host: a", "Content-Length:"), 400, "request-invalid"),
+    "a length in hexadecimal": (asking("Host: a", "Content-Length: 0x5"), 400, "request-invalid"),
+    "a length with an underscore": (asking("Host: a", "Content-Length: 1_0"), 400, "request-invalid"),
+    "a length with digits beyond ASCII": (asking("Host: a", "Content-Length: \xb2"), 400, "request-invalid"),
+    "an inference in chunks": (
+        asking("Host: a", "Transfer-Encoding: chunked", body=b"2\r\n{}\r\n0\r\n\r\n"),
+        411,
+        "length-required",
+    ),
+    "an inference in chunks that denies it": (
+        asking("Host: a", "Transfer-Encoding: identity", "Content-Length: 2", body=b"{}"),
+        411,
+        "length-required",
+    ),
+    "an inference that waits for a wonder": (asking("Host: a", "Expect: wonder"), 417, "expectation-failed"),
+    "a JSON length twice": (
+        asking("Host: a", "Inference-Header-Content-Length: 0", "inference-header-content-length: 1"),
+        400,
+        "request-invalid",
+    ),
+    "a JSON length beyond a large body": (
+        asking("Host: a", "Content-Length: 900000", "Inference-Header-Content-Length: 900001"),
+        400,
+        "request-invalid",
+    ),
+    "an inference with a body too large": (asking("Host: a", "Content-Length: 1000001"), 413, "body-too-large"),
+    "a large body for nobody": (
+        asking("Host: a", "Content-Length: 900000", path="/v2/models/nobody/infer"),
+        404,
+        "model-unknown",
+    ),
+    "a path of an inference with a fragment": (asking("Host: a", path=INFER + "#x"), 404, "path-unknown"),
+    "a path of an inference with an escape": (asking("Host: a", path="/v2/%6dodels/echo/infer"), 404, "path-unknown"),
+    "a path of an inference with a slash too many": (
+        asking("Host: a", path="/v2/models//echo/infer"),
+        404,
+        "path-unknown",
+    ),
+    "a model by a path that climbs": (asking("Host: a", path="/v2/models/%2e%2e/infer"), 404, "model-unknown"),
     "a compressed body": (post(INFER, {}, headers="Content-Encoding: gzip\r\n"), 415, "encoding-unsupported"),
     "an unknown model": (post("/v2/models/nobody/infer", {}), 404, "model-unknown"),
     "an unknown version": (post("/v2/models/echo/versions/9.9.9/infer", {}), 404, "model-unknown"),
@@ -162,6 +227,21 @@ BODY_CASES = {
         "request-invalid",
         "",
     ),
+    "sequences of a model without a state": (
+        infer(GOOD, parameters={"sequence_id": 1, "sequence_start": True}),
+        "request-invalid",
+        "/parameters/sequence_id",
+    ),
+    "the start of no sequence": (
+        infer(GOOD, parameters={"sequence_start": True}),
+        "request-invalid",
+        "/parameters/sequence_start",
+    ),
+    "a class that is none": (
+        infer(GOOD, parameters={"request_class": "royal"}),
+        "request-invalid",
+        "/parameters/request_class",
+    ),
     "a timeout that is no number": (
         infer(GOOD, parameters={"timeout": "soon"}),
         "request-invalid",
@@ -181,9 +261,12 @@ BODY_CASES = {
 async def server(tmp_path):
     async with running(tmp_path / "s", max_body_bytes=1_000_000, header_timeout_s=PATIENCE_S) as server:
         yield server
-        # Whatever was sent: the server answers, and runs nothing that is refused.
-        assert (await server.ask(request("GET", "/v2/health/live"))).json() == {"live": True}
+        # Whatever was sent: nothing of it runs, the server answers, and nothing is left of it.
         assert not server.models.requests
+        assert (await server.ask(request("GET", "/v2/health/live"))).json() == {"live": True}
+        assert (await server.ask(infer(GOOD))).status == 200
+        assert await server.is_left_alone()
+        assert server.models.memory.taken_bytes == 0
 
 
 def assert_problem(reply, status, code):
@@ -241,6 +324,30 @@ async def test_a_body_cut_short_is_told_so(server):
     assert "5 bytes" in reply.json()["detail"]
 
 
+async def test_a_large_body_cut_short_is_told_so(server):
+    async with server.connect() as client:
+        await client.send(request("POST", INFER, body=bytes(900_000))[:-5])
+        client.writer.write_eof()
+        reply = await client.reply()
+
+    assert_problem(reply, 400, "request-invalid")
+    assert "5 bytes" in reply.json()["detail"]
+
+
+async def test_a_body_of_the_library_has_a_limit_of_its_own(server):
+    assert_problem(
+        await server.ask(request("POST", "/v2/repository/index", body=b" " * 100_000)), 413, "body-too-large"
+    )
+
+
+async def test_what_follows_a_request_is_judged_on_its_own(server):
+    """A length that is too short makes the rest another request, not a part of anything."""
+    async with server.connect() as client:
+        await client.send(asking("Host: a", "Content-Length: 2", body=b"{}GET /admin HTTP/1.1\r\nHost: a, b\r\n\r\n"))
+        assert [(await client.reply()).status for _ in range(2)] == [400, 400]
+        assert await client.is_closed()
+
+
 async def test_a_head_cut_short_is_told_so(server):
     async with server.connect() as client:
         await client.send(b"GET /v2 HTT")
@@ -266,9 +373,11 @@ async def test_the_second_head_of_a_connection_has_a_deadline_too(tmp_path):
         assert_problem(await client.reply(), 408, "request-timeout")
 
 
-async def test_an_unfinished_body_has_a_deadline(tmp_path):
+@pytest.mark.parametrize("whole", [infer(GOOD), post("/v2/repository/index", {"ready": True})])
+async def test_an_unfinished_body_has_a_deadline(tmp_path, whole):
+    """Whoever waits for it."""
     async with running(tmp_path / "s", request_timeout_s=0.05) as server, server.connect() as client:
-        await client.send(infer(GOOD)[:-5])
+        await client.send(whole[:-5])
         reply = await client.reply()
 
     assert_problem(reply, 408, "request-timeout")
@@ -296,21 +405,26 @@ async def test_connections_have_a_cap_and_leaving_makes_room(tmp_path):
         assert (await server.ask(request("GET", "/v2"))).status == 200
 
 
-async def test_all_bodies_together_have_a_limit(tmp_path):
-    """Four bodies of the largest size may be on their way; a fifth waits its turn outside."""
-    async with running(tmp_path / "s", max_body_bytes=1000, max_connections=8) as server:
+async def test_all_large_bodies_together_have_a_limit(tmp_path):
+    """What a model's memory has room for may be on its way; one more waits its turn outside."""
+    models = FakeModels(memory_bytes=4 << 18)
+    async with running(tmp_path / "s", models=models, max_connections=8) as server:
         clients = [server.connect() for _ in range(5)]
         opened = [await client.__aenter__() for client in clients]
-        whole = request("POST", INFER, body=bytes(1000))
+        whole = request("POST", INFER, body=bytes(200_000), headers="Inference-Header-Content-Length: 0\r\n")
         for client in opened[:4]:
             await client.send(whole[:-1])
         # A round trip later, those four are being read.
         assert (await server.ask(request("GET", "/v2"))).status == 200
         reply = await opened[4].ask(whole)
+        await opened[0].send(whole[-1:])
+        finished = await opened[0].reply()
+        again = await opened[4].ask(whole)
         for client in clients:
             await client.__aexit__(None, None, None)
 
     assert_problem(reply, 503, "unavailable")
+    assert (finished.status, again.status) == (200, 200)
 
 
 async def test_a_reload_changes_the_limit_for_the_next_request(tmp_path):

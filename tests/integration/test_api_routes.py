@@ -8,15 +8,12 @@ import pytest
 from aiohttp import web
 
 from edged import __version__
-from edged.api.app import make_admin_app
-from edged.api.limits import LiveLimits
+from edged.api.oip_parameters import EXTENSIONS
 from edged.api.replies import json_reply
-from edged.api.serve import serve_sites
-from edged.clock import SystemClock
-from edged.config.schema import ServeConfig
 from edged.errors import DeadlineError, UnavailableError, WorkerLostError
-from tests.fakes.fake_models import ECHO, FakeModels, UnexpectedError
-from tests.fakes.raw_http import PATIENCE_S, Server, listening, post, request, running
+from edged.pipeline.spec import TensorSpec
+from tests.fakes.fake_models import ECHO, PAIR, FakeModels, UnexpectedError
+from tests.fakes.raw_http import PATIENCE_S, Server, post, request, running
 
 
 @pytest.fixture
@@ -29,10 +26,10 @@ FILE = {"inputs": [{"name": "content", "datatype": "BYTES", "shape": [1], "data"
 WINDOW = {"name": "window", "datatype": "INT32", "shape": [1, 3], "data": [1, 2, 3]}
 
 
-async def test_server_metadata_names_the_binary_extension(server):
+async def test_server_metadata_names_the_extensions(server):
     reply = await server.ask(request("GET", "/v2"))
 
-    assert reply.json() == {"name": "edged", "version": __version__, "extensions": ["binary_tensor_data"]}
+    assert reply.json() == {"name": "edged", "version": __version__, "extensions": list(EXTENSIONS)}
     assert reply.headers["server"] == f"edged/{__version__}"
 
 
@@ -42,7 +39,7 @@ async def test_live_and_ready_say_so(server):
 
 
 async def test_a_model_that_does_not_answer_makes_the_server_unready(tmp_path):
-    view = type(ECHO)(**{name: getattr(ECHO, name) for name in ECHO.__slots__ if name != "is_ready"}, is_ready=False)
+    view = changed(ECHO, is_ready=False)
     async with running(tmp_path / "s", models=FakeModels(view)) as server:
         ready = await server.ask(request("GET", "/v2/health/ready"))
         model = await server.ask(request("GET", "/v2/models/echo/ready"))
@@ -69,9 +66,44 @@ async def test_model_metadata_is_what_the_pipeline_takes_and_gives(server, path)
 async def test_model_config_has_tritons_form(server):
     config = (await server.ask(request("GET", "/v2/models/echo/config"))).json()
 
+    assert config["max_batch_size"] == 0
+    assert "sequence_batching" not in config
     assert config["input"] == [{"name": "content", "data_type": "TYPE_STRING", "dims": [1]}]
     assert config["backend"] == "onnxruntime"
     assert config["parameters"] == {"variant": {"string_value": "echo-1.2.3-fp32-amd64"}}
+
+
+def changed(view, **changes):
+    return type(view)(**{name: getattr(view, name) for name in view.__slots__ if name not in changes}, **changes)
+
+
+async def test_the_config_of_a_model_that_batches_leaves_out_the_first_axis(tmp_path):
+    """As Triton's does: load generators put the batch size before what they find."""
+    rows = (TensorSpec(name="x", dtype="FP32", shape=(-1, 3)),)
+    view = changed(PAIR, inputs=rows, raw_inputs=rows, outputs=rows, max_rows=8)
+    async with running(tmp_path / "s", models=FakeModels(view)) as server:
+        config = (await server.ask(request("GET", "/v2/models/pair/config"))).json()
+        metadata = (await server.ask(request("GET", "/v2/models/pair"))).json()
+
+    assert (config["max_batch_size"], config["input"][0]["dims"], config["output"][0]["dims"]) == (8, [3], [3])
+    assert metadata["inputs"][0]["shape"] == [-1, 3]
+
+
+async def test_the_config_of_a_model_whose_apps_send_no_rows_has_no_batches(tmp_path):
+    """Its pipeline makes the rows; an app sends one file at a time."""
+    async with running(tmp_path / "s", models=FakeModels(changed(ECHO, max_rows=8))) as server:
+        config = (await server.ask(request("GET", "/v2/models/echo/config"))).json()
+
+    assert (config["max_batch_size"], config["input"][0]["dims"]) == (0, [1])
+
+
+async def test_the_config_of_a_model_with_a_state_has_sequences(tmp_path):
+    view = changed(PAIR, state_inputs=frozenset({"left"}))
+    async with running(tmp_path / "s", models=FakeModels(view)) as server:
+        config = (await server.ask(request("GET", "/v2/models/pair/config"))).json()
+
+    assert [item["name"] for item in config["input"]] == ["right"]
+    assert config["sequence_batching"] == {"state": [{"input_name": "left", "data_type": "TYPE_FP32", "dims": [-1, 2]}]}
 
 
 async def test_index_lists_models_and_can_leave_out_those_that_are_not_ready(server):
@@ -121,7 +153,7 @@ async def test_an_app_may_send_what_the_model_itself_takes(server):
     reply = await server.ask(post("/v2/models/echo/infer", {"inputs": [WINDOW], "outputs": [{"name": "label"}]}))
 
     assert reply.json()["outputs"][0]["data"] == ["12"]
-    assert server.models.requests[0][0].name == "window"
+    assert server.models.requests[0].inputs[0].name == "window"
 
 
 async def test_binary_tensors_go_both_ways(server):
@@ -150,14 +182,6 @@ async def test_a_file_can_be_the_whole_body(server):
     reply = await server.ask(request("POST", "/v2/models/echo/infer", body=b"\x00\xff" * 500, headers=headers))
 
     assert reply.json()["outputs"][0]["data"] == ["1004"]
-
-
-async def test_a_large_body_arrives_whole(server):
-    """Bodies of many reads pass the guard in pieces."""
-    headers = "Inference-Header-Content-Length: 0\r\n"
-    reply = await server.ask(request("POST", "/v2/models/echo/infer", body=bytes(5_000_000), headers=headers))
-
-    assert reply.json()["outputs"][0]["data"] == ["5000004"]
 
 
 async def test_timeout_is_in_microseconds_and_capped_by_the_configuration(tmp_path):
@@ -231,50 +255,13 @@ async def test_many_requests_sent_ahead_do_not_pile_up_in_the_server(server):
         client.writer.write(request("GET", "/v2") * 40_000)
         waiting = asyncio.create_task(client.writer.drain())
         live = await server.ask(request("GET", "/v2/health/live"))
-        server.models.release.set()
+        server.models.let_go()
         replies = [(await client.reply()).status for _ in range(100)]
         waiting.cancel()
         client.writer.transport.abort()
 
     assert live.status == 200
     assert replies == [200] * 100
-
-
-async def test_a_client_that_leaves_cancels_its_request(server):
-    server.models.hold = True
-    async with server.connect() as client:
-        await client.send(post("/v2/models/echo/infer", FILE))
-        async with asyncio.timeout(PATIENCE_S):
-            await server.models.started.wait()
-    async with asyncio.timeout(PATIENCE_S):
-        await server.models.cancelled.wait()
-
-
-async def test_stopping_finishes_requests_under_way_and_closes_idle_connections_at_once(tmp_path):
-    models = FakeModels()
-    models.hold = True
-    stop = asyncio.Event()
-    ready: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
-
-    async def serve():
-        async with running(tmp_path / "s", models=models, drain_s=PATIENCE_S) as server:
-            ready.set_result(server)
-            await stop.wait()
-
-    serving = asyncio.create_task(serve())
-    server = await ready
-    async with server.connect() as idle, server.connect() as busy:
-        assert (await idle.ask(request("GET", "/v2"))).status == 200
-        await busy.send(post("/v2/models/echo/infer", FILE))
-        async with asyncio.timeout(PATIENCE_S):
-            await models.started.wait()
-        stop.set()
-        assert await idle.is_closed()
-        assert not serving.done()
-        models.release.set()
-        assert (await busy.reply()).status == 200
-    async with asyncio.timeout(PATIENCE_S):
-        await serving
 
 
 async def test_stopping_answers_whoever_had_connected_and_not_asked_yet(tmp_path):
@@ -309,29 +296,10 @@ async def until_refused(path) -> None:
             writer.close()
 
 
-async def test_stopping_cancels_what_does_not_finish_in_time(tmp_path):
-    models = FakeModels()
-    models.hold = True
-    async with running(tmp_path / "s", models=models, drain_s=0.05) as server:
-        reader, writer = await asyncio.open_unix_connection(server.path)
-        writer.write(post("/v2/models/echo/infer", FILE))
-        async with asyncio.timeout(PATIENCE_S):
-            await models.started.wait()
-    assert models.cancelled.is_set()
-    assert await reader.read() == b""
-    writer.close()
-    await writer.wait_closed()
-
-
-async def test_the_admin_socket_has_the_same_routes_and_more(tmp_path):
-    models = FakeModels()
-
+async def test_a_socket_may_have_routes_of_its_own(tmp_path):
     async def secret(_request):
         return json_reply({"admin": True})
 
-    limits = LiveLimits(ServeConfig())
-    app = make_admin_app(models, models, limits, SystemClock(), [web.get("/edged/v1/admin/secret", secret)])
-    async with serve_sites(app, [listening(tmp_path / "a")], limits, drain_s=1) as gate:
-        server = Server(path=tmp_path / "a", models=models, limits=limits, gate=gate)
+    async with running(tmp_path / "a", routes=[web.get("/edged/v1/admin/secret", secret)]) as server:
         assert (await server.ask(request("GET", "/edged/v1/admin/secret"))).json() == {"admin": True}
         assert (await server.ask(request("GET", "/edged/v1/status"))).status == 200

@@ -7,8 +7,9 @@ from http import HTTPStatus
 import pytest
 
 from edged import errors
-from edged.api.problems import STATUSES, for_bug, for_error, for_status
+from edged.api.problems import for_bug, for_error, for_status
 from edged.errors import EdgedError, ModelUnknownError, RequestError, UnavailableError
+from edged.statuses import STATUSES
 
 
 def every_error(root=EdgedError):

@@ -1,0 +1,46 @@
+"""Write the answers to inference requests: Open Inference Protocol v2 with the binary tensor data extension. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from edged.api.oip import ParsedRequest
+from edged.api.oip_data import data_to_json
+from edged.api.ports import Answer
+from edged.pipeline.datatypes import Buffer
+
+
+def build_response(request: ParsedRequest, answer: Answer) -> tuple[list[Buffer], int | None]:
+    """Write the answer to a request.
+
+    Args:
+        request: What was asked.
+        answer: The outputs asked for, in any order, and the model that gave them.
+
+    Returns:
+        The parts of the body in order, and the value of ``Inference-Header-Content-Length``; None when the body is all JSON.
+
+    Raises:
+        RequestError: An output was asked for as JSON and has values JSON cannot say.
+    """
+    tensors = {tensor.name: tensor for tensor in answer.result.outputs}
+    outputs: list[dict[str, Any]] = []
+    parts: list[Buffer] = []
+    for wanted in request.outputs:
+        tensor = tensors[wanted.name]
+        member: dict[str, Any] = {"name": tensor.name, "datatype": tensor.dtype, "shape": tensor.shape}
+        if wanted.is_binary:
+            parts.append(tensor.data)
+            member["parameters"] = {"binary_data_size": memoryview(tensor.data).nbytes}
+        else:
+            member["data"] = data_to_json(tensor.data, tensor.dtype, tensor.name)
+        outputs.append(member)
+    head = {
+        "model_name": answer.model.name,
+        "model_version": str(answer.model.version),
+        **({"id": request.id} if request.id else {}),
+        "parameters": {"variant": answer.model.variant},
+        "outputs": outputs,
+    }
+    text = msgspec.json.encode(head)
+    return [text, *parts], len(text) if parts else None
