@@ -1,14 +1,12 @@
 """What the three services do alike from their command line to their exit code."""
 
 import argparse
-import asyncio
 import logging
-import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from edged import journal
 from edged.config.load import load_config
@@ -20,7 +18,7 @@ LOG = logging.getLogger(__name__)
 
 SOCKET_MODE: Final = 0o660
 
-Serve = Callable[[Config, Sequence[Path]], Coroutine[Any, Any, None]]
+Serve = Callable[[Config, Sequence[Path]], None]
 """Runs until it is told to stop. Takes the settings, and the files they came from, for reading them again."""
 
 
@@ -44,30 +42,22 @@ def run_service(argv: Sequence[str] | None, *, verb: str, identifier: str, descr
     paths: list[Path] = parser.parse_args(argv).config
     journal.set_up(identifier)
     try:
-        asyncio.run(serve(load_config(paths), paths))
+        serve(load_config(paths), paths)
     except (EdgedError, OSError) as error:
         LOG.error("cannot run: %s", error)  # noqa: TRY400 - the operator needs the sentence, not the traceback
         return 1
     return 0
 
 
-def stop_event() -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
-
-
 @contextmanager
-def listening(name: str, path: Path) -> Iterator[socket.socket]:
+def listening(name: str, path: Path, *, kind: socket.SocketKind = socket.SOCK_STREAM) -> Iterator[socket.socket]:
     """Hold the listening socket that systemd passed under ``name``, or else bind ``path`` and remove it at the end.
 
     Raises:
         OSError: The path is taken or cannot be bound.
     """
     inherited = activated(name)
-    listener = inherited or bind_unix(path, mode=SOCKET_MODE)
+    listener = inherited or bind_unix(path, mode=SOCKET_MODE, kind=kind)
     try:
         yield listener
     finally:

@@ -38,13 +38,16 @@ def activated(name: str, *, environ: Mapping[str, str] = os.environ, first_fd: i
     return socket.socket(fileno=descriptor)
 
 
-def bind_unix(path: Path, *, mode: int, group: int | None = None) -> socket.socket:
-    """Bind and listen on a Unix stream socket; a socket file that nobody listens on any more is replaced.
+def bind_unix(
+    path: Path, *, mode: int, group: int | None = None, kind: socket.SocketKind = socket.SOCK_STREAM
+) -> socket.socket:
+    """Bind and listen on a Unix socket; a socket file that nobody listens on any more is replaced.
 
     Args:
         path: At most 107 bytes.
         mode: Who may connect; needs the write bit.
         group: Group id that the file gets; None keeps the process's own.
+        kind: Stream, or sequenced packets.
 
     Returns:
         The listening socket. The caller closes it and removes the file.
@@ -52,8 +55,8 @@ def bind_unix(path: Path, *, mode: int, group: int | None = None) -> socket.sock
     Raises:
         OSError: EADDRINUSE when another process listens there or the path is not a socket; else as the system says.
     """
-    _remove_stale(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    _remove_stale(path, kind)
+    listener = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
     try:
         # Nobody may connect before the mode is final: the file appears without any permission, and listens last.
         mask = os.umask(0o777)
@@ -71,18 +74,21 @@ def bind_unix(path: Path, *, mode: int, group: int | None = None) -> socket.sock
     return listener
 
 
-def _remove_stale(path: Path) -> None:
+def _remove_stale(path: Path, kind: socket.SocketKind) -> None:
     try:
         is_socket = stat.S_ISSOCK(path.lstat().st_mode)
     except FileNotFoundError:
         return
     if is_socket:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        with socket.socket(socket.AF_UNIX, kind) as probe:
             try:
                 probe.connect(str(path))
             except ConnectionRefusedError:
                 path.unlink()
                 return
+            except OSError as exc:
+                if exc.errno != errno.EPROTOTYPE:  # somebody listens, on a socket of another kind
+                    raise
     raise OSError(
         errno.EADDRINUSE, "another process listens here" if is_socket else "exists and is not a socket", str(path)
     )

@@ -23,7 +23,7 @@ PROCESSES: Final = ("egress", "update", "run")
 STOP_WITHIN_S: Final = 10.0
 LOOK_EVERY_S: Final = 0.2
 # A Unix socket's address holds 108 bytes with its final zero (unix(7)); the longest name used below the directory is this.
-LONGEST_NAME: Final = "run/admin.sock"
+LONGEST_NAME: Final = "run/tensor.sock"
 MAX_ADDRESS_BYTES: Final = 107
 # The daemon starts the interpreter once more, for its workers; what setpriv may execute, its children may not always.
 PROBE: Final = "import os, sys; os.execv(sys.executable, [sys.executable, '-c', 'import edged.daemon.__main__'])"

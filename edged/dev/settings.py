@@ -39,6 +39,7 @@ store = {_toml(f"{directory}/store")}
 state = {_toml(f"{directory}/state")}
 app_socket = {_toml(f"{directory}/run/edged.sock")}
 admin_socket = {_toml(f"{directory}/run/admin.sock")}
+tensor_socket = {_toml(f"{directory}/run/tensor.sock")}
 gate_socket = {_toml(f"{directory}/run/proxy.sock")}
 update_status = {_toml(f"{directory}/run/update.json")}
 

@@ -50,6 +50,24 @@ def test_socket_in_use_is_left_alone(directory):
             client.connect(str(directory / "s"))
 
 
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_SEQPACKET])
+def test_sockets_of_either_kind_are_bound_and_replaced_when_stale(directory, kind):
+    bind_unix(directory / "s", mode=0o600, kind=kind).close()
+
+    with bind_unix(directory / "s", mode=0o600, kind=kind), socket.socket(socket.AF_UNIX, kind) as client:
+        client.connect(str(directory / "s"))
+        with pytest.raises(OSError, match="another process listens"):
+            bind_unix(directory / "s", mode=0o600, kind=kind)
+
+
+def test_a_socket_of_the_other_kind_is_left_alone(directory):
+    with (
+        bind_unix(directory / "s", mode=0o600, kind=socket.SOCK_SEQPACKET),
+        pytest.raises(OSError, match="another process listens"),
+    ):
+        bind_unix(directory / "s", mode=0o600)
+
+
 def test_other_files_are_never_replaced(directory):
     (directory / "s").write_text("mine")
 
