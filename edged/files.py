@@ -8,7 +8,7 @@ from pathlib import Path
 from edged.errors import StoreError
 from edged.ids import Digest
 
-READ_BLOCK_BYTES = 1 << 20
+READ_BLOCK_BYTES = 1 << 18
 
 
 def sync_directory(path: Path) -> None:
@@ -60,10 +60,12 @@ def hash_file(path: Path, *, progress: Callable[[], None] | None = None) -> tupl
     """
     digest = hashlib.sha256()
     size = 0
-    with path.open("rb") as file:
-        while block := file.read(READ_BLOCK_BYTES):
-            digest.update(block)
-            size += len(block)
+    # One buffer: of large blocks that come and go, the allocator keeps some for as long as the process lives.
+    buffer = memoryview(bytearray(READ_BLOCK_BYTES))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            digest.update(buffer[:count])
+            size += count
             if progress is not None:
                 progress()
     return Digest(digest.hexdigest()), size

@@ -1,9 +1,8 @@
 """What a process tells systemd about itself (``sd_notify(3)``); silent when systemd did not start it."""
 
-import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import sdnotify
@@ -55,21 +54,6 @@ class Notifier:
     def _send(self, message: str) -> None:
         if self._systemd is not None:
             self._systemd.notify(message)
-
-
-async def feed_watchdog(notifier: Notifier, is_alive: Callable[[], bool]) -> None:
-    """Ping the watchdog for as long as ``is_alive`` says that work makes progress; runs until cancelled.
-
-    Args:
-        notifier: Where the pings go.
-        is_alive: Asked once an interval. A false answer withholds one ping; systemd acts after two.
-    """
-    if notifier.watchdog_interval_s is None:
-        return
-    while True:
-        if is_alive():
-            notifier.watchdog()
-        await asyncio.sleep(notifier.watchdog_interval_s)
 
 
 def _watchdog_interval_s(environ: Mapping[str, str]) -> float | None:

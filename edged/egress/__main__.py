@@ -1,5 +1,9 @@
 """``edged egress``: the gate's process. Reads settings, takes its socket, serves until SIGTERM."""
 
+import edged.no_tls  # noqa: F401 - first, for what it keeps out
+
+# isort: split
+
 import asyncio
 import logging
 import sys
@@ -11,8 +15,9 @@ from typing import Final
 from edged.config.schema import Config
 from edged.egress.policy import parse_policy
 from edged.egress.proxy import Gate, GateLimits
-from edged.notify import Notifier, feed_watchdog
-from edged.process import listening, run_service, stop_event
+from edged.event_loop import feed_watchdog, on_loop, stop_event
+from edged.notify import Notifier
+from edged.process import listening, run_service
 
 LOG = logging.getLogger(__name__)
 
@@ -26,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         verb="egress",
         identifier="edged-egress",
         description="The egress gate: the only process with a network.",
-        serve=serve,
+        serve=on_loop(serve),
     )
 
 

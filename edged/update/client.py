@@ -1,18 +1,18 @@
-"""One poll: what the repository says now, brought into the store. Blocking; runs in a thread.
+"""One refresh: what the repository says now, brought into the store. Blocking.
 
 (1) refresh the top-level metadata
 (2) read the rollout document, which says which version of which model to run, and keep it: the daemon acts on it at once where the store
-    holds that version already, however long the rest of this poll takes
+    holds that version already, however long the rest takes
 (3) for each model: read its manifest, choose the files this machine can use, download what is missing, stage the bundle
 
-A model that cannot be brought in is recorded and does not stop the others; a host that does not answer stops the poll.
+A model that cannot be brought in is recorded and does not stop the others; a host that does not answer stops the refresh.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import edged
 from edged import journal
@@ -41,7 +41,7 @@ from edged.store.install import (
 from edged.store.layout import StoreLayout
 from edged.update.download import Downloader, check_space
 from edged.update.fetcher import Host
-from edged.update.phases import Phase, Progress
+from edged.update.phases import Phase, Progress, Report
 from edged.update.rollout import MAX_ROLLOUT_BYTES, Rollout
 from edged.update.trust import TrustedRepository, refresh_trust
 
@@ -56,14 +56,6 @@ Usable = Callable[[Manifest], Sequence[Variant]]
 """Which variants of a bundle this machine can use."""
 
 
-class Report(Protocol):
-    """Told what the poll is doing; also the sign of progress."""
-
-    def __call__(self, phase: Phase, progress: Progress | None = None) -> None:
-        """Take note."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFailure:
     """A bundle that the rollout names and that could not be brought in."""
@@ -75,16 +67,20 @@ class ModelFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What one poll did."""
+    """What one refresh did."""
 
     staged: tuple[str, ...]
     """``MODEL VERSION`` of each bundle that is new in the store."""
     failures: tuple[ModelFailure, ...]
+    timestamp: bytes
+    """The repository's timestamp, which stands for all that was seen of it."""
+    due_unix_s: float
+    """When there is something to do even if the repository does not change: some metadata expires, or a bundle is to be hashed again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """Polls one repository for one store.
+    """Keeps one store up to date with one repository.
 
     Args:
         url: The repository, with a slash at its end.
@@ -104,7 +100,7 @@ class Client:
     disk_reserve_bytes: int
     now_unix_s: Callable[[], float]
     checked_unix_s: dict[Digest, float] = field(default_factory=dict)
-    """When each installed bundle was last hashed by this process, by the digest of its manifest."""
+    """When each installed bundle of the rollout was last hashed, by the digest of its manifest; kept up to date."""
 
     def prepare(self) -> None:
         """Make the store ready, once at start.
@@ -114,7 +110,7 @@ class Client:
         """
         prepare_store(self.layout)
 
-    def poll(self, report: Report) -> Summary:
+    def refresh(self, report: Report) -> Summary:
         """Bring the store up to date with the repository.
 
         Raises:
@@ -135,6 +131,7 @@ class Client:
         staged: list[str] = []
         failures: list[ModelFailure] = []
         wanted: set[Digest] = set()
+        installed: set[Digest] = set()
         for name, entry in sorted(rollout.models.items()):  # (3)
             model = ModelName(name)
             try:
@@ -143,12 +140,21 @@ class Client:
                 wanted.update(file.digest for file in files)
                 if self._bring_in(signed, files, report):
                     staged.append(f"{model} {entry.version}")
+                installed.add(signed.digest)
             except (HostUnreachableError, GateRefusedError):
                 raise  # nothing else of this host will come either
             except EdgedError as error:
                 failures.append(ModelFailure(model=model, version=entry.version, error=error))
         drop_partials(self.layout, keep=wanted)
-        return Summary(staged=tuple(staged), failures=tuple(failures))
+        for digest in self.checked_unix_s.keys() - installed:
+            del self.checked_unix_s[digest]
+        checks_unix_s = [at_s + CHECK_EVERY_S for at_s in self.checked_unix_s.values()]
+        return Summary(
+            staged=tuple(staged),
+            failures=tuple(failures),
+            timestamp=repository.read_timestamp(),
+            due_unix_s=min([repository.expires_unix_s, *checks_unix_s]),
+        )
 
     def _read_root(self) -> bytes:
         try:
@@ -232,6 +238,7 @@ class Client:
             downloader.fetch_blob(file)
         report(Phase.STAGING)
         install_bundle(self.layout, signed, files, progress=lambda: report(Phase.STAGING))
+        self.checked_unix_s[signed.digest] = self.now_unix_s()
         journal.event(LOG, journal.MODEL_STAGED, model=manifest.name, version=manifest.version, digest=signed.digest)
         return True
 

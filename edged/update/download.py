@@ -129,6 +129,7 @@ class Downloader:
                 if number in missing and hash_bytes(chunk) == index.sha256[number]:
                     file.seek(number * index.chunk_bytes)
                     file.write(chunk)
+                    file.flush()  # this process may be killed at any moment, and what it has fetched is not to be fetched again
                     missing.remove(number)
                     self.on_bytes(len(chunk))
 

@@ -1,4 +1,4 @@
-"""Fetch files of the repository's host through the egress gate, over one kept-alive connection. Blocking; one thread at a time.
+"""Fetch files of the repository's host through the egress gate, over one kept-alive connection. Blocking.
 
 The host is not trusted, only bounded: every body has a size limit or a slowest rate, and anything that is not the plain answer of a
 static file server (redirects, web pages, compressed bodies) is an error with a name. What the bytes mean is for others to verify.
@@ -6,10 +6,8 @@ static file server (redirects, web pages, compressed bodies) is an error with a 
 
 import http.client
 import logging
-import socket
 import ssl
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,16 +52,25 @@ class Host:
         timeout_s: Longest wait for any one answer.
         clock: For the slowest rate.
         tls: How to verify the host; the system's CA certificates unless a test brings others.
+        on_answer: Called whenever something came from the host: the sign of progress.
     """
 
-    def __init__(self, *, gate: Path, timeout_s: float, clock: Clock, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        gate: Path,
+        timeout_s: float,
+        clock: Clock,
+        tls: ssl.SSLContext | None = None,
+        on_answer: Callable[[], None] = lambda: None,
+    ) -> None:
         self._gate = gate
+        self._on_answer = on_answer
         self._timeout_s = timeout_s
         self._clock = clock
         self._tls = tls or ssl.create_default_context()
         self._origin: tuple[str, str, int] | None = None
         self._connection: TunnelConnection | None = None
-        self._is_aborted = threading.Event()
 
     @contextmanager
     def open(self, url: str, *, first_byte: int | None = None, last_byte: int | None = None) -> Iterator[Stream]:
@@ -112,17 +119,6 @@ class Host:
         if connection is not None:
             connection.close()
 
-    def abort(self) -> None:
-        """End whatever another thread is waiting for; every later request fails as well."""
-        self._is_aborted.set()
-        connection = self._connection
-        if connection is not None and connection.sock is not None:
-            try:
-                # Not the TLS layer's shutdown, which would pull its state from under the thread that reads.
-                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
-            except OSError as exc:
-                LOG.debug("connection was gone already: %s", exc)
-
     def _request(self, url: str, fields: Mapping[str, str]) -> http.client.HTTPResponse:
         parts = urlsplit(url)
         origin = (parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
@@ -143,8 +139,6 @@ class Host:
             raise _lost(url, exc) from exc
 
     def _send(self, origin: tuple[str, str, int], path: str, fields: Mapping[str, str]) -> http.client.HTTPResponse:
-        if self._is_aborted.is_set():
-            raise HostUnreachableError("the update was stopped", hint="It goes on at the next start.")
         scheme, host, port = origin
         if self._connection is None:
             tls = self._tls if scheme == "https" else None
@@ -152,12 +146,14 @@ class Host:
         always = {"User-Agent": f"edged/{__version__}", "Accept-Encoding": "identity"}
         try:
             self._connection.request("GET", path, headers={**always, **fields})
-            return self._connection.getresponse()
+            response = self._connection.getresponse()
         except _STALE:
             raise
         except (OSError, http.client.HTTPException) as exc:
             self.close()
             raise _lost(host + path, exc) from exc
+        self._on_answer()
+        return response
 
     def _stream(self, url: str, response: http.client.HTTPResponse, first_byte: int | None) -> Stream:
         if response.status == 416:  # the file ends before the range: an empty body, and the size tells why
@@ -180,6 +176,7 @@ class Host:
             if not block:
                 break
             received += len(block)
+            self._on_answer()
             yield block
             if self._clock.monotonic_s() - started_s > self._timeout_s + received / SLOWEST_BYTES_PER_S:
                 raise HostUnreachableError(f"{url} comes too slowly", hint="Check the network.")

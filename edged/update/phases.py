@@ -1,7 +1,7 @@
 """What the updater is doing, as a document that the daemon and people read. Pure."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Protocol
 
 from edged.codec import Document
 
@@ -38,6 +38,14 @@ class Progress(Document, frozen=True, kw_only=True):
     version: str
     received_bytes: int
     total_bytes: int
+
+
+class Report(Protocol):
+    """Told what an update is doing; also the sign of progress."""
+
+    def __call__(self, phase: Phase, progress: Progress | None = None) -> None:
+        """Take note."""
+        ...
 
 
 class UpdateStatus(Document, frozen=True, kw_only=True):

@@ -1,48 +1,34 @@
 """The updater's loop: poll, say what is going on, wait, again. It never ends because of what a repository, a network or a disk does.
 
-Polls run in a thread, because they block. The status document and the journal are written from here: the document whenever the phase
-changes and twice a second during a download, the journal once per new reason of failure, not once per try.
+The status document and the journal are written from here: the document whenever what it says changes, the journal once per new reason of
+failure, not once per try.
 """
 
-import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import NoReturn, Protocol
 
 from edged import journal
 from edged.clock import Clock
 from edged.config.schema import UpdateConfig
-from edged.errors import BundleError, EdgedError
+from edged.errors import EdgedError
 from edged.update.backoff import backoff_s, poll_wait_s
-from edged.update.client import Report, Summary
-from edged.update.phases import Phase, Progress, UpdateError, UpdateStatus
+from edged.update.messages import Failure, Finding, failure_of
+from edged.update.phases import Phase, Progress, Report, UpdateError, UpdateStatus
 from edged.update.status_file import write_status
+from edged.update.waiting import Waits
 
 LOG = logging.getLogger(__name__)
 
-WRITE_EVERY_S: Final = 0.5
 
+class Polls(Protocol):
+    """What is run at each poll; ``edged.update.poller.Poller``."""
 
-class Poller(Protocol):
-    """What is run at each poll; ``edged.update.client.Client``."""
-
-    def poll(self, report: Report) -> Summary:
-        """Bring the store up to date. Blocking; raises ``EdgedError``."""
+    def poll(self, report: Report, *, is_asked_for: bool) -> Finding:
+        """Find out whether the store is up to date, and bring it up to date when it is not."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a poll ended, when it did not end well."""
-
-    error: EdgedError
-    subject: str
-    """``MODEL VERSION``, or empty when the repository as a whole failed."""
-    is_for_publisher: bool
-    """Nothing on this device or the network is wrong; asking more slowly would only delay the repaired bundle."""
 
 
 class Service:
@@ -54,19 +40,21 @@ class Service:
         config: Waits after failures.
         poll_interval_s: Seconds between polls when all is well.
         status_path: Where the status document goes.
-        clock: Monotonic for pacing, wall clock for the document.
+        clock: The wall clock, for the document.
+        waits: Where to wait between polls.
         draw: Gives random numbers from 0 up to, not including, 1.
     """
 
     def __init__(
         self,
         *,
-        poller: Poller | None,
+        poller: Polls | None,
         repository: str,
         config: UpdateConfig,
         poll_interval_s: float,
         status_path: Path,
         clock: Clock,
+        waits: Waits,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._poller = poller
@@ -74,63 +62,44 @@ class Service:
         self._poll_interval_s = poll_interval_s
         self._status_path = status_path
         self._clock = clock
+        self._waits = waits
         self._draw = draw
         self._failures = 0
         self._reported: tuple[str, str] | None = None
         self._status = UpdateStatus(
             phase=Phase.IDLE if poller else Phase.UNCONFIGURED, repository=repository, changed_at=clock.unix_s()
         )
-        self._written_s = 0.0
-        self._progressed_s = clock.monotonic_s()
-        self._is_polling = False
-        self._poll_now = asyncio.Event()
 
     @property
     def status(self) -> UpdateStatus:
         """What the updater does now."""
         return self._status
 
-    def poll_now(self) -> None:
-        """End the wait for the next poll; during a poll, begin another one right after it."""
-        self._poll_now.set()
-
-    def is_alive(self) -> bool:
-        """Tell whether work goes on: idle, or a poll that moved within the time any one answer of the host may take, twice."""
-        silent_s = self._clock.monotonic_s() - self._progressed_s
-        return not self._is_polling or silent_s < 2 * self._config.timeout_s
-
     def announce(self) -> None:
         """Write the status document for the first time."""
         self._write()
 
-    async def run(self) -> None:
-        """Poll and wait, until cancelled."""
-        while True:
-            wait_s = None if self._poller is None else await self._poll(self._poller)
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._poll_now.wait()
-            except TimeoutError:
-                LOG.debug("next poll is due")
-            self._poll_now.clear()
+    def run(self) -> NoReturn:
+        """Poll and wait, for ever.
 
-    async def _poll(self, poller: Poller) -> float:
+        Raises:
+            StopAskedError: The process was told to stop.
+        """
+        is_asked_for = False
+        while True:
+            wait_s = None if self._poller is None else self._poll(self._poller, is_asked_for=is_asked_for)
+            is_asked_for = self._waits.rest(wait_s)
+
+    def _poll(self, poller: Polls, *, is_asked_for: bool) -> float:
         """Run one poll and return the seconds to wait for the next."""
-        self._is_polling = True
         self._note(Phase.POLLING)
         try:
-            outcome = _judge(await asyncio.to_thread(poller.poll, self._note))
-        except EdgedError as error:
-            outcome = Outcome(error=error, subject="", is_for_publisher=False)
+            failure = poller.poll(self._note, is_asked_for=is_asked_for).failure
         except Exception as error:
             # An updater that has gone can bring no repair: whatever this is, it is recorded and tried again.
             LOG.exception("poll failed in an unforeseen way")
-            outcome = Outcome(error=EdgedError(f"unforeseen: {error!r}"), subject="", is_for_publisher=False)
-        finally:
-            self._is_polling = False
-        if outcome is None:
-            return self._succeeded()
-        return self._failed(outcome)
+            failure = failure_of(EdgedError(f"unforeseen: {error!r}"))
+        return self._succeeded() if failure is None else self._failed(failure)
 
     def _succeeded(self) -> float:
         self._failures = 0
@@ -140,9 +109,9 @@ class Service:
         self._set(Phase.IDLE, last_success_at=now_s, next_poll_at=now_s + wait_s)
         return wait_s
 
-    def _failed(self, outcome: Outcome) -> float:
+    def _failed(self, failure: Failure) -> float:
         self._failures += 1
-        if outcome.is_for_publisher:
+        if failure.is_for_publisher:
             wait_s = poll_wait_s(self._poll_interval_s, draw=self._draw())
         else:
             wait_s = backoff_s(
@@ -151,24 +120,20 @@ class Service:
                 maximum_s=self._config.backoff_max_s,
                 draw=self._draw(),
             )
-        error = outcome.error
-        message = f"{outcome.subject}: {error.message}" if outcome.subject else error.message
-        if self._reported != (error.code, outcome.subject):
-            self._reported = (error.code, outcome.subject)
-            journal.event(LOG, journal.UPDATE_FAILED, code=error.code, reason=message, hint=error.hint)
+        message = failure.describe()
+        if self._reported != (failure.code, failure.subject):
+            self._reported = (failure.code, failure.subject)
+            journal.event(LOG, journal.UPDATE_FAILED, code=failure.code, reason=message, hint=failure.hint)
         self._set(
             Phase.WAITING,
             next_poll_at=self._clock.unix_s() + wait_s,
-            error=UpdateError(code=error.code, message=message, hint=error.hint, failures=self._failures),
+            error=UpdateError(code=failure.code, message=message, hint=failure.hint, failures=self._failures),
         )
         return wait_s
 
     def _note(self, phase: Phase, progress: Progress | None = None) -> None:
-        """Take a report of the running poll; called in its thread."""
-        now_s = self._clock.monotonic_s()
-        self._progressed_s = now_s
-        is_new = phase is not self._status.phase
-        if is_new or now_s - self._written_s >= WRITE_EVERY_S:
+        """Take a report of the running poll."""
+        if (phase, progress) != (self._status.phase, self._status.progress):
             self._set(phase, error=self._status.error, progress=progress)
 
     def _set(
@@ -193,17 +158,7 @@ class Service:
         self._write()
 
     def _write(self) -> None:
-        self._written_s = self._clock.monotonic_s()
         try:
             write_status(self._status_path, self._status)
         except OSError as exc:
             LOG.warning("status document not written: %s", exc)
-
-
-def _judge(summary: Summary) -> Outcome | None:
-    """Choose the failure that the status document names: the first that this device or the network may mend, else the first."""
-    if not summary.failures:
-        return None
-    mendable = [failure for failure in summary.failures if not isinstance(failure.error, BundleError)]
-    failure = (mendable or summary.failures)[0]
-    return Outcome(error=failure.error, subject=f"{failure.model} {failure.version}", is_for_publisher=not mendable)

@@ -63,6 +63,21 @@ class TrustedRepository:
         self._host = host
         self._targets_url = targets_url
 
+    @property
+    def expires_unix_s(self) -> float:
+        """When the first of all metadata that was looked at expires."""
+        expiries: list[datetime] = [role.expires for role in _trusted_set(self._updater)]
+        return min(expiries).timestamp()
+
+    def read_timestamp(self) -> bytes:
+        """Return the timestamp's bytes.
+
+        Raises:
+            StoreError: The disk refused.
+        """
+        with disk_errors("reading metadata"):
+            return (self._directory / "timestamp.json").read_bytes()
+
     def read_target(self, path: str, *, max_bytes: int, known: bytes = b"") -> TrustedTarget:
         """Return a target's bytes.
 

@@ -36,7 +36,6 @@ class TunnelConnection(http.client.HTTPConnection):
             HostUnreachableError: The gate, or the host behind it, does not answer.
             FetchError: TLS failed, or the gate answered something else.
         """
-        # Kept from the first moment, so that another thread can shut it down while this one waits.
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             self.sock.settimeout(self._timeout_s)

@@ -1,4 +1,4 @@
-"""A static web server on loopback that serves a directory, with Range, ETag and faults on demand.
+"""A static web server on loopback that serves a directory, with Range, ETag, conditional requests and faults on demand.
 
 Faults are per path (without the leading slash) and stay until ``heal``; the directory itself is never changed.
 """
@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
+
+PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,8 @@ class Fault:
     status: int | None = None
     content_type: str | None = None
     fields: tuple[tuple[str, str], ...] = ()
+    stall_after: int | None = None
+    """Bytes of the body after which nothing more comes, for as long as the fault is there."""
     cut_after: int | None = None
     """Bytes of the body after which the connection is closed."""
     times: int = 1 << 30
@@ -40,9 +44,18 @@ class StaticHost:
     """Bodies are sent in HTTP/1.1 chunks, without a length."""
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     """Path and Range header of each request."""
+    conditions: list[str] = field(default_factory=list)
+    """If-None-Match or If-Modified-Since of each conditional request."""
+    unchanged: int = 0
+    """Requests that were answered with 304."""
+    has_etags: bool = True
+    date: str | None = None
+    """What it says for the time, when that is not the real one."""
     connections: int = 0
     is_tls: bool = False
     faults: dict[str, Fault] = field(default_factory=dict)
+    stalls: Event = field(default_factory=Event)
+    """Set when those who wait for a fault's end go on."""
 
     @property
     def name(self) -> str:
@@ -57,6 +70,8 @@ class StaticHost:
 
     def heal(self) -> None:
         self.faults.clear()
+        self.stalls.set()
+        self.stalls = Event()
 
     def alter(self, path: str, position: int, *, mask: int = 0x01) -> None:
         """Serve a file with one byte changed."""
@@ -96,19 +111,26 @@ class _Handler(BaseHTTPRequestHandler):
         self.host.requests.append((path, self.headers["Range"]))
         body, fault = self.host.find_body(path)
         if fault.status is not None or body is None:
-            self._answer(fault.status or 404, body or b"no such file", fault)
+            self._answer(fault.status or 404, b"" if fault.status == 304 else body or b"no such file", fault)
             return
-        etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+        etag = {"ETag": f'"{hashlib.sha256(body).hexdigest()[:16]}"'} if self.host.has_etags else {}
+        condition = self.headers["If-None-Match"] or self.headers["If-Modified-Since"]
+        if condition is not None:
+            self.host.conditions.append(condition)
+            if condition in {*etag.values(), dict(fault.fields).get("Last-Modified")}:
+                self.host.unchanged += 1
+                self._answer(304, b"", fault, **etag)
+                return
         wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"] or "")
         if wanted is None or self.host.ignores_range:
-            self._answer(200, body, fault, ETag=etag)
+            self._answer(200, body, fault, **etag)
             return
         first, last = int(wanted[1]), min(int(wanted[2]), len(body) - 1)
         if first >= len(body):
             self._answer(416, b"", fault, **{"Content-Range": f"bytes */{len(body)}"})
             return
         self._answer(
-            206, body[first : last + 1], fault, ETag=etag, **{"Content-Range": f"bytes {first}-{last}/{len(body)}"}
+            206, body[first : last + 1], fault, **{**etag, "Content-Range": f"bytes {first}-{last}/{len(body)}"}
         )
 
     def _answer(self, status: int, body: bytes, fault: Fault, **fields: str) -> None:
@@ -116,14 +138,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", fault.content_type or "application/octet-stream")
         for name, value in [*fields.items(), *fault.fields]:
             self.send_header(name, value)
-        if self.host.is_chunked:
+        if self.host.is_chunked and status != 304:
             self.send_header("Transfer-Encoding", "chunked")
-        else:
+        elif status != 304:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        if fault.stall_after is not None:
+            self.wfile.write(body[: fault.stall_after])
+            self.host.stalls.wait(PATIENCE_S)
+            self.close_connection = True
+            return
         sent = body if fault.cut_after is None else body[: fault.cut_after]
         try:
-            if self.host.is_chunked:
+            if self.host.is_chunked and status != 304:
                 for start in range(0, len(sent), 50_000):
                     block = sent[start : start + 50_000]
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(block), block))
@@ -135,6 +162,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         if len(sent) < len(body):
             self.close_connection = True
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return self.host.date or super().date_time_string(timestamp)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
         """Say nothing."""
@@ -164,6 +194,7 @@ def static_host(root: Path, *, certificate: Path | None = None) -> Iterator[Stat
     try:
         yield host
     finally:
+        host.heal()
         server.shutdown()
         thread.join()
         server.server_close()

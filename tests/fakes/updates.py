@@ -39,7 +39,7 @@ class Device:
         return self.client.layout
 
     def poll(self) -> Summary:
-        return self.client.poll(self.reports)
+        return self.client.refresh(self.reports)
 
     def installed(self) -> list[str]:
         """Return ``MODEL/VERSION`` of every bundle in the store."""

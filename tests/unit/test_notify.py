@@ -1,12 +1,11 @@
 """What systemd is told."""
 
-import asyncio
 import os
 import socket
 
 import pytest
 
-from edged.notify import Notifier, feed_watchdog
+from edged.notify import Notifier
 from tests.fakes.gates import short_directory
 
 
@@ -76,26 +75,3 @@ def test_watchdog_interval_is_half_of_what_systemd_allows(monkeypatch, environ, 
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
 
     assert Notifier(environ).watchdog_interval_s == interval_s
-
-
-async def test_watchdog_is_fed_only_while_work_goes_on(systemd, notifier):
-    """The ping that a stalled part withholds is the one systemd acts on."""
-    notifier.watchdog_interval_s = 0.001
-    answers = iter([True, False, False, True])
-    asked = asyncio.Event()
-
-    def is_alive() -> bool:
-        answer = next(answers, None)
-        if answer is None:
-            asked.set()
-        return bool(answer)
-
-    task = asyncio.create_task(feed_watchdog(notifier, is_alive))
-    async with asyncio.timeout(5):
-        await asked.wait()
-    task.cancel()
-    systemd.settimeout(0)
-
-    assert [systemd.recv(100), systemd.recv(100)] == [b"WATCHDOG=1"] * 2
-    with pytest.raises(BlockingIOError):
-        systemd.recv(100)

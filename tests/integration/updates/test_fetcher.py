@@ -1,8 +1,6 @@
 """Fetching through the real gate from a web server that misbehaves."""
 
 import ssl
-from datetime import UTC, datetime, timedelta
-from threading import Thread
 
 import pytest
 from tuf.api.exceptions import DownloadHTTPError, DownloadLengthMismatchError
@@ -172,28 +170,6 @@ def test_gate_that_is_not_there(tmp_path):
     assert "edged-egress" in caught.value.hint
 
 
-def test_abort_ends_a_download_in_another_thread(web, gate):
-    host = Host(gate=gate.path, timeout_s=60.0, clock=SystemClock())
-    caught = []
-
-    def fetch():
-        try:
-            with host.open(f"{web.url}file") as stream:
-                next(stream.blocks)
-                host.abort()
-                list(stream.blocks)
-                host.read(f"{web.url}file", max_bytes=len(BODY))
-        except HostUnreachableError as error:
-            caught.append(error)
-
-    thread = Thread(target=fetch)
-    thread.start()
-    thread.join(20)
-
-    assert caught
-    host.close()
-
-
 def test_tuf_gets_its_own_error_for_missing_files(web, host):
     """Ngclient ends its search for newer roots at 404 only."""
     fetcher = GateFetcher(host)
@@ -204,36 +180,6 @@ def test_tuf_gets_its_own_error_for_missing_files(web, host):
     with pytest.raises(DownloadHTTPError):
         list(fetcher.fetch(f"{web.url}absent"))
     assert b"".join(fetcher.fetch(f"{web.url}file")) == BODY
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A self-signed certificate for models.test, with its key."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "models.test")])
-    now = datetime.now(UTC)
-    cert = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("models.test")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(private + cert.public_bytes(serialization.Encoding.PEM))
-    return path
 
 
 def test_https_goes_through_the_tunnel(tmp_path, certificate):

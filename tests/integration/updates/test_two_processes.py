@@ -1,0 +1,168 @@
+"""The updater's process and its refreshes, on a real repository: what each is there for, and every way one of them can end."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from edged.bundle.manifest import CHUNK_BYTES
+from edged.update.phases import Phase
+from tests.fakes.services import process, stop, wait_for
+from tests.fakes.static_host import Fault
+from tests.fakes.updates import THREE_CHUNKS, blob_path
+
+TIMESTAMP = "metadata/timestamp.json"
+HEAVY = ("asyncio", "cryptography", "http.client", "jsonschema", "securesystemslib", "ssl", "tuf")
+"""What the updater's own process has no need of; ``ssl`` only where the repository is behind https."""
+
+
+@pytest.fixture
+def gate(site):
+    with process("edged.egress", "--config", site.config) as running:
+        yield running
+
+
+@contextmanager
+def updating(site):
+    with process("edged.update", "--config", site.config) as updater:
+        yield updater
+
+
+def children(running):
+    return [int(pid) for pid in Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()]
+
+
+def is_gone(pid):
+    """A process that nobody has waited for yet counts as gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@pytest.fixture
+def stalled(site, gate):
+    """An updater whose refresh has two chunks of three and waits for the rest; with that refresh, and the path of the blob."""
+    manifest = site.publisher.release("1.1.0", model_bytes=THREE_CHUNKS)
+    path = blob_path(manifest)
+    site.web.faults[path] = Fault(stall_after=2 * CHUNK_BYTES + 10)
+    partial = site.store / "partial" / Path(path).name
+    with updating(site) as updater:
+        wait_for(lambda: partial.exists() and holds_chunks(partial, site.publisher.root / path, 2))
+        (refresh,) = children(updater)
+        yield updater, refresh, path
+
+
+def holds_chunks(partial, whole, count):
+    return partial.read_bytes()[: count * CHUNK_BYTES] == whole.read_bytes()[: count * CHUNK_BYTES]
+
+
+def ranges(site, path):
+    return [span for name, span in site.web.requests if name == path]
+
+
+@pytest.mark.parametrize("module", ["edged.update.__main__", "edged.egress.__main__"])
+def test_what_is_there_for_ever_loads_little(module):
+    """Measured: python-tuf and what it needs would more than double the updater's memory."""
+    script = f"import sys, {module}; print(*sorted(set(sys.modules) & set({HEAVY!r})))"
+
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+
+    # Of the gate, which speaks no TLS, only the name is there, so that nothing loads it.
+    assert loaded == {"edged.update.__main__": [], "edged.egress.__main__": ["asyncio", "ssl"]}[module]
+
+
+def test_idle_updater_asks_one_small_question_and_has_no_child(site, gate):
+    site.configure(poll_interval_s=0.05)
+    with updating(site) as updater:
+        wait_for(lambda: site.web.unchanged >= 1)
+        site.web.requests.clear()
+        wait_for(lambda: len(site.web.requests) >= 5)
+
+        assert set(site.web.paths()) == {TIMESTAMP}
+        assert children(updater) == []
+        assert "cryptography" not in Path(f"/proc/{updater.pid}/maps").read_text()
+        assert site.status().phase in {Phase.IDLE, Phase.POLLING}
+        assert site.web.connections == 2  # the refresh's and its own
+        assert stop(updater) == 0
+
+
+def test_new_release_is_fetched_without_being_asked_for(site, gate):
+    site.configure(poll_interval_s=0.05)
+    with updating(site):
+        wait_for(lambda: site.web.unchanged >= 1)
+
+        site.publisher.release("1.1.0")
+
+        wait_for((site.store / "bundles/demo/1.1.0/manifest.json").is_file)
+        before = site.web.unchanged
+        wait_for(lambda: site.web.unchanged > before)
+
+
+def test_stop_during_a_download_ends_both_and_the_next_start_resumes(site, stalled):
+    updater, refresh, path = stalled
+
+    assert stop(updater) == 0
+
+    assert is_gone(refresh)
+    site.web.heal()
+    site.web.requests.clear()
+    with updating(site):
+        wait_for((site.store / "bundles/demo/1.1.0/manifest.json").is_file)
+    assert ranges(site, path) == [f"bytes={2 * CHUNK_BYTES}-{THREE_CHUNKS - 1}"]
+
+
+def test_killed_refresh_is_a_failure_and_the_next_one_resumes(site, stalled):
+    """As when the system is out of memory: the updater stays and says what happened."""
+    updater, refresh, path = stalled
+
+    os.kill(refresh, signal.SIGKILL)
+
+    wait_for(lambda: site.status().phase is Phase.WAITING)
+    error = site.status().error
+    assert (error.code, error.failures) == ("internal", 1)
+    assert "signal 9" in error.message
+    site.web.heal()
+    site.web.requests.clear()
+    updater.send_signal(signal.SIGUSR1)
+    wait_for((site.store / "bundles/demo/1.1.0/manifest.json").is_file)
+    assert ranges(site, path) == [f"bytes={2 * CHUNK_BYTES}-{THREE_CHUNKS - 1}"]
+    wait_for(lambda: site.status().phase is Phase.IDLE)
+    assert site.status().error is None
+    assert stop(updater) == 0
+
+
+def test_refresh_ends_with_its_updater(site, stalled):
+    updater, refresh, _ = stalled
+
+    updater.kill()
+
+    wait_for(lambda: is_gone(refresh))
+
+
+def test_signals_to_the_whole_unit_are_the_updaters(site, stalled):
+    """``systemctl kill -s USR1`` reaches the refresh as well, which goes on; the updater polls again after it."""
+    updater, refresh, _ = stalled
+
+    for pid in (refresh, updater.pid):
+        os.kill(pid, signal.SIGUSR1)
+    site.web.heal()
+
+    # The stalled answer breaks off; the same refresh fetches the rest.
+    wait_for((site.store / "bundles/demo/1.1.0/manifest.json").is_file)
+    wait_for(lambda: site.web.paths()[-1] == TIMESTAMP)
+    assert site.status().error is None
+
+
+def test_watchdog_is_fed_while_a_refresh_waits(site, gate):
+    manifest = site.publisher.release("1.1.0")
+    site.web.faults[blob_path(manifest)] = Fault(stall_after=10)
+    with process("edged.update", "--config", site.config, environ={"WATCHDOG_USEC": "40000"}) as updater:
+        # Read on, as systemd does: the socket holds a few messages only.
+        wait_for(lambda: updater.notifications.recv(100) and site.status().phase is Phase.DOWNLOADING)
+
+        assert [updater.notifications.recv(100) for _ in range(20)] == [b"WATCHDOG=1"] * 20

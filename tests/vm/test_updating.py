@@ -1,0 +1,50 @@
+"""The updater in its sandbox: one small process that asks, and another one for each refresh."""
+
+import json
+
+MESSAGE_STAGED = "6d1f0c9be0f54b0aa2a54a6f0e2f7a01"
+UNIT = "edged-update.service"
+
+
+def status(device):
+    """Read what the updater says it does."""
+    return json.loads(device.output("cat /run/edged-update/status.json"))
+
+
+def wait_for_idle(device):
+    device.wait_for('grep -q \'"phase":"idle"\' /run/edged-update/status.json', timeout_s=60.0)
+
+
+def test_idle_updater_is_one_process_without_cryptography(serving):
+    wait_for_idle(serving)
+
+    processes = serving.output(f"cat /sys/fs/cgroup/system.slice/{UNIT}/cgroup.procs").split()
+
+    assert processes == [serving.output(f"systemctl show -P MainPID {UNIT}")]
+    assert "cryptography" not in serving.output(f"cat /proc/{processes[0]}/maps")
+
+
+def test_signal_to_all_processes_of_the_unit_runs_a_refresh(serving):
+    """As an administrator sends it. The main process stays, and what it starts can do its work in the same sandbox."""
+    wait_for_idle(serving)
+    main, before = serving.output(f"systemctl show -P MainPID {UNIT}"), status(serving)
+    assert before["last_success_at"] > 0
+
+    for _ in range(3):
+        serving.run(f"systemctl kill --signal=USR1 {UNIT}")
+
+    changed = f"! grep -q '\"last_success_at\":{before['last_success_at']},' /run/edged-update/status.json"
+    serving.wait_for(changed, timeout_s=60.0)
+    wait_for_idle(serving)
+    assert serving.output(f"systemctl show -P MainPID {UNIT}") == main
+
+
+def test_refresh_speaks_to_the_journal_as_the_updater(serving):
+    """Its entries carry the same identifier and unit, from a process of its own."""
+    serving.run("journalctl --sync")
+
+    entry = json.loads(serving.output(f"journalctl MESSAGE_ID={MESSAGE_STAGED} -o json -n 1 --no-pager"))
+
+    assert (entry["SYSLOG_IDENTIFIER"], entry["_SYSTEMD_UNIT"]) == ("edged-update", UNIT)
+    assert entry["_PID"] != serving.output(f"systemctl show -P MainPID {UNIT}")
+    assert entry["CODE_MODULE"] == "edged.update.client"
