@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-venv test-debian check deb deb-repro vm-test clean
+.PHONY: help demo test test-venv test-debian check bench bench-debian deb deb-repro vm-test clean
 
 help:
 	@echo 'make demo       a real model from a signed repository to an answer on the socket'
 	@echo 'make test       all that CI runs: lint, types, demo, tests with both sets of versions, packages, a booted Debian 13 (root)'
 	@echo 'make check      lint, format and types'
+	@echo 'make bench      what serving costs, beside other servers, in one run (wants an idle machine); bench-debian: inside Debian 13 (root)'
 	@echo 'make deb        the Debian packages, in dist/ (root)'
 	@echo 'make deb-repro  the same, built twice and compared byte by byte (root)'
 	@echo 'make vm-test    the packages on a booted Debian 13 (root)'
@@ -33,6 +34,14 @@ check: $(VENV)/ready
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
 
+bench: $(VENV)/ready
+	$(RUN) -m bench
+
+# The first fetches the models, for which the container has no network.
+bench-debian: $(VENV)/ready
+	$(RUN) -c 'from pathlib import Path; from bench.models import read_models; read_models(Path(".bench"))'
+	tools/bench-debian
+
 deb:
 	tools/deb
 
@@ -46,4 +55,4 @@ $(VENV) $(VENV)/ready: pyproject.toml tools/venv
 	tools/venv $(PYTHON) $(VENV)
 
 clean:
-	rm -rf $(VENV) dist build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .bench dist build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,138 @@
+"""edged for the benchmark: bundles, a signed repository on a static host, and ``edged dev`` in front of it, as on a device."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from bench.models import Model
+from bench.processes import running, unix_connection, wait_until
+from bench.servers.sessions import new_session
+
+EDGED: Final = (sys.executable, "-m", "edged")
+EDGE_PUBLISH: Final = (sys.executable, "-m", "edged.publish.main")
+_DATATYPES: Final = {"float32": "FP32", "int64": "INT64", "int32": "INT32"}
+
+_RECIPE: Final = """\
+name = "{name}"
+version = "1.0.0"
+
+[[variants]]
+model = "model.onnx"
+tier = "quality"
+precision = "fp32"
+targets = {{ arch = ["amd64", "arm64"] }}
+budget = {{ latency_ms = 10000.0, memory_bytes = 536870912 }}
+{state}
+
+[pipeline]
+inputs = [{inputs}]
+outputs = [{outputs}]
+
+[validation]
+kit = "kit"
+tolerance = [{tolerance}]
+
+[provenance]
+source = "{source}"
+licence = "{licence}"
+"""
+
+
+def publish(models: Sequence[Model], work: Path) -> None:
+    """Make ``work/repo``, a signed repository with a bundle of each model; the golden outputs are those of this process."""
+    _edge_publish("init", work / "repo", "--keys", work / "keys")
+    for model in models:
+        recipe = _write_sources(model, work / "sources" / model.name)
+        _edge_publish("bundle", "build", recipe, "--out", work / "bundles")
+        _edge_publish("publish", work / f"bundles/{model.name}-1.0.0", "--repo", work / "repo", "--keys", work / "keys")
+
+
+def fetch_all(models: Sequence[Model], work: Path, device: Path) -> None:
+    """Run ``edged dev`` against the repository until every model of it answers, and stop it: the device has its bundles now."""
+    port = 18080
+    host_log, log = work / "host.log", work / "first.log"
+    command = [*EDGE_PUBLISH, "serve", str(work / "repo"), "--port", str(port)]
+    with running(command, host_log), _dev(device, work, log, port) as process:
+        wait_until(lambda: answering(device) >= {model.name for model in models}, "edged's models", process, log)
+
+
+@contextmanager
+def edged(device: Path, work: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the whole service, gate, updater and daemon, on what the device has; the host is away."""
+    with _dev(device, work, log, 18080) as process:
+        yield process
+
+
+def socket_of(device: Path) -> Path:
+    """Return the apps' socket of a device."""
+    return device / "run/edged.sock"
+
+
+def _dev(device: Path, work: Path, log: Path, port: int) -> Any:
+    command = [*EDGED, "dev", "--dir", str(device), "--repository", f"http://localhost:{port}/"]
+    return running([*command, "--root", str(work / "repo/metadata/1.root.json"), "--poll-interval", "1"], log)
+
+
+def answering(device: Path) -> set[str]:
+    """Return the models that answer on a device."""
+    try:
+        with unix_connection(socket_of(device)) as sock:
+            sock.sendall(b"GET /edged/v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            answer = b"".join(iter(lambda: sock.recv(65536), b""))
+    except OSError:
+        return set()
+    document = json.loads(answer.partition(b"\r\n\r\n")[2])
+    return {model["name"] for model in document["models"]}
+
+
+def _edge_publish(*arguments: object) -> None:
+    subprocess.run([*EDGE_PUBLISH, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - ours
+
+
+def _write_sources(model: Model, directory: Path) -> Path:
+    kit = directory / "kit"
+    kit.mkdir(parents=True)
+    shutil.copyfile(model.path, directory / "model.onnx")
+    session = new_session(model.path)
+    names = [output.name for output in session.get_outputs()]
+    results = dict(zip(names, session.run(names, dict(model.inputs)), strict=True))
+    for name, array in model.inputs.items():
+        (kit / f"{name}.bin").write_bytes(array.tobytes())
+    sample = {
+        "name": "one",
+        "inputs": [
+            {"name": name, "shape": list(array.shape), "file": f"{name}.bin"} for name, array in model.inputs.items()
+        ],
+        "golden": [
+            {"name": name, "dtype": "FP32", "shape": list(array.shape), "data": array.ravel().tolist()}
+            for name, array in results.items()
+        ],
+    }
+    document = {"schema": 1, "reference": "onnxruntime in the benchmark's process", "samples": [sample]}
+    (kit / "kit.json").write_text(json.dumps(document))
+    recipe = directory / "recipe.toml"
+    recipe.write_text(
+        _RECIPE.format(
+            name=model.name,
+            state="".join(
+                f'state = [{{ input = "{taken}", output = "{given}" }}]' for taken, given in model.state.items()
+            ),
+            inputs=", ".join(_spec(name, array.shape, array.dtype) for name, array in model.inputs.items()),
+            outputs=", ".join(_spec(name, (-1,) * array.ndim, array.dtype) for name, array in results.items()),
+            tolerance=", ".join(f'{{ output = "{name}", absolute = 0.01 }}' for name in results),
+            source=model.source,
+            licence=model.licence,
+        )
+    )
+    return recipe
+
+
+def _spec(name: str, shape: Sequence[int], dtype: np.dtype[Any]) -> str:
+    return f'{{ name = "{name}", dtype = "{_DATATYPES[str(dtype)]}", shape = {list(shape)} }}'
