@@ -1,0 +1,94 @@
+"""The description of the API beside the API: the same routes, and answers of the types that it gives them."""
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from edged.api.app import make_app
+from edged.api.infer import parse_infer_path
+from edged.api.metrics import Metrics
+from edged.api.openapi import document
+from edged.api.operations import JSON, OPERATIONS
+from edged.api.problems import ProblemBody
+from tests.fakes.fake_models import ECHO, FakeModels
+from tests.fakes.raw_http import post, request, running
+
+FILE = {"inputs": [{"name": "content", "shape": [1], "datatype": "BYTES", "data": ["x"]}]}
+BODIES = {"infer": FILE, "inferOfVersion": FILE, "index": {"ready": True}}
+
+
+@pytest.fixture
+async def server(tmp_path):
+    async with running(tmp_path / "s") as server:
+        yield server
+
+
+def asked(operation) -> bytes:
+    path = operation.path.format(model="echo", version="1.2.3")
+    return post(path, BODIES[operation.id]) if operation.method == "post" else request("GET", path)
+
+
+def test_the_routes_are_those_of_the_table():
+    """HEAD comes with GET; the guard takes inferences, and the application refuses all other methods at their paths."""
+    models = FakeModels()
+    metrics = Metrics(usage=models, connections=dict, started_unix_s=0.0)
+    app = make_app(models=models, status=models, usage=models, metrics=metrics)
+    routes = {(route.method, route.resource.canonical) for route in app.router.routes() if route.method != "HEAD"}
+
+    table = {(operation.method.upper(), operation.path) for operation in OPERATIONS}
+    inferences = {(method, path) for method, path in table if parse_infer_path(path.encode())}
+
+    assert len(inferences) == 2
+    assert routes == table - inferences | {("*", path) for _, path in inferences}
+
+
+async def test_the_document_is_served(server):
+    reply = await server.ask(request("GET", "/openapi.json"))
+
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.body == document()
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [operation for operation in OPERATIONS if JSON in operation.answers],
+    ids=lambda operation: operation.id,
+)
+async def test_an_answer_is_of_its_type(server, operation):
+    reply = await server.ask(asked(operation))
+
+    assert (reply.status, reply.headers["content-type"]) == (200, JSON)
+    # Types refuse members that they do not have, and miss those that are not there.
+    msgspec.json.decode(reply.body, type=operation.answers[JSON])
+    assert {name.lower() for name in operation.gives} <= reply.headers.keys() | {"inference-header-content-length"}
+
+
+@pytest.mark.parametrize(
+    "operation", [operation for operation in OPERATIONS if operation.says_unready], ids=lambda o: o.id
+)
+async def test_what_is_not_ready_says_so_in_the_same_type(tmp_path, operation):
+    async with running(tmp_path / "s", models=FakeModels(replace(ECHO, is_ready=False))) as server:
+        reply = await server.ask(asked(operation))
+
+    assert reply.status == 503
+    assert msgspec.json.decode(reply.body, type=operation.answers[JSON]).ready is False
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        post("/v2/models/echo/infer", {"inputs": []}),
+        post("/v2/models/nobody/infer", FILE),
+        request("GET", "/v2/models/nobody"),
+        request("GET", "/nothing"),
+        request("DELETE", "/v2"),
+        request("BREW", "/v2"),
+        b"GET /v2 HTTP/1.1\r\n\r\n",
+    ],
+)
+async def test_a_refusal_is_of_its_type(server, data):
+    reply = await server.ask(data)
+
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert msgspec.json.decode(reply.body, type=ProblemBody).status == reply.status
