@@ -68,7 +68,7 @@ class Report:
                 Refusal(version=str(item.version), digest=item.digest, reason=item.reason, at=item.at_unix_s)
                 for item in refused
             ),
-            worker=None if served is None else _worker(served),
+            worker=None if served is None else _worker(served, running=self._serving.running(served)),
             needs_review=newest is not None and not _is_newer_good(slots, newest),
         )
 
@@ -100,7 +100,7 @@ def _slot(name: SlotName, slot: Slot) -> SlotStatus:
     )
 
 
-def _worker(served: Served) -> WorkerStatus:
+def _worker(served: Served, *, running: int) -> WorkerStatus:
     worker = served.worker
     return WorkerStatus(
         pid=None if worker is None else worker.pid,
@@ -108,7 +108,7 @@ def _worker(served: Served) -> WorkerStatus:
         requests=served.requests,
         failures=served.failures,
         queued=served.queued,
-        running=served.running,
+        running=running,
         unconfined=() if worker is None else tuple(worker.unconfined),
     )
 

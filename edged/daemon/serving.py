@@ -182,6 +182,10 @@ class Serving:
         served.submit(call)
         return self._view(served)
 
+    def running(self, served: Served) -> int:
+        """Return how many requests the worker of a version has, whichever way they came."""
+        return served.running + (0 if self._watcher is None else self._watcher.running(served))
+
     def usage(self) -> Sequence[ModelUsage]:
         """Return what each served model does, sorted by name."""
         if self._watcher is not None:
@@ -192,7 +196,7 @@ class Serving:
                 stats=served.stats,
                 worker_pid=None if served.worker is None else served.worker.pid,
                 waiting=served.queued,
-                running=served.running + (self._watcher.running(served) if self._watcher else 0),
+                running=self.running(served),
                 shared_memory_bytes=self._name(model).memory.used_bytes,
             )
             for model, served in sorted(self._served.items())

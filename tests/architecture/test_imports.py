@@ -12,12 +12,14 @@ ROOT = Path(edged.__file__).parent
 # Foundation, core (pure), shell (input and output), surface, roots: later layers import earlier ones. A module belongs to the layer
 # of its longest listed prefix.
 LAYERS = (
-    "errors ids clock files codec journal notify sockets __init__",
-    """config.schema pipeline.steps pipeline.spec bundle.manifest bundle.kit store.layout store.slots store.candidate select
-    update.phases update.rollout update.backoff egress.policy egress.request runtime.tensors runtime.wire""",
-    "config pipeline bundle store update egress runtime",
-    "api cli publish",
-    "process daemon dev __main__ update.__main__ egress.__main__ runtime.template publish.main cli.edgectl",
+    "errors problems statuses ids clock files codec journal notify sockets no_tls footprint __init__",
+    """config.schema config.checks pipeline.steps pipeline.spec pipeline.datatypes bundle.manifest bundle.kit store.layout store.slots
+    store.candidate select update.phases update.rollout update.backoff update.messages update.answer egress.policy egress.request
+    runtime.tensors runtime.wire runtime.calls runtime.queue runtime.batch runtime.comparison tensor_socket callers.caller callers.rules
+    callers.bucket callers.quotas telemetry.histogram telemetry.serving telemetry.exposition""",
+    "callers config pipeline bundle store telemetry update egress runtime",
+    "api cli client publish",
+    "process event_loop daemon dev __main__ update.__main__ update.refresh egress.__main__ runtime.template publish.main cli.edgectl",
 )
 RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 

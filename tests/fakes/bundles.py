@@ -33,26 +33,33 @@ def adder_answer(data: bytes) -> float:
     return float(sum(data[:64].lstrip()[:WINDOW]) + sum(data[-64:].rstrip()[-WINDOW:]))
 
 
-def adder_model(*, padding_bytes: int = 0) -> bytes:
-    """Make the ONNX model; ``padding_bytes`` of unused weights make the file larger than one chunk where a test wants that."""
+def adder_model(*, padding_bytes: int = 0, more: float = 0.0) -> bytes:
+    """Make the ONNX model.
+
+    Args:
+        padding_bytes: Of unused weights, which make the file larger than one chunk where a test wants that.
+        more: Added to every sum, so that one version's answers can be told from another's.
+    """
     ballast = numpy_helper.from_array(
         np.arange(max(padding_bytes // 4, 1), dtype=np.int32).astype(np.float32), "ballast"
     )
     zero = numpy_helper.from_array(np.zeros(1, dtype=np.float32), "zero")
+    addend = numpy_helper.from_array(np.array([more], dtype=np.float32), "more")
     nodes = [
         helper.make_node("Cast", ["window"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("ReduceSum", ["floats", "last_axis"], ["total"], keepdims=1),
         # Keeps the ballast in use: its sum times nought.
         helper.make_node("ReduceMax", ["ballast"], ["largest"], keepdims=0),
         helper.make_node("Mul", ["largest", "zero"], ["nothing"]),
-        helper.make_node("Add", ["total", "nothing"], ["sum"]),
+        helper.make_node("Add", ["total", "nothing"], ["bare_sum"]),
+        helper.make_node("Add", ["bare_sum", "more"], ["sum"]),
     ]
     graph = helper.make_graph(
         nodes,
         "adder",
         [helper.make_tensor_value_info("window", TensorProto.INT32, [1, 2 * WINDOW])],
         [helper.make_tensor_value_info("sum", TensorProto.FLOAT, [1, 1])],
-        [ballast, zero, numpy_helper.from_array(np.array([1], dtype=np.int64), "last_axis")],
+        [ballast, zero, addend, numpy_helper.from_array(np.array([1], dtype=np.int64), "last_axis")],
     )
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8, producer_name="edged-tests"
@@ -68,6 +75,7 @@ def make_recipe(
     version: str = "1.0.0",
     golden_offset: float = 0.0,
     padding_bytes: int = 0,
+    more: float = 0.0,
     extra: str = "",
 ) -> Path:
     """Write a recipe with its model and kit into ``directory`` and return the recipe's path.
@@ -78,15 +86,18 @@ def make_recipe(
         version: The bundle's version.
         golden_offset: Added to every golden output; anything above the tolerance of 0.001 makes validation fail.
         padding_bytes: Makes the model file larger by about this much.
+        more: Added to every sum.
         extra: TOML to add at the end.
     """
     samples = directory / "kit" / "samples"
     samples.mkdir(parents=True, exist_ok=True)
-    (directory / "adder.onnx").write_bytes(adder_model(padding_bytes=padding_bytes))
+    (directory / "adder.onnx").write_bytes(adder_model(padding_bytes=padding_bytes, more=more))
     kit = []
     for file, data in SAMPLES.items():
         (samples / file).write_bytes(data)
-        golden = [{"name": "sum", "dtype": "FP32", "shape": [1, 1], "data": [adder_answer(data) + golden_offset]}]
+        golden = [
+            {"name": "sum", "dtype": "FP32", "shape": [1, 1], "data": [adder_answer(data) + more + golden_offset]}
+        ]
         kit.append({"name": file, "input": f"samples/{file}", "golden": golden})
     document = {"schema": 1, "reference": "tests.fakes.bundles.adder_answer", "samples": kit}
     (directory / "kit" / "kit.json").write_text(json.dumps(document))
@@ -95,12 +106,10 @@ def make_recipe(
     return recipe
 
 
-def make_bundle(
-    directory: Path, *, name: str = "adder", version: str = "1.0.0", golden_offset: float = 0.0, padding_bytes: int = 0
-) -> Path:
-    """Build a bundle and return its directory, ``directory/NAME-VERSION``; arguments as for ``make_recipe``."""
+def make_bundle(directory: Path, *, name: str = "adder", version: str = "1.0.0", **options: object) -> Path:
+    """Build a bundle and return its directory, ``directory/NAME-VERSION``; options as for ``make_recipe``."""
     sources = directory / f"{name}-{version}.sources"
-    recipe = make_recipe(sources, name=name, version=version, golden_offset=golden_offset, padding_bytes=padding_bytes)
+    recipe = make_recipe(sources, name=name, version=version, **options)
     return build_bundle(recipe, directory, report=lambda _line: None)
 
 

@@ -166,7 +166,7 @@ def test_a_stop_answers_what_ends_in_time_and_tells_the_rest(apps):
     endless = apps.begin(apps.ask, "loop", x=1.0, times=FOREVER)
     shared = apps.begin(apps.ask_shared, "loop", x=2.0, times=FOREVER)
     finite = apps.begin(apps.ask, "stubborn", count=20_000)
-    apps.wait_for_worker("loop", running=1)
+    apps.wait_for_worker("loop", running=2)
     apps.wait_for_worker("stubborn", requests=2)
     began_s = time.monotonic()
 

@@ -40,6 +40,13 @@ def test_publisher_depends_on_what_its_extra_requires():
     assert depends("edged-publisher") == requirements(PROJECT["optional-dependencies"]["publisher"])
 
 
+def test_devices_always_confine_their_workers():
+    """Elsewhere the filter on system calls is an extra; its bindings on Debian are libseccomp's own, with other versions."""
+    assert requirements(PROJECT["optional-dependencies"]["confinement"]).keys() == {"python3-pyseccomp"}
+    library = next(paragraph for paragraph in CONTROL if paragraph.get("Package") == "python3-edged")
+    assert "python3-seccomp" in [relation.strip() for relation in library["Depends"].split(",")]
+
+
 def test_changelog_has_the_projects_version():
     """The package is a native one: its version is the project's."""
     first = (TOP / "debian/changelog").read_text(encoding="utf-8").splitlines()[0]

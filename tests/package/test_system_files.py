@@ -1,13 +1,15 @@
 """Users, directories, sockets, catalog and default settings: what several files say must be the same thing."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
 
 import msgspec
 
+from edged.config.checks import problems_of
 from edged.config.load import load_config
-from edged.config.schema import Config
+from edged.config.schema import CallerLimits, CallerRule, Config
 from edged.journal import EVENTS
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
@@ -81,6 +83,7 @@ def test_sockets_are_where_the_settings_say():
     paths = Config().paths
     assert values("edged.socket", "ListenStream") == [paths.app_socket]
     assert values("edged-admin.socket", "ListenStream") == [paths.admin_socket]
+    assert values("edged-tensor.socket", "ListenSequentialPacket") == [paths.tensor_socket]
     assert values("edged-egress.socket", "ListenStream") == [paths.gate_socket]
 
 
@@ -89,11 +92,20 @@ def test_packaged_settings_are_the_defaults():
     assert load_config([SYSTEMD / "edged.toml"]) == Config()
 
 
+def test_example_of_a_rule_for_callers_is_one():
+    """What the file shows as a comment can be copied as it is, and names every key of a rule."""
+    shown = "\n".join(re.findall(r"(?m)^#   (.*)$", read("edged.toml").partition("[limits]")[2]))
+    rules = tomllib.loads(shown)["limits"]["callers"]
+
+    assert not problems_of(msgspec.convert({"limits": {"callers": rules}}, Config))
+    assert set().union(*rules) == set(CallerRule.__struct_fields__)
+    assert set().union(*(rule["limits"] for rule in rules)) == set(CallerLimits.__struct_fields__)
+
+
 def test_packaged_settings_list_every_one_with_a_comment():
     """The file is also where an operator looks up what can be set."""
     lines = read("edged.toml").splitlines()
     table = tomllib.loads(read("edged.toml"))
 
-    assert table == msgspec.to_builtins(Config()) | {"egress": table["egress"]}
-    assert set(table["egress"]) == set(Config().egress.__struct_fields__)
+    assert table == json.loads(msgspec.json.encode(Config()))
     assert all(lines[i - 1].startswith("# ") for i, line in enumerate(lines) if " = " in line and line[0] != "#")

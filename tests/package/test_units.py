@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edged.runtime.seccomp import allowed_calls
+
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 SERVICES = sorted(SYSTEMD.glob("*.service"))
 UNITS = sorted([*SERVICES, *SYSTEMD.glob("*.socket")])
@@ -15,6 +17,15 @@ UNITS = sorted([*SERVICES, *SYSTEMD.glob("*.socket")])
 MOST_EXPOSURE = {"edged": 3, "edged-update": 3, "edged-egress": 9}
 ANALYZE_VERSION = 257
 SETTING = re.compile(r"^([A-Za-z]+)=(.*)$")
+CONFINING = {
+    "close_range",
+    "landlock_create_ruleset",
+    "landlock_restrict_self",
+    "prctl",
+    "prlimit64",
+    "seccomp",
+    "setsid",
+}
 
 
 def analyze_version():
@@ -23,6 +34,25 @@ def analyze_version():
         return 0
     said = subprocess.run(["systemd-analyze", "--version"], capture_output=True, text=True, check=True).stdout
     return int(said.split()[1])
+
+
+needs_analyze = pytest.mark.skipif(
+    analyze_version() < ANALYZE_VERSION, reason="needs systemd-analyze 257 (the Debian 13 pass has it)"
+)
+
+
+def calls_in(words):
+    """Return the system calls that words of SystemCallFilter= stand for."""
+    found = set()
+    for word in words:
+        if word.startswith("@"):
+            said = subprocess.run(
+                ["systemd-analyze", "syscall-filter", "--no-pager", word], capture_output=True, text=True, check=True
+            ).stdout
+            found |= calls_in(line.strip() for line in said.splitlines() if line.startswith("    ") and "#" not in line)
+        else:
+            found.add(word)
+    return found
 
 
 def names(paths):
@@ -46,7 +76,7 @@ def sandbox(unit):
     )
 
 
-@pytest.mark.skipif(analyze_version() < ANALYZE_VERSION, reason="needs systemd-analyze 257 (the Debian 13 pass has it)")
+@needs_analyze
 @pytest.mark.parametrize("service", SERVICES, ids=names(SERVICES))
 def test_exposure_score_is_low(service):
     """The static judgement of systemd 257; design.md gives the limits."""
@@ -108,3 +138,14 @@ def test_service_is_watched_and_restarted(service):
     assert values["Type"] in {"notify", "notify-reload"}
     assert values["Restart"] == "always"
     assert {"WatchdogSec", "TimeoutStartSec", "TimeoutStopSec", "RestartMaxDelaySec"} <= values.keys()
+
+
+@needs_analyze
+def test_daemons_filter_leaves_workers_what_they_need():
+    """They confine themselves further, under the unit's filter, and work under both."""
+    left = set()
+    for name, value in sandbox(SYSTEMD / "edged.service"):
+        if name == "SystemCallFilter":
+            calls = calls_in(value.removeprefix("~").split())
+            left = left - calls if value.startswith("~") else left | calls
+    assert not (CONFINING | {name for name, _ in allowed_calls(pid=1)}) - left

@@ -1,6 +1,6 @@
 """Try what a sandboxed unit must not be able to do, and print as JSON what came of each attempt.
 
-Runs inside the sandbox of a unit (``test_sandbox.py`` puts it there), so it uses the standard library only. Each attempt ends as
+Runs inside the sandbox of a unit (``test_sandbox.py`` puts it there), so it uses what is installed there only. Each attempt ends as
 "allowed" or as the name of the error that stopped it.
 """
 
@@ -124,6 +124,17 @@ def resolve() -> None:
     socket.getaddrinfo("localhost", 80)
 
 
+def confine_itself() -> None:
+    """Put on what a worker puts on, in a child, because it cannot be taken off again."""
+    from edged.runtime.confine import filter_calls, forbid_files
+
+    child = os.fork()
+    if not child:
+        os._exit(sum(bool(missing) << i for i, missing in enumerate((forbid_files(), filter_calls()))))
+    if code := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+        raise subprocess.CalledProcessError(code, "confine itself")
+
+
 def attempts() -> dict[str, Callable[[], object]]:
     """Name everything that is tried."""
     families = ("AF_INET", "AF_INET6", "AF_NETLINK", "AF_PACKET", "AF_UNIX", "AF_VSOCK")
@@ -139,6 +150,7 @@ def attempts() -> dict[str, Callable[[], object]]:
     tries |= {f"call {name}": lambda name=name: call(name) for name in NUMBERS}
     return tries | {
         "become root": lambda: os.setuid(0),
+        "confine itself": confine_itself,
         "fork": lambda: os.waitpid(os.fork() or os._exit(0), 0),
         "limit memory": lambda: __import__("resource").prlimit(0, __import__("resource").RLIMIT_CORE, (0, 0)),
         "make code": make_code,

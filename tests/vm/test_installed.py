@@ -3,7 +3,7 @@
 import pytest
 
 SERVICES = ("edged.service", "edged-update.service", "edged-egress.service")
-SOCKETS = ("edged.socket", "edged-admin.socket", "edged-egress.socket")
+SOCKETS = ("edged.socket", "edged-admin.socket", "edged-tensor.socket", "edged-egress.socket")
 
 
 @pytest.mark.parametrize("unit", [*SERVICES, *SOCKETS])
@@ -32,6 +32,7 @@ def test_service_has_notified_and_feeds_its_watchdog(device, unit):
     [
         ("/run/edged/edged.sock", "srw-rw---- root edged"),
         ("/run/edged/admin.sock", "srw-rw---- root edged-admin"),
+        ("/run/edged/tensor.sock", "srw-rw---- root edged"),
         ("/run/edged-egress/proxy.sock", "srw-rw---- root edged-egress"),
         ("/run/edged-update", "drwxr-xr-x edged-update edged-update"),
         ("/var/lib/edged", "drwx------ edged edged"),

@@ -1,6 +1,7 @@
 """What the units' processes can do, tried from inside: the exposure score does not see everything."""
 
 import json
+import re
 
 import pytest
 
@@ -16,6 +17,7 @@ ExecStart=/usr/bin/python3 -I /etc/edged-probe/probe.py
 WatchdogSec=0
 """
 EVERYWHERE = {
+    "confine itself",
     "fork",
     "limit memory",
     "read /sys/class",
@@ -80,3 +82,21 @@ def test_process_holds_no_privilege(device):
         fields = dict(line.split(":", 1) for line in status.splitlines())
         assert {fields[name].strip() for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
         assert (fields["NoNewPrivs"].strip(), fields["Seccomp"].strip()) == ("1", "2")
+
+
+def test_workers_are_confined_further_than_the_daemon(serving):
+    """The kernel's own account of a worker: one more filter on system calls than the process it was forked from."""
+    # A process that ends meanwhile is none of ours.
+    printed = serving.output("cat /proc/[0-9]*/status 2>/dev/null || true")
+    processes = [
+        {key: value.strip() for key, _, value in (line.partition(":") for line in block.splitlines())}
+        for block in re.split(r"(?m)^(?=Name:)", printed)[1:]
+    ]
+    (template,) = (process for process in processes if process["Name"] == "edged-template")
+    workers = [process for process in processes if process["PPid"] == template["Pid"]]
+
+    assert workers
+    for worker in workers:
+        assert (worker["NoNewPrivs"], worker["Seccomp"]) == ("1", "2")
+        assert int(worker["Seccomp_filters"]) == int(template["Seccomp_filters"]) + 1
+        assert {worker[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}

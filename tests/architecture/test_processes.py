@@ -1,0 +1,49 @@
+"""What each process imports: a library that one of them does not need would cost it megabytes, and every device has them all the time."""
+
+import subprocess
+import sys
+
+import pytest
+
+PUBLISHING = "jsonschema rfc8785 edged.publish edged.client edged.cli hypothesis pytest"
+UPDATING = "tuf securesystemslib cryptography requests edged.update.trust"
+COMPUTING = "numpy onnxruntime edged.runtime.worker edged.runtime.backends edged.pipeline.ops"
+SERVING = "aiohttp sqlite3 edged.api edged.daemon"
+
+ABSENT = {
+    "edged.daemon": f"ssl {COMPUTING} {UPDATING} {PUBLISHING}",
+    "edged.egress": f"ssl {COMPUTING} {UPDATING} {SERVING} {PUBLISHING}",
+    "edged.update": f"{COMPUTING} {SERVING} {PUBLISHING}",
+    "edged.runtime.template": f"ssl asyncio {UPDATING} {SERVING} {PUBLISHING}",
+}
+"""By process, as ``python -m`` starts it."""
+
+IMPORT = """
+import importlib, importlib.util, sys
+name = sys.argv[1]
+importlib.import_module(name if importlib.util.find_spec(name).submodule_search_locations is None else name + ".__main__")
+print(*(module for module in sys.argv[2:] if sys.modules.get(module) is not None))
+"""
+
+
+@pytest.mark.parametrize("process", ABSENT)
+def test_a_process_imports_nothing_that_only_others_need(process):
+    command = [sys.executable, "-c", IMPORT, process, *ABSENT[process].split()]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert found.stdout.split() == []
+
+
+def test_the_runtime_brings_none_of_its_tools():
+    """What forks the workers has them all: the library itself, and no more of it than running models takes."""
+    warm_up = (
+        "import sys; import edged.runtime.template; from edged.runtime.backends.ort import OnnxRuntime; OnnxRuntime();"
+        "print(*(module for module in sys.argv[1:] if module in sys.modules))"
+    )
+    absent = (
+        "asyncio ssl psutil sympy onnx google.protobuf flatbuffers packaging coloredlogs numpy.random numpy.ma numpy.fft numpy.testing"
+        " numpy.polynomial numpy.f2py onnxruntime.tools onnxruntime.quantization onnxruntime.transformers onnxruntime.training"
+    )
+    found = subprocess.run([sys.executable, "-c", warm_up, *absent.split()], capture_output=True, text=True, check=True)
+
+    assert found.stdout.split() == []
