@@ -12,6 +12,7 @@ from edged.pipeline.steps import BytesWindow
 from edged.runtime.arrangement import IN_PLACE_BYTES
 from edged.runtime.lending import Board, Lease
 from edged.runtime.lent import MAX_ARRANGEMENTS
+from edged.runtime.pool import Pool
 from edged.runtime.turns import Turns
 from edged.runtime.wire import WireError
 from edged.telemetry.row import CODES
@@ -410,12 +411,21 @@ def test_an_idle_connection_is_given_back_at_once_with_all_that_was_not_read(len
     assert loan.lent.recv(1 << 16)[8:16] == (2).to_bytes(8, "little")
 
 
-def test_a_busy_connection_is_given_back_when_its_request_is_answered(tmp_path, gate):
+def test_a_busy_connection_is_given_back_when_its_request_is_answered(tmp_path, gate, monkeypatch):
+    is_revoked = threading.Event()
+    remove = Pool.remove
+
+    def remove_and_tell(pool, source):
+        remove(pool, source)
+        is_revoked.set()
+
+    monkeypatch.setattr(Pool, "remove", remove_and_tell)
     with Bench(tmp_path, gate) as lending:
         loan = lending.lend()
         loan.send(ONE, request=1)
         assert gate.entered.acquire(timeout=PATIENCE_S)
         lending.revoke(loan)
+        assert is_revoked.wait(PATIENCE_S), "otherwise the next request may be taken first"
         loan.send(ONE, request=2)
         gate.leave.release()
 
