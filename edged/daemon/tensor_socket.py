@@ -31,11 +31,10 @@ from edged.daemon.served import Served
 from edged.daemon.serving import Serving
 from edged.daemon.strikes import Key, Strikes
 from edged.daemon.tensor_client import Opened, Target, TensorClient
-from edged.daemon.tensor_opening import Opening, refuse
+from edged.daemon.tensor_door import Door
 from edged.errors import EdgedError, PoisonError, QuotaError, UnavailableError, WorkerLostError
 from edged.ids import ModelName
 from edged.runtime.lending import Lease
-from edged.runtime.refusals import refusal
 from edged.runtime.tensor_table import table_of
 from edged.tensor_socket import Open, ProtocolError, encode
 from edged.tensor_socket import Opened as OpenedMessage
@@ -45,9 +44,6 @@ LOG = logging.getLogger(__name__)
 TICK_S: Final = 1.0
 BODIES_SHARED: Final = 2
 """A client may share as much memory as two of the largest requests on HTTP have."""
-ACCEPT_AT_ONCE: Final = 16
-ACCEPT_AGAIN_S: Final = 1.0
-"""When descriptors have run out."""
 
 
 class TensorSocket:
@@ -74,7 +70,6 @@ class TensorSocket:
         poison_rest_s: float,
         drain_s: float,
     ) -> None:
-        self._listener = listener
         self._serving = serving
         self._quotas = quotas
         self._limits = limits
@@ -82,7 +77,7 @@ class TensorSocket:
         self._strikes = Strikes(rest_s=poison_rest_s)
         self._borrowers = Borrowers()
         self._loop = asyncio.get_running_loop()
-        self._openings: set[Opening] = set()
+        self._door = Door(listener, accept=self._open, inside=lambda: len(self._clients), limits=limits)
         self._clients: dict[int, TensorClient] = {}
         """By their descriptor."""
         self._sharing: Counter[str | int] = Counter()
@@ -96,10 +91,9 @@ class TensorSocket:
         self._end_timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
-        self._listener.settimeout(0)
-        self._loop.add_reader(self._listener, self._accept)
         self._loop.add_reader(self._ends, self._note_ends)
         self._serving.watch(self)
+        self._door.open()
         return self
 
     async def __aexit__(
@@ -123,17 +117,15 @@ class TensorSocket:
         if self._is_closing:
             return
         self._is_closing = True
-        self._loop.remove_reader(self._listener)
+        self._door.close()
         self._end_timer = self._loop.call_later(self._drain_s, self._hurry)
-        for opening in tuple(self._openings):
-            opening.close()
         for client in tuple(self._clients.values()):
             client.settle()
 
     @property
     def connections(self) -> int:
         """How many there are."""
-        return len(self._openings) + len(self._clients)
+        return len(self._door) + len(self._clients)
 
     def changed(self, model: ModelName) -> None:
         """Take note that something else answers for a model now; see ``edged.daemon.serving.Watcher``."""
@@ -163,31 +155,6 @@ class TensorSocket:
         )
         for client in tuple(self._clients.values()):
             client.hurry()
-
-    def _accept(self) -> None:
-        for _ in range(ACCEPT_AT_ONCE):
-            try:
-                connection, _ = self._listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as exc:
-                LOG.warning("The tensor socket does not accept connections for now: %s", exc.strerror)
-                self._loop.remove_reader(self._listener)
-                self._loop.call_later(ACCEPT_AGAIN_S, self._accept_again)
-                return
-            connection.settimeout(0)
-            limits = self._limits()
-            if self.connections >= limits.max_connections:
-                error = UnavailableError("There are too many connections.", limit="serve.max_connections")
-                refuse(connection, refusal(error, is_closing=True))
-                continue
-            self._openings.add(
-                Opening(connection, accept=self._open, over=self._openings.discard, timeout_s=limits.header_timeout_s)
-            )
-
-    def _accept_again(self) -> None:
-        if not self._is_closing:
-            self._loop.add_reader(self._listener, self._accept)
 
     def _open(self, connection: socket.socket, opening: Open, memory: int) -> None:
         """Take a client that has said what it wants, or raise why not."""

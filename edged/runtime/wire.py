@@ -2,7 +2,7 @@
 
 A worker has two SOCK_SEQPACKET channels. *control* is read by one thread at any time, so it gets through while runs are under way:
 load a model, stop a run, forget a segment. *runs* carries the work: a ``Run`` is one execution of the model for one request or for
-several together; whichever thread is free takes it and answers ``Ran``.
+several together; whichever thread is free takes it and answers ``Ran``. (A third one, *loans*, is that of ``edged.runtime.lending``.)
 
 A datagram is a head length (4 bytes, little-endian), a head (one msgpack message) and a payload: the bytes of those tensors that lie
 in no segment, one after the other. Larger tensors lie in *segments*: files on a tmpfs that the daemon makes and the worker maps. A
