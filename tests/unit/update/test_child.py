@@ -164,7 +164,8 @@ say(found)
 """
     said = []
     # What runs the tests may leave some open for whatever it starts.
-    inherited = {number for number in range(256) if is_inheritable(number)}
+    opened = [int(path.name) for path in Path("/proc/self/fd").iterdir()]
+    inherited = {number for number in opened if is_inheritable(number)}
 
     refresh(body, report=lambda _, progress: said.append(progress.model))
 
