@@ -1,8 +1,10 @@
 """Connections in the worker that they are lent to: answered in order, within their terms, and given back when they are asked for."""
 
+import math
 import socket
 import struct
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from edged.pipeline.spec import Pipeline
 from edged.pipeline.steps import BytesWindow
 from edged.runtime.arrangement import IN_PLACE_BYTES
+from edged.runtime.borrower import _milliseconds_until
 from edged.runtime.lending import Board, Lease
 from edged.runtime.lent import MAX_ARRANGEMENTS
 from edged.runtime.pool import Pool
@@ -563,3 +566,12 @@ def test_a_daemon_that_breaks_the_protocol_ends_the_worker(tmp_path):
     with bench as lending:
         lending.tell(Board())
         assert isinstance(bench.mistake(), WireError)
+
+
+def test_a_borrower_sleeps_as_long_as_there_is_no_deadline_to_keep():
+    """Awake, it would take a core from the models, with every model once more."""
+    day_ms = 86_400_000
+
+    assert _milliseconds_until(math.inf) > day_ms
+    assert _milliseconds_until(time.monotonic_ns() + 60 * 10**9) > 1000
+    assert _milliseconds_until(time.monotonic_ns() - 1) == 0
