@@ -83,11 +83,14 @@ def cpu_seconds(pid: int) -> float:
 
 
 def pss_bytes(pid: int) -> dict[str, int]:
-    """Return the proportional set size of each process of a tree, by name and number."""
+    """Return the proportional set size of each process of a tree, by name and number; one that has just ended has none."""
     sizes = {}
     for member in tree_of(pid):
-        lines = Path(f"/proc/{member}/smaps_rollup").read_text().splitlines()
-        name = Path(f"/proc/{member}/comm").read_text().strip()
+        try:
+            lines = Path(f"/proc/{member}/smaps_rollup").read_text().splitlines()
+            name = Path(f"/proc/{member}/comm").read_text().strip()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
         kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
         sizes[f"{name}[{member}]"] = kilobytes << 10
     return sizes
