@@ -27,6 +27,7 @@ from bench.load import AnswerError, Client, Connect
 from bench.measure import Ask, Row, Target, measure_latencies, measure_throughputs, p50_us, p99_us
 from bench.messages import binary_request, json_request
 from bench.models import Model, read_models
+from bench.overload import measure_overload
 from bench.processes import pss_bytes, running, unix_connection, wait_until
 from bench.servers.sessions import new_session
 from bench.table import print_tables
@@ -36,6 +37,8 @@ AIOHTTP: Final = "aiohttp, minimal"
 EDGED: Final = "edged, HTTP binary"
 EDGED_JSON: Final = "edged, HTTP JSON"
 EDGED_FAST: Final = "edged, fast path"
+OVERLOADED: Final = "magika"
+"""The model that is asked for too much: its runs are long enough for this process to ask ten times as often."""
 LARGE_BYTES: Final = 1 << 20
 """Above this, a request as JSON takes so long that it says nothing more."""
 
@@ -84,12 +87,18 @@ def measure(models: Sequence[Model], work: Path, *, scale: float) -> dict[str, A
         for model in models:
             say(f"{model.name}: latency, one client")
             rows += measure_model(model, servers, work / "d", scale=scale)
+    model = next((model for model in models if model.name == OVERLOADED), models[0])
+    say(f"{model.name}: ten times as many requests as can be answered")
+    with edged_server(models, work / "d", work) as server:
+        connect = partial(unix_connection, device.socket_of(work / "d"))
+        overload = measure_overload(connect, binary_request(model), server.pid, scale=scale)
     say("memory and start, one small model")
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}",
         "versions": {"python": platform.python_version()}
         | {n: version(n) for n in ("onnxruntime", "aiohttp", "numpy")},
         "rows": [asdict(row) for row in rows],
+        "overload": {"model": model.name} | overload,
         "service": measure_service(models[0], work),
     }
 

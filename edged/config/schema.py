@@ -64,7 +64,7 @@ class ServeConfig(Document, frozen=True, kw_only=True):
     max_body_bytes: Bytes = 64 << 20
     request_timeout_s: Seconds = 30.0
     max_queued: Annotated[int, msgspec.Meta(ge=1)] = 64
-    """Requests waiting for one model; one more is answered 503."""
+    """Requests waiting for one model; one more is answered 503. How they are shared is in ``edged.daemon.crowd``."""
     header_timeout_s: Seconds = 10.0
     max_connections: Annotated[int, msgspec.Meta(ge=1)] = 256
     max_sequences: Annotated[int, msgspec.Meta(ge=0)] = 256

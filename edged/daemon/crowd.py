@@ -4,32 +4,43 @@ A long queue is good for a burst: everybody in it is answered, only later. When 
 nothing: somebody is refused in any case, and whoever is not waits behind a full queue. So, for each caller, and apart for each class:
 
 (1) a caller's requests take at most three quarters of a queue's places, so that one caller's crowd does not keep the others out
-(2) a caller that had to be refused has, for a while, only as many places as requests can begin together: what is taken is answered soon,
-    what is not is refused at once, and just as many are answered
-(3) that ends when nothing of the caller's was refused for half of the time after which it was told to come back, so that who comes back
-    then finds all the places again
+(2) a caller that had to be refused has, for a while, only half as many places as requests can begin together: what is taken is answered
+    soon, what is not is refused at once, and just as many are answered
+(3) where it goes on being refused for ``BURST_S`` it was no burst, and what still waits from its beginning is refused, too
+(4) this ends when nothing of the caller's was refused for half of the time after which it was told to come back: who comes back then
+    finds all the places again
 
-And whoever would be answered after its deadline, as far as one can tell, is refused at once, too: it would keep others waiting for
-nothing.
+And whoever would be answered after its deadline, as far as one can tell, is refused at once: it would keep others waiting for nothing.
 """
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from edged.errors import UnavailableError
 from edged.runtime.queue import Pending
 
+BURST_S: Final = 0.1
 SHORTEST_S: Final = 1.0
 """The least that a caller is told to wait: Retry-After counts in seconds."""
 MOST_KNOWN: Final = 256
 """Callers that are remembered; the one that was refused longest ago is forgotten."""
-
 DAEMON: Final = -1
 """Stands for the user of the daemon's own requests, which are nobody's crowd."""
 
 _Who = tuple[int, bool]
 """User, and whether it is about its background requests."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Refused:
+    """A caller that was refused; monotonic seconds."""
+
+    since_s: float
+    last_s: float
+    until_s: float
+    """When it has all its places again, unless it is refused once more."""
 
 
 class Crowd:
@@ -40,9 +51,8 @@ class Crowd:
     """
 
     def __init__(self, *, at_once: int) -> None:
-        self._at_once = at_once
-        self._until_s: dict[_Who, float] = {}
-        """When a caller that was refused has all its places again."""
+        self._few = (at_once + 1) // 2
+        self._refused: dict[_Who, _Refused] = {}
 
     def check(
         self,
@@ -67,14 +77,15 @@ class Crowd:
         Raises:
             UnavailableError: It is one too many of its caller's, or would be too late.
         """
-        who = (pending.call.request.uid, pending.is_background)
-        own = sum((other.call.request.uid, other.is_background) == who for other in waiting)
+        who = _who(pending)
+        own = sum(_who(other) == who for other in waiting)
         places = max_queued - max_queued // 4
-        if self._until_s.get(who, -math.inf) > now_s:
-            places = min(places, self._at_once)
+        known = self._refused.get(who)
+        if known is not None and known.until_s > now_s:
+            places = min(places, self._few)
         if own >= places:
             wait_s = max(SHORTEST_S, (own - places + 1) * turn_s)
-            self._note(who, now_s + wait_s / 2)
+            self._note(who, now_s, until_s=now_s + wait_s / 2)
             raise UnavailableError(
                 f"{own} requests of this user are waiting for this model already",
                 hint="Send fewer requests at once, or wait for Retry-After.",
@@ -89,8 +100,24 @@ class Crowd:
                 retry_after_s=math.ceil(max(SHORTEST_S, ahead * turn_s)),
             )
 
-    def _note(self, who: _Who, until_s: float) -> None:
-        self._until_s.pop(who, None)
-        self._until_s[who] = until_s
-        if len(self._until_s) > MOST_KNOWN:
-            del self._until_s[next(iter(self._until_s))]
+    def outlasts(self, pending: Pending) -> UnavailableError | None:
+        """Return what a request that waits is finished with because its caller's crowd is no burst; None where it may go on."""
+        known = self._refused.get(_who(pending))
+        if known is None or pending.arrived_s > known.since_s or known.last_s - known.since_s < BURST_S:
+            return None
+        return UnavailableError(
+            "more requests of this user keep coming than the model can answer",
+            hint="Send fewer requests at once, or wait for Retry-After.",
+            limit="serve.max_queued",
+        )
+
+    def _note(self, who: _Who, now_s: float, *, until_s: float) -> None:
+        known = self._refused.pop(who, None)
+        since_s = now_s if known is None or known.until_s <= now_s else known.since_s
+        self._refused[who] = _Refused(since_s=since_s, last_s=now_s, until_s=until_s)
+        if len(self._refused) > MOST_KNOWN:
+            del self._refused[next(iter(self._refused))]
+
+
+def _who(pending: Pending) -> _Who:
+    return pending.call.request.uid, pending.is_background

@@ -222,7 +222,9 @@ class Served:
         ):
             now_s = self._loop.time()
             is_suspect = False
-            error: EdgedError | None = _late("while it waited") if first.deadline_s <= now_s else None
+            error: EdgedError | None = (
+                _late("while it waited") if first.deadline_s <= now_s else self._crowd.outlasts(first)
+            )
             if self._poison:
                 try:
                     is_suspect = self._poison.judge(first.call.request, now_s=now_s)

@@ -119,19 +119,21 @@ class LiveDaemon:
     @property
     def own_bytes(self) -> int:
         """Memory of the daemon's own process, without what is the files'."""
-        status = Path(f"/proc/{self._running().pid}/status").read_text()
-        return int(status.partition("RssAnon:")[2].split()[0]) << 10
+        return _own_bytes(self._running().pid)
+
+    @property
+    def all_bytes(self) -> int:
+        """As much of it, of the template and of all workers; what a fork shares is counted for each."""
+        return self.own_bytes + sum(map(_own_bytes, self._templates | self.workers))
 
     @property
     def workers(self) -> set[int]:
         """The processes that have been forked for models and are not gone."""
-        daemon = self._running().pid
-        templates = Path(f"/proc/{daemon}/task/{daemon}/children").read_text().split()
-        return {
-            int(pid)
-            for template in templates
-            for pid in Path(f"/proc/{template}/task/{template}/children").read_text().split()
-        }
+        return {worker for template in self._templates for worker in _children(template)}
+
+    @property
+    def _templates(self) -> set[int]:
+        return _children(self._running().pid)
 
     def wait_for_model(self, name: str) -> None:
         """Wait until a model answers."""
@@ -196,6 +198,15 @@ class LiveDaemon:
     def _forget(self) -> None:
         while select.select([self._notify], [], [], 0)[0]:
             self._notify.recv(4096)
+
+
+def _children(pid: int) -> set[int]:
+    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def _own_bytes(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0]) << 10
 
 
 @contextmanager

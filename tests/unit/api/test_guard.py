@@ -11,14 +11,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edged.api.gate import Gate
+from edged.api.guard import REFUSAL_S
 from edged.api.infer import Services
 from edged.api.limits import LiveLimits
 from edged.callers.quotas import Quotas
 from edged.clock import SystemClock
 from edged.config.schema import LimitsConfig, ServeConfig
+from edged.errors import UnavailableError
 from edged.runtime.wire import INLINE_BYTES
 from tests.fakes.fake_models import FakeModels
 from tests.fakes.raw_http import post, request
+from tests.fakes.served_workers import HeldTime
 from tests.fakes.transports import FakeTransport, deliver
 
 INFER = "/v2/models/echo/infer"
@@ -234,3 +237,38 @@ async def test_a_connection_that_ended_is_free_at_once():
         assert left() is None
     finally:
         gc.enable()
+
+
+async def test_who_is_refused_for_now_is_told_so_after_a_moment_and_heard_again_only_then(monkeypatch):
+    """Or asking again at once, on and on, would take the processor from those that are answered."""
+    time = HeldTime(monkeypatch)
+    models = FakeModels()
+    models.failure = UnavailableError("Full.", retry_after_s=1)
+    with connected(models) as connection:
+        connection.deliver(SMALL)
+        connection.deliver(SMALL)
+        await time.pass_s(0.9 * REFUSAL_S)
+        assert connection.replies() == []
+        assert len(models.requests) == 1
+
+        await time.pass_s(0.2 * REFUSAL_S)
+        assert [status for status, _ in connection.replies()] == [503]
+        assert len(models.requests) == 2
+
+
+async def test_who_is_refused_for_good_is_told_so_at_once():
+    with connected() as connection:
+        connection.deliver(WRONG)
+
+        assert [status for status, _ in connection.replies()] == [400]
+
+
+async def test_who_leaves_before_being_told_of_a_refusal_is_told_nothing(monkeypatch):
+    time = HeldTime(monkeypatch)
+    models = FakeModels()
+    models.failure = UnavailableError("Full.", retry_after_s=1)
+    with connected(models) as connection:
+        connection.deliver(SMALL)
+    await time.pass_s(2 * REFUSAL_S)
+
+    assert connection.replies() == []
