@@ -41,9 +41,9 @@ from edged.daemon.workers import Workers, parallel_of
 from edged.errors import ConfigError
 from edged.event_loop import feed_watchdog, on_loop, stop_event
 from edged.footprint import give_back, read_pages
+from edged.host.template import Template
 from edged.notify import Notifier
 from edged.process import listening, run_service
-from edged.runtime.host import Template
 from edged.select.machine import read_machine
 from edged.store.layout import StoreLayout
 from edged.store.state import StateDb

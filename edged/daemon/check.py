@@ -6,7 +6,7 @@ from typing import Final
 from edged.daemon.keeper import Loadable
 from edged.errors import ValidationFailedError
 from edged.runtime.tensors import InferResult, Tensor
-from edged.runtime.validate import Infers, validate
+from edged.validation.validate import Infers, validate
 
 REASONS_KEPT: Final = 3
 """Of a failed validation, in the slot table and the status."""

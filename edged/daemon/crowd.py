@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edged.errors import UnavailableError
-from edged.runtime.queue import Pending
+from edged.schedule.queue import Pending
 
 BURST_S: Final = 0.1
 SHORTEST_S: Final = 1.0

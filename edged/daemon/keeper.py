@@ -10,8 +10,8 @@ from edged import journal
 from edged.bundle.manifest import Variant
 from edged.bundle.read import InstalledBundle
 from edged.errors import EdgedError
+from edged.host.lender import Lender
 from edged.runtime.calls import Outcome, Request
-from edged.runtime.lender import Lender
 from edged.runtime.memory import SharedMemory
 from edged.runtime.tensors import InferResult, Tensor
 from edged.telemetry.serving import ServingStats

@@ -41,13 +41,13 @@ from edged.errors import (
 )
 from edged.files import read_limited
 from edged.ids import ModelName, SlotName, Version
-from edged.runtime.validate import Infers
 from edged.select.machine import Machine
 from edged.select.matcher import choose_variant
 from edged.store.candidate import is_worth_trying
 from edged.store.layout import StoreLayout
 from edged.store.slots import Content, SlotEvent, SlotState
 from edged.update.rollout import MAX_ROLLOUT_BYTES, Rollout
+from edged.validation.validate import Infers
 
 LOG = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from edged.daemon.keeper import Worker
 from edged.runtime.calls import Call, Outcome
-from edged.runtime.queue import Pending
+from edged.schedule.queue import Pending
 
 LOG = logging.getLogger(__name__)
 

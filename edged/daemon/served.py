@@ -2,8 +2,8 @@
 
 What becomes of a request (``edged.runtime.calls.Call``):
 
-(1) taken      checked against the poison list, and put into the queue (``edged.runtime.queue``), or refused
-(2) begun      as soon as fewer than ``parallel`` runs are under way: in its turn, alone or with others (``edged.runtime.batch``)
+(1) taken      checked against the poison list, and put into the queue (``edged.schedule.queue``), or refused
+(2) begun      as soon as fewer than ``parallel`` runs are under way: in its turn, alone or with others (``edged.schedule.batch``)
 (3) finished   with what the worker says, or when its deadline comes, or when its caller leaves, whichever is first
 
 A request that is finished while it waits does not run. One that is finished while it runs has its run stopped, unless others share
@@ -30,10 +30,10 @@ from edged.daemon.keeper import Keeper, Loadable, Worker
 from edged.daemon.poison import DIGEST_SHOWN, PoisonList
 from edged.daemon.runs import Run, Waiting
 from edged.errors import BackendError, DeadlineError, EdgedError, PoisonError, UnavailableError, WorkerLostError
-from edged.runtime.batch import RunTimeEstimate, kind_of, plan_batch
 from edged.runtime.calls import Call, Outcome, Request
-from edged.runtime.queue import Queue, displaced_error
 from edged.runtime.tensors import InferResult, Tensor
+from edged.schedule.batch import RunTimeEstimate, kind_of, plan_batch
+from edged.schedule.queue import Queue, displaced_error
 from edged.telemetry.serving import OK, ServingStats
 
 LOG = logging.getLogger(__name__)

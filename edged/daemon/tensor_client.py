@@ -24,7 +24,7 @@ from edged.callers.quotas import Admission
 from edged.daemon.keeper import Worker
 from edged.daemon.served import Served
 from edged.errors import EdgedError, ModelChangedError, RequestError, UnavailableError
-from edged.runtime.lender import Client, Loss
+from edged.host.lender import Client, Loss
 from edged.runtime.lending import Lease, Why
 from edged.runtime.refusals import refusal
 from edged.tensor_socket import Notice, Open, TensorEntry, encode

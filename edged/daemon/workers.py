@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from edged.config.schema import ServeConfig, WorkerConfig
 from edged.daemon.keeper import Loadable
-from edged.runtime.host import Template, Worker
+from edged.host.template import Template, Worker
 from edged.runtime.memory import SharedMemory
 from edged.runtime.specs import open_variant
 from edged.runtime.wire import SequenceLimits

@@ -17,12 +17,12 @@ from edged.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest, Role, Vali
 from edged.codec import decode_json, encode_readable
 from edged.errors import BundleError, ManifestError, Problem, UsageError
 from edged.files import hash_bytes
+from edged.onnx.safety import check_model
 from edged.publish.blobs import read_content
 from edged.publish.onnx import read_tensors
 from edged.publish.recipe import Recipe, RecipeVariant, read_recipe
 from edged.publish.sbom import SBOM_PATH, make_sbom
-from edged.runtime.onnx_safety import check_model
-from edged.runtime.validate import check_kit
+from edged.validation.validate import check_kit
 
 KIT_DIRECTORY: Final = "kit"
 KIT_PATH: Final = f"{KIT_DIRECTORY}/kit.json"

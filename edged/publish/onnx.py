@@ -4,7 +4,7 @@ from typing import Any
 
 from edged.errors import BundleError, ModelLoadError
 from edged.pipeline.spec import TensorSpec
-from edged.runtime.backends.ort import DATATYPES, PROVIDER, load_library, session_options
+from edged.worker.backends.ort import DATATYPES, PROVIDER, load_library, session_options
 
 
 def read_tensors(data: bytes) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:

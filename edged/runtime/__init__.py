@@ -1,1 +1,1 @@
-"""Processes that execute models, and how the daemon talks to them."""
+"""What the daemon and its workers both know: requests and answers, the messages between them, and the memory they share."""

@@ -7,14 +7,14 @@ import pytest
 
 PUBLISHING = "jsonschema rfc8785 edged.publish edged.client edged.cli hypothesis pytest"
 UPDATING = "tuf securesystemslib cryptography requests edged.update.trust"
-COMPUTING = "numpy onnxruntime edged.runtime.worker edged.runtime.backends edged.pipeline.ops"
+COMPUTING = "numpy onnxruntime edged.worker.serve edged.worker.backends edged.pipeline.ops"
 SERVING = "aiohttp sqlite3 edged.api edged.daemon"
 
 ABSENT = {
     "edged.daemon": f"ssl {COMPUTING} {UPDATING} {PUBLISHING}",
     "edged.egress": f"ssl {COMPUTING} {UPDATING} {SERVING} {PUBLISHING}",
     "edged.update": f"{COMPUTING} {SERVING} {PUBLISHING}",
-    "edged.runtime.template": f"ssl asyncio {UPDATING} {SERVING} {PUBLISHING}",
+    "edged.worker.template": f"ssl asyncio {UPDATING} {SERVING} {PUBLISHING}",
 }
 """By process, as ``python -m`` starts it."""
 
@@ -37,7 +37,7 @@ def test_a_process_imports_nothing_that_only_others_need(process):
 def test_the_runtime_brings_none_of_its_tools():
     """What forks the workers has them all: the library itself, and no more of it than running models takes."""
     warm_up = (
-        "import sys; import edged.runtime.template; from edged.runtime.backends.ort import OnnxRuntime; OnnxRuntime();"
+        "import sys; import edged.worker.template; from edged.worker.backends.ort import OnnxRuntime; OnnxRuntime();"
         "print(*(module for module in sys.argv[1:] if module in sys.modules))"
     )
     absent = (

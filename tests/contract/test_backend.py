@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edged.errors import BackendError, DeadlineError, IncompatibleError, ModelLoadError, TensorError
-from edged.runtime.backends.ort import OnnxRuntime
+from edged.worker.backends.ort import OnnxRuntime
 from tests.fakes import models
 from tests.fakes.backends import FakeBackend
 from tests.fakes.workers import spec_of, variant_of

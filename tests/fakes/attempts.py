@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edged.runtime.confine import set_name
-from edged.runtime.seccomp import LIBRARY
+from edged.worker.confine import set_name
+from edged.worker.seccomp import LIBRARY
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.syscall.restype = ctypes.c_long

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 from edged.bundle.manifest import Variant
 from edged.errors import BackendError, IncompatibleError, ModelLoadError, TensorError
-from edged.runtime.arrays import Array
-from edged.runtime.backends import stopped
-from edged.runtime.backends.ort import is_in_range
-from edged.runtime.in_place import DATATYPES
+from edged.onnx.in_place import DATATYPES
+from edged.worker.arrays import Array
+from edged.worker.backends import stopped
+from edged.worker.backends.ort import is_in_range
 
 
 class FakeStop(threading.Event):

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from edged.runtime.backends.ort import load_library
-from edged.runtime.confine import filter_calls, forbid_files, limit_worker
+from edged.worker.backends.ort import load_library
+from edged.worker.confine import filter_calls, forbid_files, limit_worker
 from tests.fakes.attempts import ATTEMPTS, Held, call, outcome
 
 ORT = load_library()

@@ -14,9 +14,9 @@ from edged.daemon.report import Report
 from edged.daemon.serving import Serving
 from edged.daemon.slot_table import SlotTable
 from edged.daemon.workers import Workers, parallel_of
+from edged.host.template import Template
 from edged.ids import ModelName
 from edged.runtime.calls import Request
-from edged.runtime.host import Template
 from edged.runtime.memory import SharedMemory
 from edged.runtime.tensors import Tensor
 from edged.select.machine import read_machine

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from edged.runtime.channel import make_pair
+from edged.host.channel import make_pair
+from edged.host.process import Child
+from edged.host.worker import Worker
 from edged.runtime.memory import SharedMemory
-from edged.runtime.process import Child
 from edged.runtime.wire import (
     MAX_DATAGRAM_BYTES,
     MAX_FILES,
@@ -24,7 +25,6 @@ from edged.runtime.wire import (
     decode,
     encode,
 )
-from edged.runtime.worker_handle import Worker
 
 PATIENCE_S = 30.0
 

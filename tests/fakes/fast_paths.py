@@ -18,9 +18,8 @@ from edged.config.schema import LimitsConfig, ServeConfig
 from edged.daemon.keeper import Loadable
 from edged.daemon.serving import Serving
 from edged.daemon.tensor_socket import TensorSocket
+from edged.host.template import Template
 from edged.ids import ModelName, Version
-from edged.runtime.arrays import NUMPY
-from edged.runtime.host import Template
 from edged.runtime.wire import WorkerSpec
 from edged.sockets import bind_unix
 from edged.tensor_socket import (
@@ -35,6 +34,7 @@ from edged.tensor_socket import (
     decode_to_client,
     encode,
 )
+from edged.worker.arrays import NUMPY
 from tests.fakes.models import add_model
 from tests.fakes.workers import opened, spec_of, worker_spec
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from edged.errors import EdgedError
-from edged.runtime.arrays import to_tensor
-from edged.runtime.model import Answer, Execute, Model, load_model
 from edged.runtime.tensors import Tensor
+from edged.worker.arrays import to_tensor
+from edged.worker.model import Answer, Execute, Model, load_model
 from tests.fakes.backends import FakeBackend
 from tests.fakes.clocks import ManualClock
 from tests.fakes.workers import item_of, opened, spec_of, worker_spec

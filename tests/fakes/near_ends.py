@@ -13,9 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edged.runtime.arrays import to_array
-from edged.runtime.backends import Backend
-from edged.runtime.channel import make_pair
+from edged.host.channel import make_pair
 from edged.runtime.memory import Piece, Room, Segment
 from edged.runtime.tensors import Tensor
 from edged.runtime.wire import (
@@ -39,7 +37,9 @@ from edged.runtime.wire import (
     encode,
     split,
 )
-from edged.runtime.worker import Confinement, serve
+from edged.worker.arrays import to_array
+from edged.worker.backends import Backend
+from edged.worker.serve import Confinement, serve
 from tests.fakes.workers import item_of, opened
 
 PATIENCE_S = 30.0

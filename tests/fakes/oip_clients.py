@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import pytest
 
-from edged.runtime.arrays import datatype_of
+from edged.worker.arrays import datatype_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from edged.publish.build import build_bundle
-from edged.runtime.arrays import datatype_of, to_tensor
+from edged.worker.arrays import datatype_of, to_tensor
 from tests.fakes.models import allocating_model, build, constant, helper, loop_model, stubborn_model
 
 Arrays = Mapping[str, np.ndarray]

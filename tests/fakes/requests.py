@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from edged.errors import EdgedError
 from edged.runtime.calls import Call, Outcome, Request, RequestClass, SequenceStep
-from edged.runtime.queue import Pending
 from edged.runtime.tensors import InferResult, Tensor
+from edged.schedule.queue import Pending
 
 FAR_S = 1e9
 """A deadline that no test reaches."""

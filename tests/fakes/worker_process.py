@@ -9,10 +9,10 @@ import sys
 from functools import partial
 
 from edged.footprint import give_back, read_pages
-from edged.runtime import template
-from edged.runtime.backends.ort import OnnxRuntime
-from edged.runtime.confine import filter_calls, forbid_files
-from edged.runtime.worker import Confinement, serve
+from edged.worker import template
+from edged.worker.backends.ort import OnnxRuntime
+from edged.worker.confine import filter_calls, forbid_files
+from edged.worker.serve import Confinement, serve
 
 FORBIDDEN = {
     "import",

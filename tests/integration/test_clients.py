@@ -21,8 +21,8 @@ from edged.callers.quotas import Quotas
 from edged.clock import SystemClock
 from edged.config.schema import LimitsConfig, ServeConfig
 from edged.ids import ModelName, Version
-from edged.runtime.arrays import NUMPY
 from edged.store.layout import StoreLayout
+from edged.worker.arrays import NUMPY
 from tests.fakes.bundles import adder_answer, make_bundle
 from tests.fakes.daemons import started_daemon
 from tests.fakes.fake_models import ECHO, FakeModels

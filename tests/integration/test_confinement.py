@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edged.runtime import landlock, seccomp
+from edged.worker import landlock, seccomp
 from tests.fakes import models
 from tests.fakes.attempts import ATTEMPTS, CALLS
 

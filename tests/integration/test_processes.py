@@ -127,7 +127,7 @@ def test_running_loads_nothing_that_only_the_workers_need(directory, host):
         stop(process)
     (daemon,) = (libraries for command, libraries in loaded.items() if "\0run\0" in command)
     (gate,) = (libraries for command, libraries in loaded.items() if "\0egress\0" in command)
-    computing = [libraries for command, libraries in loaded.items() if "edged.runtime.template" in command]
+    computing = [libraries for command, libraries in loaded.items() if "edged.worker.template" in command]
     assert computing
     for libraries in (daemon, gate):
         assert not re.search(r"numpy|onnxruntime|libssl|/_ssl\.", libraries)

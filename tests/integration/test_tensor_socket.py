@@ -11,7 +11,7 @@ import pytest
 from edged.config.schema import CallerLimits, LimitsConfig, ServeConfig
 from edged.errors import BackendError
 from edged.ids import ModelName
-from edged.runtime.in_place import DATATYPES
+from edged.onnx.in_place import DATATYPES
 from edged.tensor_socket import Error, Infer, Notice, Open, Result, encode
 from tests.fakes.compilers import COMPILER, compile_client
 from tests.fakes.fast_paths import Client, adder, fast_path, until

@@ -23,12 +23,12 @@ from edged.errors import (
     UnsafeModelError,
     WorkerLostError,
 )
+from edged.host.template import Template
+from edged.host.worker import Worker
 from edged.pipeline.spec import Pipeline
 from edged.pipeline.steps import BytesWindow, Labels, Softmax, TopK
-from edged.runtime.arrays import to_array, to_tensor
 from edged.runtime.calls import Request
-from edged.runtime.host import Template
-from edged.runtime.worker_handle import Worker
+from edged.worker.arrays import to_array, to_tensor
 from tests.fakes import models
 from tests.fakes.workers import opened, spec_of, variant_of, with_pin, worker_spec
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from edged.errors import BackendError, ModelLoadError
-from edged.runtime.arrays import to_array, to_tensor
-from edged.runtime.confine import MAX_OPEN_FILES
-from edged.runtime.host import Template
+from edged.host.template import Template
+from edged.worker.arrays import to_array, to_tensor
+from edged.worker.confine import MAX_OPEN_FILES
 from tests.fakes import models
 from tests.fakes.workers import opened, spec_of, worker_spec
 

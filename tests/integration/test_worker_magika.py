@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edged.host.template import Template
 from edged.pipeline.spec import Pipeline
 from edged.pipeline.steps import BytesWindow, Labels, Softmax, TopK
-from edged.runtime.arrays import to_array, to_tensor
-from edged.runtime.host import Template
+from edged.worker.arrays import to_array, to_tensor
 from tests.fakes.workers import opened, spec_of, worker_spec
 
 magika = pytest.importorskip("magika", reason="the model comes in the magika package (the demo extra)")

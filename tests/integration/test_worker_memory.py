@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from edged.errors import TensorError, UnavailableError
-from edged.runtime.arrays import to_array, to_tensor
+from edged.host.template import Template
 from edged.runtime.calls import Request
-from edged.runtime.host import Template
 from edged.runtime.memory import SharedMemory
 from edged.runtime.tensors import Tensor
 from edged.runtime.wire import INLINE_BYTES
+from edged.worker.arrays import to_array, to_tensor
 from tests.fakes import models
 from tests.fakes.workers import opened, spec_of, worker_spec
 

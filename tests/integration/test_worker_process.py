@@ -5,9 +5,9 @@ import pytest
 
 from edged.pipeline.spec import Pipeline
 from edged.pipeline.steps import BytesWindow, Labels, Softmax, TopK
-from edged.runtime.arrays import to_tensor
 from edged.runtime.memory import SharedMemory
 from edged.runtime.wire import Loaded, LoadFailed, Step
+from edged.worker.arrays import to_tensor
 from tests.fakes import models
 from tests.fakes.near_ends import OtherProcess, in_segment
 from tests.fakes.workers import item_of, spec_of, with_pin, worker_spec

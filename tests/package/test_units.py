@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.runtime.seccomp import allowed_calls
+from edged.worker.seccomp import allowed_calls
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 SERVICES = sorted(SYSTEMD.glob("*.service"))

@@ -5,9 +5,9 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.runtime.batch import RunTimeEstimate, kind_of, plan_batch
-from edged.runtime.queue import Queue
 from edged.runtime.wire import MAX_BATCH
+from edged.schedule.batch import RunTimeEstimate, kind_of, plan_batch
+from edged.schedule.queue import Queue
 from tests.fakes.requests import BACKGROUND, INTERACTIVE, pending_of
 
 NOW_S = 100.0

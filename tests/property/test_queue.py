@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from edged.errors import UnavailableError
-from edged.runtime.queue import FAIR_EVERY, Queue
+from edged.schedule.queue import FAIR_EVERY, Queue
 from tests.fakes.requests import BACKGROUND, INTERACTIVE, pending_of
 
 MAX_QUEUED = 24

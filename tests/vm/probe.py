@@ -126,7 +126,7 @@ def resolve() -> None:
 
 def confine_itself() -> None:
     """Put on what a worker puts on, in a child, because it cannot be taken off again."""
-    from edged.runtime.confine import filter_calls, forbid_files
+    from edged.worker.confine import filter_calls, forbid_files
 
     child = os.fork()
     if not child:

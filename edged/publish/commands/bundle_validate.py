@@ -9,13 +9,13 @@ from edged.bundle.edgeb import read_manifest
 from edged.bundle.manifest import Manifest, Variant
 from edged.config.schema import WorkerConfig
 from edged.errors import UsageError, ValidationFailedError
+from edged.host.template import Template
 from edged.publish.blobs import read_blobs
 from edged.publish.commands.options import Verbs, add_json, add_verb, print_json, print_line, report
-from edged.runtime.host import Template
 from edged.runtime.specs import open_variant
-from edged.runtime.validate import Verdict, validate
 from edged.select.machine import read_machine
 from edged.select.matcher import choose_variant, usable_variants
+from edged.validation.validate import Verdict, validate
 
 TEXT = """\
 Load each variant that this machine can run in a worker process, as a device does, run every sample of the validation kit, and compare

@@ -19,9 +19,9 @@ from edged.errors import BodyTooLargeError, RequestError, TensorError
 from edged.ids import ModelName, Version
 from edged.pipeline.datatypes import NUMBERS, pack_bytes, size_bytes
 from edged.pipeline.spec import TensorSpec
-from edged.runtime.arrays import NUMPY
 from edged.runtime.calls import SequenceStep
 from edged.runtime.tensors import InferResult, Tensor
+from edged.worker.arrays import NUMPY
 
 FREE = (-1, -1)
 

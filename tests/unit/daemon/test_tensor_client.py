@@ -8,7 +8,7 @@ import pytest
 
 from edged.daemon.tensor_client import Opened, Target, TensorClient
 from edged.errors import ModelUnknownError, UnavailableError, WorkerLostError
-from edged.runtime.lender import Loss
+from edged.host.lender import Loss
 from edged.runtime.lending import Lease
 from edged.tensor_socket import Datatype, Error, Kind, Notice, Open, TensorEntry, decode_to_client
 from tests.fakes.fast_paths import make_memory

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from edged.pipeline.datatypes import NUMBERS, can_hold, pack, pack_bytes, size_bytes, unpack, unpack_bytes
 from edged.pipeline.spec import Datatype
-from edged.runtime.arrays import NUMPY
+from edged.worker.arrays import NUMPY
 
 
 def test_every_datatype_has_elements_of_one_size_but_one():

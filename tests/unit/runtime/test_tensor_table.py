@@ -1,8 +1,8 @@
 """The numbers by which clients know tensors are the same wherever they are made."""
 
-from edged.runtime.arrangement import Numbered
 from edged.runtime.tensor_table import table_of
 from edged.tensor_socket import Kind
+from edged.worker.arrangement import Numbered
 from tests.fakes.workers import spec_of, worker_spec
 
 

@@ -1,5 +1,0 @@
-"""Runtimes that execute models, behind one interface."""
-
-from edged.runtime.backends.base import Backend, Session, Stop, stopped
-
-__all__ = ["Backend", "Session", "Stop", "stopped"]

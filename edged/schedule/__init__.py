@@ -1,0 +1,1 @@
+"""Which request is next, and with which others. Pure."""

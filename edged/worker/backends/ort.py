@@ -1,0 +1,284 @@
+"""ONNX Runtime as a backend: few threads, no spinning, models from memory only."""
+
+import importlib
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from types import ModuleType
+from typing import Any, Final
+
+import numpy as np
+
+from edged.bundle.manifest import Session as Settings
+from edged.bundle.manifest import Variant
+from edged.errors import BackendError, IncompatibleError, ModelLoadError, TensorError
+from edged.onnx.in_place import usable_in_place
+from edged.onnx.safety import check_model
+from edged.pipeline.spec import Datatype, TensorSpec
+from edged.worker.arrays import Array
+from edged.worker.backends.base import Stop, stopped
+from edged.worker.backends.surplus import Surplus
+
+PROVIDER: Final = "CPUExecutionProvider"
+DEFAULTS: Final = Settings()
+"""One thread, no spinning: small models are fastest so, and spinning threads take a shared machine's cores from everybody else."""
+LOG_ERRORS: Final = 3
+LOG_NOTHING: Final = 4
+GIVE_BACK: Final = ("memory.enable_memory_arena_shrinkage", "cpu:0")
+"""Run option: free what of the session's memory no run uses, when this run ends."""
+MAX_REASON: Final = 600
+
+# Since 1.29 the wheels on PyPI send usage data to their maker unless this is set before the library initialises, and keep a database
+# and a thread for it. A device that promises to keep its data does not take part.
+_ENVIRONMENT: Final = {"ORT_DISABLE_TELEMETRY": "1"}
+
+# y = Identity(x) for one BOOL; opset 15.
+_SMALLEST_MODEL: Final = (
+    b'\x08\x08:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\t\x12\x04\n\x02\x08\x01'
+    b"b\x0f\n\x01y\x12\n\n\x08\x08\t\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\x0f"
+)
+
+DATATYPES: Final[Mapping[str, Datatype]] = {
+    "tensor(bool)": "BOOL",
+    "tensor(uint8)": "UINT8",
+    "tensor(uint16)": "UINT16",
+    "tensor(uint32)": "UINT32",
+    "tensor(uint64)": "UINT64",
+    "tensor(int8)": "INT8",
+    "tensor(int16)": "INT16",
+    "tensor(int32)": "INT32",
+    "tensor(int64)": "INT64",
+    "tensor(float16)": "FP16",
+    "tensor(float)": "FP32",
+    "tensor(double)": "FP64",
+    "tensor(string)": "BYTES",
+}
+"""The library's names of types, as the protocol calls them."""
+
+
+class OnnxRuntime:
+    """The backend. Making one imports and warms up the library, which takes a tenth of a second and 20 to 40 MB."""
+
+    def __init__(self) -> None:
+        self._library = load_library()
+
+    @property
+    def runtime(self) -> str:
+        """Name and version."""
+        return f"onnxruntime {self._library.__version__}"
+
+    def load(self, model: bytes, variant: Variant) -> "OnnxSession":
+        """Make a session; see ``Backend.load``. The model is looked through before the library sees a byte of it."""
+        self._check_runtime(variant)
+        check_model(model)
+        options = session_options(self._library, variant.session)
+        # Planning pays where all runs have the same shapes. Otherwise each combination of shapes gets a plan, which is kept, and the arena
+        # keeps the planned block beside the single ones of the run before: twice the memory (measured with 1.32).
+        options.enable_mem_pattern = all(-1 not in spec.shape for spec in variant.inputs)
+        try:
+            session = self._library.InferenceSession(model, options, providers=[PROVIDER])
+        except MemoryError as exc:
+            raise ModelLoadError(f"{variant.id}: not enough memory to load", hint="Raise budget.memory_bytes.") from exc
+        # The library's exceptions share no base class below Exception.
+        except Exception as exc:
+            raise ModelLoadError(
+                f"{variant.id}: {_reason(exc)}", hint="Check that the model loads where it was built."
+            ) from exc
+        # It would keep them as long as it lives, to start again on another device.
+        session._model_bytes = None  # noqa: SLF001 - there is no other way
+        _check_tensors(variant, "inputs", variant.inputs, session.get_inputs())
+        _check_tensors(variant, "outputs", variant.outputs, session.get_outputs())
+        return OnnxSession(self._library, session, variant, in_place=usable_in_place(model, variant.inputs))
+
+    def _check_runtime(self, variant: Variant) -> None:
+        version = self._library.__version__
+        if not is_in_range(version, variant.runtime.version):
+            raise IncompatibleError(
+                f"{variant.id} needs onnxruntime {variant.runtime.version}, this device has {version}",
+                hint="Add a variant for this version to the bundle, or update the device.",
+            )
+        if PROVIDER not in variant.runtime.providers:
+            raise IncompatibleError(
+                f"{variant.id} needs {' or '.join(variant.runtime.providers)}, this device has {PROVIDER}",
+                hint="Add a variant for the CPU to the bundle.",
+            )
+
+
+class OnnxStop:
+    """Stops runs of an ``OnnxSession``, which look at it before each node of their graph."""
+
+    __slots__ = ("is_set", "options")
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+        """``onnxruntime.RunOptions``."""
+        self.is_set = False
+
+    def set(self) -> None:
+        """Stop; see ``Stop.set``."""
+        self.is_set = True
+        self.options.terminate = True
+
+
+class OnnxSession:
+    """A model loaded by ONNX Runtime."""
+
+    def __init__(self, library: ModuleType, session: Any, variant: Variant, *, in_place: frozenset[str]) -> None:
+        self.in_place: Final = in_place
+        self._library = library
+        self._session = session
+        self._outputs = [spec.name for spec in variant.outputs]
+        self._texts_in = [spec for spec in variant.inputs if spec.dtype == "BYTES"]
+        self._texts_out = [spec.name for spec in variant.outputs if spec.dtype == "BYTES"]
+        self._surplus = Surplus()
+
+    def new_stop(self) -> OnnxStop:
+        """Return what can stop a run; see ``Session.new_stop``."""
+        options = self._library.RunOptions()
+        # Whatever goes wrong is in the exception; the journal is not for the mistakes of callers.
+        options.log_severity_level = LOG_NOTHING
+        return OnnxStop(options)
+
+    def run(self, inputs: Mapping[str, Array], stop: Stop) -> dict[str, Array]:
+        """Run the model once; see ``Session.run``."""
+        if not isinstance(stop, OnnxStop):
+            raise TypeError("the stop is another backend's")
+        feed = dict(inputs)
+        for spec in self._texts_in:
+            feed[spec.name] = _texts(spec, feed[spec.name])
+        input_bytes = sum(array.nbytes for array in feed.values())
+        gives_back = self._surplus.begin(input_bytes)
+        if gives_back:
+            stop.options.add_run_config_entry(*GIVE_BACK)
+        try:
+            values = self._session.run(self._outputs, feed, stop.options)
+        except MemoryError:
+            self._surplus.fail()
+            raise
+        # As in load: no common base class.
+        except Exception as exc:
+            self._surplus.fail()
+            if stop.is_set:
+                raise stopped() from exc
+            raise BackendError(f"the model failed: {_reason(exc)}") from exc
+        outputs = dict(zip(self._outputs, map(np.asarray, values), strict=True))
+        self._surplus.end(input_bytes, sum(array.nbytes for array in outputs.values()), gave_back=gives_back)
+        for name in self._texts_out:
+            outputs[name] = _to_bytes(outputs[name])
+        return outputs
+
+
+@cache
+def load_library() -> ModuleType:
+    """Import and warm up ONNX Runtime, silently and without its usage reporting; the one place where edged imports it."""
+    os.environ.update(_ENVIRONMENT)
+    # A configuration embedded in a model could set any session option.
+    os.environ.pop("ORT_LOAD_CONFIG_FROM_MODEL", None)
+    with _standard_error_closed():
+        library = importlib.import_module("onnxruntime")
+        # The first session sets up what all sessions share; done here, workers inherit it.
+        library.InferenceSession(_SMALLEST_MODEL, session_options(library), providers=[PROVIDER])
+    return library
+
+
+def session_options(library: ModuleType, settings: Settings = DEFAULTS) -> Any:
+    """Return the options every session of edged has, with what a variant says about its own."""
+    options = library.SessionOptions()
+    options.intra_op_num_threads = settings.threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = library.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = LOG_ERRORS
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(settings.spinning)))
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    # The library would otherwise guess the format from the bytes, and its own format passes by the safety check.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    return options
+
+
+def is_in_range(version: str, wanted: str) -> bool:
+    """Tell whether a version is in a manifest's range (``>=1.20`` or ``>=1.20,<2``).
+
+    Only the release numbers count: ``1.21.0+deb`` and ``1.21.0rc1`` are both 1.21.0.
+    """
+    have = _numbers(version)
+    for bound in wanted.split(","):
+        limit = _numbers(bound.lstrip("<>="))
+        if bound.startswith(">=") and have < limit:
+            return False
+        if bound.startswith("<") and have >= limit:
+            return False
+    return True
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    numbers = [int(part) for part in re.findall(r"\d+", re.split(r"[^0-9.]", version, maxsplit=1)[0])]
+    return tuple((*numbers, 0, 0, 0)[:3])
+
+
+@contextmanager
+def _standard_error_closed() -> Iterator[None]:
+    """Send this process's standard error nowhere for a while.
+
+    Debian's build of the library prints some 570 lines with its first session, about schemas that are already registered.
+    """
+    real = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(real, 2)
+        os.close(real)
+        os.close(nowhere)
+
+
+def _check_tensors(variant: Variant, kind: str, specs: Sequence[TensorSpec], found: Sequence[Any]) -> None:
+    wanted = {spec.name: spec for spec in specs}
+    actual = {argument.name: argument for argument in found}
+    if missing := sorted(set(wanted) - set(actual)) or (sorted(set(actual) - set(wanted)) if kind == "inputs" else []):
+        raise ModelLoadError(
+            f"{variant.id}: the manifest's {kind} are {', '.join(sorted(wanted))}, the model's {', '.join(sorted(actual))}",
+            hint=f"Correct {', '.join(missing)} in the manifest.",
+        )
+    for name, spec in wanted.items():
+        dtype = DATATYPES.get(actual[name].type, actual[name].type)
+        shape = actual[name].shape
+        if dtype != spec.dtype or not _shapes_agree(spec.shape, shape, is_output=kind == "outputs"):
+            raise ModelLoadError(
+                f"{variant.id}: {name} is {spec.dtype} {list(spec.shape)} in the manifest, {dtype} {shape} in the model",
+                hint="Correct the manifest; -1 stands for an axis the model leaves open.",
+            )
+
+
+def _shapes_agree(spec: Sequence[int], shape: Sequence[object], *, is_output: bool) -> bool:
+    """Tell whether a manifest's shape is one the model allows: what the model fixes is the same, what it leaves open is any."""
+    if is_output and not shape:  # the library knows no rank for it
+        return True
+    return len(spec) == len(shape) and all(not isinstance(b, int) or a == b for a, b in zip(spec, shape, strict=True))
+
+
+def _texts(spec: TensorSpec, array: Array) -> Array:
+    texts = np.empty(math.prod(array.shape), dtype=object)
+    for i, item in enumerate(array.ravel().tolist()):
+        try:
+            texts[i] = bytes(item).decode()
+        except UnicodeDecodeError as exc:
+            raise TensorError(
+                f"tensor {spec.name}: element {i} is not UTF-8, which this model's text inputs must be"
+            ) from exc
+    return texts.reshape(array.shape)
+
+
+def _to_bytes(array: Array) -> Array:
+    data = np.empty(math.prod(array.shape), dtype=object)
+    for i, item in enumerate(array.ravel().tolist()):
+        data[i] = str(item).encode()
+    return data.reshape(array.shape)
+
+
+def _reason(exc: Exception) -> str:
+    text = " ".join(str(exc).split()) or type(exc).__name__
+    return text if len(text) <= MAX_REASON else text[:MAX_REASON] + "..."

@@ -1,0 +1,231 @@
+"""A model with its pipeline, ready to answer: what a worker holds, without the process around it."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, ParamSpec, TypeVar
+
+from edged.errors import BackendError, BundleError, DeadlineError, DigestMismatchError, EdgedError
+from edged.files import hash_bytes
+from edged.pipeline.ops import Stage, compile_post, compile_pre
+from edged.pipeline.spec import TensorSpec
+from edged.runtime.requests import Signature
+from edged.runtime.tensors import fits
+from edged.runtime.wire import FilePin, Item, Step, WorkerSpec
+from edged.worker.arrays import Array, array_of, datatype_of
+from edged.worker.backends import Backend, Session
+from edged.worker.rows import group, join, rows_of, split
+from edged.worker.sequences import Sequences
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Execute = Callable[[Mapping[str, Array]], dict[str, Array]]
+"""Runs the session once; raises what ``Session.run`` does."""
+Answer = dict[str, Array]
+"""The outputs of one request by name, in the order in which they were asked for."""
+
+
+def read_pinned(descriptor: int, pin: FilePin) -> bytes:
+    """Read a whole file and check that it is the one that was signed.
+
+    The bytes returned are the bytes that were hashed: a file that changes afterwards changes nothing.
+
+    Raises:
+        DigestMismatchError: It is another file, or has changed.
+        OSError: It cannot be read.
+    """
+    found = os.fstat(descriptor).st_size
+    # First the size, so that a swapped file of any length is not read into memory.
+    if found != pin.size:
+        raise DigestMismatchError(
+            f"{pin.path} has {found} bytes, {pin.size} were signed", hint="Fetch the bundle again."
+        )
+    data = os.pread(descriptor, pin.size, 0)
+    # One call reads at most 2 GiB; putting parts together doubles the memory, so it is left to files that need it.
+    while len(data) < pin.size and (more := os.pread(descriptor, pin.size - len(data), len(data))):
+        data += more
+    if (digest := hash_bytes(data)) != pin.sha256:
+        raise DigestMismatchError(
+            f"{pin.path} hashes to {digest}, {pin.sha256} was signed", hint="Fetch the bundle again."
+        )
+    return data
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request whose tensors were found to be what the model takes."""
+
+    inputs: dict[str, Array]
+    is_raw: bool
+    """They are the model's own inputs, to which the steps before it do not apply."""
+    outputs: Sequence[str]
+    step: Step | None
+
+
+class Model:
+    """A session between its pre- and post-processing. Threads may use it at the same time.
+
+    Args:
+        spec: Of the model.
+        session: Has its variant loaded.
+        pre: The steps before it.
+        post: The steps after it.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self, spec: WorkerSpec, session: Session, pre: Stage, post: Stage, *, clock: Callable[[], float]
+    ) -> None:
+        self.session: Final = session
+        self._signature = Signature(spec)
+        self._inputs = {item.name: item for item in spec.variant.inputs}
+        self._outputs = {item.name: item for item in spec.pipeline.outputs}
+        # What an app sends may be what the model takes, and then nothing lies between.
+        self._pre = pre if spec.pipeline.pre or spec.pipeline.inputs != spec.variant.inputs else None
+        self._post = post if spec.pipeline.post else None
+        self._can_join = spec.variant.batching is not None
+        self._states = {state.input: state.output for state in spec.variant.state}
+        self.sequences: Final = Sequences({name: self._inputs[name] for name in self._states}, spec.sequences, clock)
+
+    def question(self, item: Item, parts: Sequence[memoryview]) -> Question:
+        """Read a request.
+
+        Args:
+            item: As it came.
+            parts: The bytes of its tensors, which the question goes on using.
+
+        Raises:
+            TensorError: A tensor is missing, unknown or not as the manifest says.
+            RequestError: It is of a sequence, and the model has no states.
+        """
+        is_raw = self._signature.check(item.tensors, item.outputs, in_sequence=item.sequence is not None)
+        inputs = {head.name: array_of(head, part) for head, part in zip(item.tensors, parts, strict=True)}
+        return Question(inputs, is_raw, item.outputs, item.sequence)
+
+    def answer(self, questions: Sequence[Question], execute: Execute) -> list[Answer | EdgedError]:
+        """Answer requests together, in one run of the session where the manifest allows that.
+
+        Args:
+            questions: From ``question``.
+            execute: Runs the session, when it is this run's turn.
+
+        Returns:
+            For each an answer, or why there is none: TensorError (the model does not take it), SequenceError, BundleError (pipeline and
+            model do not fit each other), BackendError (the runtime failed), DeadlineError (it was stopped).
+        """
+        if len(questions) == 1 or not self._can_join:
+            return [attempt(self._answer_alone, question, execute) for question in questions]
+        feeds = [attempt(self._feed, question) for question in questions]
+        good = {i: feed for i, feed in enumerate(feeds) if not isinstance(feed, EdgedError)}
+        outputs: dict[int, dict[str, Array] | EdgedError] = dict(enumerate(feeds))
+        for members in group(good):
+            given = _run_together([good[i] for i in members], execute)
+            outputs.update(zip(members, given, strict=True))
+        return [
+            found if isinstance(found := outputs[i], EdgedError) else attempt(self._finish, question, found)
+            for i, question in enumerate(questions)
+        ]
+
+    def _answer_alone(self, question: Question, execute: Execute) -> Answer:
+        feed = self._feed(question)
+        if question.step is None:
+            return self._finish(question, execute(feed))
+        states = self.sequences.begin(question.step)
+        try:
+            outputs = execute({**feed, **states})
+            answer = self._finish(question, outputs)
+            following = {
+                name: _checked(self._inputs[name], outputs[output], f"the model gives {output}, which becomes")
+                for name, output in self._states.items()
+            }
+        except BaseException:
+            self.sequences.abandon(question.step)
+            raise
+        self.sequences.commit(question.step, following)
+        return answer
+
+    def _feed(self, question: Question) -> dict[str, Array]:
+        """Return the model's inputs, without those that a sequence gives."""
+        if question.is_raw or self._pre is None:
+            return question.inputs
+        arrays = self._pre.run(question.inputs)
+        # Only what the manifest names goes on, so that a request's tensor never hides one of the model's.
+        return {
+            name: _checked(spec, arrays[name], "the steps before the model give")
+            for name, spec in self._inputs.items()
+            if question.step is None or name not in self._states
+        }
+
+    def _finish(self, question: Question, outputs: Mapping[str, Array]) -> Answer:
+        known = outputs if self._post is None else self._post.run(outputs)
+        return {
+            name: _checked(self._outputs[name], known[name], "the model gives")
+            for name in question.outputs or self._outputs
+        }
+
+
+def attempt(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | EdgedError:
+    """Return what a call gives, or the error it raises that is to be told to whoever asked; others are raised."""
+    try:
+        return work(*args, **kwargs)
+    except EdgedError as exc:
+        # Kept with its traceback, or with that of its cause, it would keep all the arrays alive that the frames know.
+        exc.__cause__ = exc.__context__ = None
+        return exc.with_traceback(None)
+    except MemoryError:
+        return BackendError("the request does not fit into the model's memory limit", hint="Ask for less at once.")
+
+
+def load_model(spec: WorkerSpec, descriptors: Sequence[int], backend: Backend, *, clock: Callable[[], float]) -> Model:
+    """Read, verify and load everything a specification names.
+
+    Args:
+        spec: What to load.
+        descriptors: One open file for each of ``spec.files``, in order; left open.
+        backend: What executes the model.
+        clock: Monotonic seconds.
+
+    Raises:
+        DigestMismatchError: A file is not the one that was signed.
+        BundleError: The pipeline cannot be prepared, or the specification has no model.
+        UnsafeModelError: The model asks for what no model may.
+        IncompatibleError: The runtime is not one the variant is for.
+        ModelLoadError: The runtime refuses the model.
+    """
+    if len(descriptors) != len(spec.files):
+        raise BundleError(f"{spec.name}: {len(descriptors)} files handed over, {len(spec.files)} named")
+    states = {state.input for state in spec.variant.state}
+    if touched := [name for step in spec.pipeline.pre for name in (step.input, step.output) if name in states]:
+        raise BundleError(
+            f"{spec.name}: a step before the model reads or writes {touched[0]}, which is a state",
+            hint="Correct the manifest's pipeline: states come as they are from apps or from their sequence.",
+        )
+    pins = dict(zip(spec.files, descriptors, strict=True))
+    models = [pin for pin in pins if pin.role == "model"]
+    if len(models) != 1:
+        raise BundleError(f"{spec.name}: {len(models)} files have role model, expected one")
+    others = {pin.path: read_pinned(descriptor, pin) for pin, descriptor in pins.items() if pin is not models[0]}
+    pre, post = compile_pre(spec.pipeline, others), compile_post(spec.pipeline, others)
+    session = backend.load(read_pinned(pins[models[0]], models[0]), spec.variant)
+    return Model(spec, session, pre, post, clock=clock)
+
+
+def _run_together(feeds: Sequence[dict[str, Array]], execute: Execute) -> list[dict[str, Array] | EdgedError]:
+    """Run inputs of one group in one run, and each by itself if that fails for a reason that may be the fault of one of them."""
+    if len(feeds) > 1:
+        joint = attempt(lambda: split(execute(join(feeds)), map(rows_of, feeds)))
+        if not isinstance(joint, EdgedError):
+            return [*joint]
+        if isinstance(joint, BundleError | DeadlineError):
+            return [joint] * len(feeds)
+    return [attempt(execute, feed) for feed in feeds]
+
+
+def _checked(spec: TensorSpec, array: Array, who: str) -> Array:
+    dtype = datatype_of(array)
+    if dtype != spec.dtype or not fits(array.shape, spec.shape):
+        raise BundleError(
+            f"{who} {spec.name} as {dtype} {list(array.shape)}, the manifest says {spec.dtype} {list(spec.shape)}",
+            hint="Correct the manifest's pipeline or tensors.",
+        )
+    return array
