@@ -74,6 +74,8 @@ SOMETIMES: Final = (
     # Memory and segments, but never code.
     ("mmap", Bits(argument=2, mask=mmap.PROT_EXEC, value=0)),
     ("mprotect", Bits(argument=2, mask=mmap.PROT_EXEC, value=0)),
+    # Which cores the calling thread uses, but not those of another, whose number would be in the first argument.
+    ("sched_setaffinity", Bits(argument=0, mask=_INT, value=0)),
     # How older glibc does fstat.
     ("newfstatat", Bits(argument=3, mask=_AT_EMPTY_PATH, value=_AT_EMPTY_PATH)),
     # Python's mmap keeps a copy of the descriptor. Not F_SETFL and F_SETOWN, with which a file sends signals to other processes, and not

@@ -39,6 +39,7 @@ from edged.runtime.wire import (
 from edged.worker.arrangement import Numbered
 from edged.worker.backends import Backend
 from edged.worker.borrower import Borrower
+from edged.worker.cores import Cores
 from edged.worker.model import Model, load_model
 from edged.worker.pool import Pool, end_process
 from edged.worker.replies import load_failed
@@ -103,7 +104,7 @@ def serve(
         return
     load_s = time.monotonic() - began_s
     segments = Segments()
-    turns = Turns(spec.parallel)
+    turns = Turns(spec.parallel, Cores(spec.parallel, os.sched_getaffinity(0)))
     source = Runs(runs, model, turns, segments, max_kept=spec.parallel)
     pool = Pool(threads=spec.parallel + SPARE_THREADS, failed=failed, is_short=turns.is_short)
     pool.add(source)

@@ -2,6 +2,8 @@
 
 Threads that come while a core is free pass without waiting. One that waits sleeps on a lock of its own, and whoever leaves passes the
 turn on to it, so that nobody who comes later slips in between. A run that is stopped while it waits leaves the line at once.
+
+Each turn has a lane, a number, by which runs that execute at the same time keep off each other's cores (``edged.worker.cores``).
 """
 
 import heapq
@@ -11,6 +13,7 @@ import time
 from typing import Final
 
 from edged.worker.backends import Stop, stopped
+from edged.worker.cores import ANYWHERE, Cores
 from edged.worker.lead import SHORT_S
 
 FADE: Final = 0.8
@@ -24,7 +27,7 @@ class Ticket:
         rank: The smallest goes first.
     """
 
-    __slots__ = ("began_s", "has_turn", "is_stopped", "rank", "stop", "waited_s", "wake")
+    __slots__ = ("began_s", "has_turn", "is_stopped", "lane", "rank", "stop", "waited_s", "wake")
 
     def __init__(self, stop: Stop, rank: int) -> None:
         self.stop = stop
@@ -33,7 +36,8 @@ class Ticket:
         """Seconds spent in the line."""
         self.began_s = 0.0
         """When it got its turn."""
-        # The rest belongs to ``Turns`` and is only touched under its lock.
+        # The rest belongs to ``Turns`` and is only touched under its lock, or while it has its turn.
+        self.lane = ANYWHERE
         self.wake: threading.Lock | None = None
         self.has_turn = False
         self.is_stopped = False
@@ -44,11 +48,15 @@ class Turns:
 
     Args:
         at_once: Most runs that have a turn at a time.
+        cores: Where they execute.
     """
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, at_once: int, cores: Cores) -> None:
         self._lock = threading.Lock()
-        self._free = at_once
+        self._at_once = at_once
+        self._cores = cores
+        self._free = list(range(at_once))
+        """Lanes."""
         self._typical_s = 1.0
         """How long a turn may take: the longest, less a part of it with each one that was shorter."""
         self._line: list[tuple[int, int, Ticket]] = []
@@ -64,40 +72,47 @@ class Turns:
         Raises:
             DeadlineError: The run was stopped.
         """
+        wake = None
         with self._lock:
             if ticket.is_stopped:
                 raise stopped()
+            is_alone = len(self._free) == self._at_once
             if self._free:
-                self._free -= 1
-                ticket.began_s = time.monotonic()
-                return
-            ticket.has_turn = False
-            ticket.wake = wake = threading.Lock()
-            wake.acquire()
-            heapq.heappush(self._line, (ticket.rank, next(self._order), ticket))
+                ticket.lane = self._free.pop()
+            else:
+                ticket.has_turn = False
+                ticket.wake = wake = threading.Lock()
+                wake.acquire()
+                heapq.heappush(self._line, (ticket.rank, next(self._order), ticket))
+        if wake is not None:
+            self._wait(ticket, wake)
+        self._cores.move(ANYWHERE if is_alone or self.is_short() else ticket.lane)
+        ticket.began_s = time.monotonic()
+
+    def leave(self, ticket: Ticket) -> None:
+        """Give the turn to whoever is next."""
+        self._typical_s = max(time.monotonic() - ticket.began_s, self._typical_s * FADE)
+        self._pass_on(ticket.lane)
+
+    def _wait(self, ticket: Ticket, wake: threading.Lock) -> None:
         began_s = time.monotonic()
         wake.acquire()
-        ticket.began_s = time.monotonic()
-        ticket.waited_s += ticket.began_s - began_s
+        ticket.waited_s += time.monotonic() - began_s
         with self._lock:
             ticket.wake = None
             has_turn, is_stopped = ticket.has_turn, ticket.is_stopped
         if is_stopped:
             if has_turn:  # both happened before this thread woke
-                self._pass_on()
+                self._pass_on(ticket.lane)
             raise stopped()
 
-    def leave(self, ticket: Ticket) -> None:
-        """Give the turn to whoever is next."""
-        self._typical_s = max(time.monotonic() - ticket.began_s, self._typical_s * FADE)
-        self._pass_on()
-
-    def _pass_on(self) -> None:
+    def _pass_on(self, lane: int) -> None:
         with self._lock:
             if not self._line:
-                self._free += 1
+                self._free.append(lane)
                 return
             ticket = heapq.heappop(self._line)[2]
+            ticket.lane = lane
             ticket.has_turn = True
             if ticket.wake is not None:
                 ticket.wake.release()

@@ -102,6 +102,7 @@ ATTEMPTS: dict[str, Callable[[Held], object]] = {
     "write a file": lambda held: (held.directory / "written").write_bytes(b"x"),
     # Sockets and other ways to somebody else.
     "accept": lambda held: held.called.accept(),
+    "choose another process's cores": lambda _: os.sched_setaffinity(os.getppid(), os.sched_getaffinity(0)),
     "connect to an abstract socket": lambda held: connect(socket.AF_UNIX, held.abstract),
     "connect to TCP": lambda held: connect(socket.AF_INET, ("127.0.0.1", held.port)),
     "connect what it holds": lambda held: held.stream.connect(held.called.getsockname()),
@@ -165,7 +166,6 @@ CALLS = (
     *(
         "rt_sigqueueinfo",
         "rt_tgsigqueueinfo",
-        "sched_setaffinity",
         "sched_setattr",
         "seccomp",
         "setns",

@@ -31,6 +31,7 @@ from edged.worker.runs import MAX_EARLY_STOPS, Runs
 from edged.worker.segments import Segments
 from edged.worker.turns import Turns
 from tests.fakes.backends import Blocking, FakeBackend
+from tests.fakes.cores import ANY_CORES
 from tests.fakes.near_ends import PATIENCE_S, Channels, NearEnd, in_segment, outputs_of
 from tests.fakes.workers import item_of, opened, spec_of, worker_spec
 
@@ -371,7 +372,7 @@ class Alone:
                 worker_spec(MODEL, [X], [Y]), files, FakeBackend({MODEL: function}), clock=time.monotonic
             )
         self.far = far
-        self.runs = Runs(far, model, turns or Turns(1), Segments(), max_kept=1)
+        self.runs = Runs(far, model, turns or Turns(1, ANY_CORES), Segments(), max_kept=1)
         self.buffer = memoryview(mmap.mmap(-1, MAX_DATAGRAM_BYTES))
 
     def send(self, run, *values):
@@ -479,7 +480,7 @@ def test_the_time_in_line_is_no_time_of_the_run(tmp_path):
             super().enter(ticket)
             ticket.waited_s = 1000.0
 
-    channel = Alone(tmp_path, lambda x: {"y": x}, turns=LongLine(1))
+    channel = Alone(tmp_path, lambda x: {"y": x}, turns=LongLine(1, ANY_CORES))
     with channel.near, channel.far:
         channel.send(1, 1)
         channel.take()()

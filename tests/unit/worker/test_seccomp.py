@@ -159,3 +159,8 @@ def test_only_an_open_file_is_looked_at(verdict):
 def test_only_the_process_itself_gets_its_signals(verdict):
     assert verdict("tgkill", PID, 1, 6) == ALLOW
     assert verdict("tgkill", PID + 1, 1, 6) == REFUSE
+
+
+def test_a_thread_chooses_its_own_cores_and_no_others(verdict):
+    assert verdict("sched_setaffinity", 0, 8, 0x1234) == ALLOW
+    assert verdict("sched_setaffinity", PID, 8, 0x1234) == REFUSE

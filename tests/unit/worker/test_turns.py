@@ -9,6 +9,7 @@ import pytest
 
 from edged.errors import DeadlineError
 from edged.worker.turns import Ticket, Turns
+from tests.fakes.cores import ANY_CORES
 
 PATIENCE_S = 30
 
@@ -34,7 +35,7 @@ def wait_until_in_line(turns, count):
 
 
 def test_as_many_pass_at_once_as_there_are_turns(line):
-    turns, holder = Turns(2), ticket()
+    turns, holder = Turns(2, ANY_CORES), ticket()
     turns.enter(holder)
     turns.enter(ticket())
 
@@ -47,7 +48,7 @@ def test_as_many_pass_at_once_as_there_are_turns(line):
 
 
 def test_the_smallest_rank_goes_first_and_equals_in_the_order_they_came(line):
-    turns, holder = Turns(1), ticket()
+    turns, holder = Turns(1, ANY_CORES), ticket()
     turns.enter(holder)
     passed = queue.SimpleQueue()
 
@@ -69,7 +70,7 @@ def test_the_smallest_rank_goes_first_and_equals_in_the_order_they_came(line):
 
 
 def test_a_run_that_waits_leaves_the_line_when_it_is_stopped(line):
-    turns, holder = Turns(1), ticket()
+    turns, holder = Turns(1, ANY_CORES), ticket()
     turns.enter(holder)
     stopped, patient = ticket(), ticket()
     first = line(turns.enter, stopped)
@@ -87,7 +88,7 @@ def test_a_run_that_waits_leaves_the_line_when_it_is_stopped(line):
 
 
 def test_a_run_that_was_stopped_before_gets_no_turn():
-    turns = Turns(1)
+    turns = Turns(1, ANY_CORES)
     early = ticket()
     turns.stop(early)
 
@@ -97,7 +98,7 @@ def test_a_run_that_was_stopped_before_gets_no_turn():
 
 
 def test_a_run_that_has_a_turn_is_stopped_through_its_backend_and_keeps_the_turn_until_it_leaves(line):
-    turns = Turns(1)
+    turns = Turns(1, ANY_CORES)
     running = ticket()
     turns.enter(running)
 
@@ -113,7 +114,7 @@ def test_a_run_that_has_a_turn_is_stopped_through_its_backend_and_keeps_the_turn
 
 def test_a_turn_is_passed_on_by_a_run_that_got_it_while_it_was_stopped(line):
     """A turn that was given to a thread which has not woken up yet is not lost when its run is stopped in between."""
-    turns, holder = Turns(1), ticket()
+    turns, holder = Turns(1, ANY_CORES), ticket()
     turns.enter(holder)
     unlucky = ticket()
     first = line(turns.enter, unlucky)
@@ -126,11 +127,11 @@ def test_a_turn_is_passed_on_by_a_run_that_got_it_while_it_was_stopped(line):
 
     with pytest.raises(DeadlineError):
         first.result(PATIENCE_S)
-    assert turns._free == 1
+    assert len(turns._free) == 1
 
 
 def test_time_in_line_is_known(line):
-    turns = Turns(1)
+    turns = Turns(1, ANY_CORES)
     quick, slow = ticket(), ticket()
     turns.enter(quick)
     waiting = line(turns.enter, slow)
@@ -159,7 +160,7 @@ def take_turns(turns, clock, *seconds):
 
 
 def test_turns_are_short_once_many_in_a_row_were(monkeypatch):
-    turns, clock = Turns(1), Clock(monkeypatch)
+    turns, clock = Turns(1, ANY_CORES), Clock(monkeypatch)
     assert not turns.is_short(), "nothing is known of a model that has not run"
 
     take_turns(turns, clock, *[0.0001] * 50)
@@ -168,7 +169,7 @@ def test_turns_are_short_once_many_in_a_row_were(monkeypatch):
 
 
 def test_one_long_turn_among_short_ones_is_remembered_for_a_while(monkeypatch):
-    turns, clock = Turns(1), Clock(monkeypatch)
+    turns, clock = Turns(1, ANY_CORES), Clock(monkeypatch)
     take_turns(turns, clock, *[0.0001] * 50, 0.01, *[0.0001] * 5)
     assert not turns.is_short()
 
@@ -177,7 +178,7 @@ def test_one_long_turn_among_short_ones_is_remembered_for_a_while(monkeypatch):
 
 
 def test_time_in_line_does_not_make_a_turn_long(line, monkeypatch):
-    turns, clock = Turns(1), Clock(monkeypatch)
+    turns, clock = Turns(1, ANY_CORES), Clock(monkeypatch)
     take_turns(turns, clock, *[0.0001] * 50)
     holder, slow = ticket(), ticket()
     turns.enter(holder)
