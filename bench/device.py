@@ -17,6 +17,9 @@ from bench.servers.sessions import new_session
 
 EDGED: Final = (sys.executable, "-m", "edged")
 EDGE_PUBLISH: Final = (sys.executable, "-m", "edged.publish.main")
+_POLL_S: Final = 1.0
+_NEVER_S: Final = 1e6
+"""Between polls of a device that is measured: what a poll costs is no part of what serving costs."""
 _DATATYPES: Final = {"float32": "FP32", "int64": "INT64", "int32": "INT32"}
 
 _RECIPE: Final = """\
@@ -29,7 +32,7 @@ tier = "quality"
 precision = "fp32"
 targets = {{ arch = ["amd64", "arm64"] }}
 budget = {{ latency_ms = 10000.0, memory_bytes = 536870912 }}
-{state}
+{settings}
 
 [pipeline]
 inputs = [{inputs}]
@@ -59,14 +62,14 @@ def fetch_all(models: Sequence[Model], work: Path, device: Path) -> None:
     port = 18080
     host_log, log = work / "host.log", work / "first.log"
     command = [*EDGE_PUBLISH, "serve", str(work / "repo"), "--port", str(port)]
-    with running(command, host_log), _dev(device, work, log, port) as process:
+    with running(command, host_log), _dev(device, work, log, port, poll_s=_POLL_S) as process:
         wait_until(lambda: answering(device) >= {model.name for model in models}, "edged's models", process, log)
 
 
 @contextmanager
 def edged(device: Path, work: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the whole service, gate, updater and daemon, on what the device has; the host is away."""
-    with _dev(device, work, log, 18080) as process:
+    """Run the whole service, gate, updater and daemon, on what the device has; the host is away, which it finds out once."""
+    with _dev(device, work, log, 18080, poll_s=_NEVER_S) as process:
         yield process
 
 
@@ -75,9 +78,9 @@ def socket_of(device: Path) -> Path:
     return device / "run/edged.sock"
 
 
-def _dev(device: Path, work: Path, log: Path, port: int) -> Any:
+def _dev(device: Path, work: Path, log: Path, port: int, *, poll_s: float) -> Any:
     command = [*EDGED, "dev", "--dir", str(device), "--repository", f"http://localhost:{port}/"]
-    return running([*command, "--root", str(work / "repo/metadata/1.root.json"), "--poll-interval", "1"], log)
+    return running([*command, "--root", str(work / "repo/metadata/1.root.json"), "--poll-interval", str(poll_s)], log)
 
 
 def answering(device: Path) -> set[str]:
@@ -117,14 +120,18 @@ def _write_sources(model: Model, directory: Path) -> Path:
     }
     document = {"schema": 1, "reference": "onnxruntime in the benchmark's process", "samples": [sample]}
     (kit / "kit.json").write_text(json.dumps(document))
+    settings = [f'state = [{{ input = "{taken}", output = "{given}" }}]' for taken, given in model.state.items()]
+    if model.max_rows:
+        settings.append(f"batching = {{ max_rows = {model.max_rows} }}")
     recipe = directory / "recipe.toml"
     recipe.write_text(
         _RECIPE.format(
             name=model.name,
-            state="".join(
-                f'state = [{{ input = "{taken}", output = "{given}" }}]' for taken, given in model.state.items()
+            settings="\n".join(settings),
+            inputs=", ".join(
+                _spec(name, (-1, *array.shape[1:]) if model.max_rows else array.shape, array.dtype)
+                for name, array in model.inputs.items()
             ),
-            inputs=", ".join(_spec(name, array.shape, array.dtype) for name, array in model.inputs.items()),
             outputs=", ".join(_spec(name, (-1,) * array.ndim, array.dtype) for name, array in results.items()),
             tolerance=", ".join(f'{{ output = "{name}", absolute = 0.01 }}' for name in results),
             source=model.source,

@@ -36,7 +36,8 @@ class Model:
     """Inputs that are the last request's outputs, for the bundle's manifest."""
     licence: str
     source: str
-    is_batched: bool = False
+    max_rows: int = 0
+    """Rows of one run that edged may put together from several requests, where the model's first axis is free; 0 for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,7 @@ def read_models(cache: Path) -> list[Model]:
             state={},
             licence="Apache-2.0",
             source="PyPI magika 1.0.3",
+            max_rows=4,
         ),
         Model(
             name="detector",
