@@ -29,7 +29,9 @@ def running(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            # Not a session of its own: the kernel may give each session one share of the processor (sched(7), autogroup), which a
+            # server of several processes would have to divide.
+            process_group=0,
             env={**os.environ, **(environment or {})},
         )
     try:
