@@ -148,13 +148,16 @@ def edged_server(models: Sequence[Model], directory: Path, work: Path) -> Iterat
 
 
 def optional_servers(models: Sequence[Model], work: Path) -> Iterator[Any]:
-    """Give what else is installed here."""
-    if is_installed("fastapi", "uvicorn"):
-        yield unix_server("FastAPI, uvicorn", "fastapi_uvicorn", models, work)
-    if is_installed("litserve"):
-        yield port_server("LitServe, JSON", "litserve_api", models[0], work)
-    if is_installed("mlserver"):
-        yield port_server("MLServer, JSON", "mlserver_runtime", models[0], work)
+    """Give what else is installed here, and say what is not."""
+    for packages, server in (
+        (("fastapi", "uvicorn"), unix_server("FastAPI, uvicorn", "fastapi_uvicorn", models, work)),
+        (("litserve",), port_server("LitServe, JSON", "litserve_api", models[0], work)),
+        (("mlserver",), port_server("MLServer, JSON", "mlserver_runtime", models[0], work)),
+    ):
+        if missing := [package for package in packages if importlib.util.find_spec(package) is None]:
+            say(f"left out, because it is not installed: {', '.join(missing)}")
+        else:
+            yield server
 
 
 def measure_model(model: Model, servers: Sequence[Server], directory: Path, *, scale: float) -> list[Row]:
@@ -272,11 +275,6 @@ def is_answering(connect: Connect, request: bytes) -> bool:
     finally:
         one.close()
     return True
-
-
-def is_installed(*modules: str) -> bool:
-    """Tell whether packages are there, without importing them."""
-    return all(importlib.util.find_spec(module) is not None for module in modules)
 
 
 def say(text: str) -> None:

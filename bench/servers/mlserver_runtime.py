@@ -1,19 +1,32 @@
-"""MLServer with a runtime of its own for ONNX files; measured where it is installed.
+"""MLServer on a loopback port, with a runtime of its own for ONNX files, in one process; measured where it is installed.
 
-``python -m bench.servers.mlserver_runtime PORT NAME=FILE`` writes MLServer's settings beside the socket's log and starts it.
+Needs 1.7: older ones do not start with today's pydantic. Its pool of worker processes is off: it only adds to what a request costs, and
+that of 1.7.1 does not start with uvloop 0.23. So are metrics, and what would open connections (tracing, Kafka), even if the environment
+asks for it.
 """
 
 import json
-import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mlserver import MLModel
+from mlserver.cli import main as run_mlserver
 from mlserver.types import InferenceRequest, InferenceResponse
 
 from bench.servers.sessions import answer_json, new_session
+
+IMPLEMENTATION: Final = "bench.servers.mlserver_runtime.OnnxModel"
+SETTINGS: Final = {
+    "host": "127.0.0.1",
+    "grpc_port": 0,
+    "debug": False,
+    "parallel_workers": 0,
+    "metrics_endpoint": None,
+    "tracing_server": None,
+    "kafka_enabled": False,
+}
 
 
 class OnnxModel(MLModel):
@@ -31,19 +44,16 @@ class OnnxModel(MLModel):
 
 
 def main() -> None:
-    """Write settings and become MLServer."""
+    """Write settings and serve until SIGTERM."""
     port, model = sys.argv[1:]
     name, _, path = model.partition("=")
-    directory = Path(tempfile.mkdtemp(prefix="bench-mlserver-"))
-    settings = {"host": "127.0.0.1", "http_port": int(port), "grpc_port": 0, "metrics_port": 0, "debug": False}
-    (directory / "settings.json").write_text(json.dumps({**settings, "parallel_workers": 1, "metrics_endpoint": None}))
-    model_settings = {
-        "name": name,
-        "implementation": "bench.servers.mlserver_runtime.OnnxModel",
-        "parameters": {"uri": path},
-    }
-    (directory / "model-settings.json").write_text(json.dumps(model_settings))
-    os.execv(sys.executable, [sys.executable, "-m", "mlserver.cli.main", "start", str(directory)])  # noqa: S606 - becomes it
+    with tempfile.TemporaryDirectory(prefix="bench-mlserver-") as directory:
+        settings = SETTINGS | {"http_port": int(port), "environments_dir": directory}
+        Path(directory, "settings.json").write_text(json.dumps(settings))
+        model_settings = {"name": name, "implementation": IMPLEMENTATION, "parameters": {"uri": path}}
+        Path(directory, "model-settings.json").write_text(json.dumps(model_settings))
+        sys.argv[1:] = ["start", directory]
+        run_mlserver()
 
 
 if __name__ == "__main__":
