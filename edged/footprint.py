@@ -52,4 +52,9 @@ def give_back(pages: Sequence[Range]) -> None:
     """
     for address, size in pages:
         _LIBC.madvise(ctypes.c_void_p(address), ctypes.c_size_t(size), _MADV_DONTNEED)
-    _LIBC.malloc_trim(0)
+    trim()
+
+
+def trim() -> None:
+    """Give back the free memory of the heap, also between what is in use; takes about a millisecond, as above."""
+    _LIBC.malloc_trim(ctypes.c_size_t(0))

@@ -86,6 +86,28 @@ def test_a_process_goes_on_after_it_gave_back_all_it_could():
     assert (found.returncode, found.stdout) == (0, "(1,) [1.5]\n")
 
 
+def test_free_memory_between_what_is_in_use_is_given_back():
+    """In a process of its own, whose heap has nobody else's holes."""
+    script = (
+        "import ctypes\n"
+        "from edged.footprint import SMAPS, trim\n"
+        "libc = ctypes.CDLL(None)\n"
+        "libc.malloc.restype = ctypes.c_void_p\n"
+        "def heap_kb():\n"
+        "    part = SMAPS.read_text().partition('[heap]')[2]\n"
+        "    return int(part.partition('Rss:')[2].split()[0])\n"
+        "pieces = [libc.malloc(ctypes.c_size_t(100_000)) for _ in range(400)]\n"
+        "for piece in pieces: ctypes.memset(piece, 1, 100_000)\n"
+        "before = heap_kb()\n"
+        "for piece in pieces[::2]: libc.free(ctypes.c_void_p(piece))\n"
+        "trim()\n"
+        "print(before - heap_kb())\n"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert int(found.stdout) > 15_000
+
+
 def test_where_the_system_does_not_tell_nothing_is_given_back(monkeypatch, tmp_path):
     monkeypatch.setattr("edged.footprint.SMAPS", tmp_path / "smaps")
 

@@ -15,6 +15,7 @@ import numpy as np
 from edged.bundle.manifest import Session as Settings
 from edged.bundle.manifest import Variant
 from edged.errors import BackendError, IncompatibleError, ModelLoadError, TensorError
+from edged.footprint import trim
 from edged.onnx.in_place import usable_in_place
 from edged.onnx.safety import check_model
 from edged.pipeline.spec import Datatype, TensorSpec
@@ -160,12 +161,15 @@ class OnnxSession:
             raise
         # As in load: no common base class.
         except Exception as exc:
-            self._surplus.fail()
             if stop.is_set:
+                self._surplus.stop(input_bytes)
                 raise stopped() from exc
+            self._surplus.fail()
             raise BackendError(f"the model failed: {_reason(exc)}") from exc
         outputs = dict(zip(self._outputs, map(np.asarray, values), strict=True))
         self._surplus.end(input_bytes, sum(array.nbytes for array in outputs.values()), gave_back=gives_back)
+        if gives_back:
+            trim()  # what the arena gave back, it gave to the heap
         for name in self._texts_out:
             outputs[name] = _to_bytes(outputs[name])
         return outputs

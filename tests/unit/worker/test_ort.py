@@ -173,6 +173,21 @@ def test_memory_is_given_back_after_an_unusually_large_run_and_after_a_failed_on
     assert recorder.gave_back == [False, False, True, True, False, True, False]
 
 
+def test_no_memory_is_given_back_for_a_run_that_was_stopped():
+    recorder = Recorder()
+    variant = variant_of(b"", [spec_of("x", "FP32", (-1,))], [spec_of("x", "FP32", (-1,))])
+    session = OnnxSession(load_library(), recorder, variant, in_place=frozenset())
+    stop = session.new_stop()
+    stop.set()
+
+    session.run({"x": np.zeros(4, np.float32)}, session.new_stop())
+    with pytest.raises(DeadlineError):
+        session.run({"x": np.zeros(0, np.float32)}, stop)
+    session.run({"x": np.zeros(4, np.float32)}, session.new_stop())
+
+    assert recorder.gave_back == [False, False, False]
+
+
 def test_memory_of_one_large_run_returns_to_the_system():
     """Resident memory, because that is what a small device runs out of."""
     model = models.allocating_model()

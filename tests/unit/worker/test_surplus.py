@@ -64,6 +64,22 @@ def test_small_differences_are_not_worth_it():
     assert not any(run(surplus, size) for size in [10, 10_000, MIN_BYTES - 1] * 20)
 
 
+def test_a_stopped_run_is_no_reason_to_give_back(used_to_little):
+    """Callers leave all the time, and each time the arena would have to grow again."""
+    assert not used_to_little.begin(1000)
+    used_to_little.stop(1000)
+
+    assert not any(run(used_to_little, 1000) for _ in range(10))
+
+
+def test_what_a_large_request_took_is_given_back_although_it_was_stopped(used_to_little):
+    assert used_to_little.begin(100 * MB)
+    used_to_little.stop(100 * MB)
+
+    assert run(used_to_little, 1000)
+    assert not run(used_to_little, 1000)
+
+
 def test_after_a_failed_run_whatever_it_took_is_given_back(used_to_little):
     assert not used_to_little.begin(1000)
     used_to_little.fail()
