@@ -95,7 +95,7 @@ def read_models(cache: Path) -> list[Model]:
             state={},
             licence="Apache-2.0",
             source="PyPI magika 1.0.3",
-            max_rows=4,
+            max_rows=2,
         ),
         Model(
             name="detector",
