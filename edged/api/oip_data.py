@@ -15,11 +15,19 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from edged.errors import RequestError, TensorError
-from edged.pipeline.datatypes import NUMBERS, Buffer, can_hold, pack, pack_bytes, size_bytes, unpack, unpack_bytes
+from edged.pipeline.datatypes import (
+    MAX_BYTES_ELEMENTS,
+    NUMBERS,
+    Buffer,
+    can_hold,
+    pack,
+    pack_bytes,
+    size_bytes,
+    unpack,
+    unpack_bytes,
+)
 from edged.pipeline.spec import Datatype
 
-MAX_BYTES_ELEMENTS: Final = 1 << 16
-"""Most elements of one BYTES tensor: each of them costs an object, whatever its size."""
 PART_BYTES: Final = 64 << 10
 """Of a tensor of BOOL, looked at together."""
 

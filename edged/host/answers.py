@@ -92,10 +92,14 @@ class Answers:
             A place for each answer that needs one, which for some is the one they had already.
 
         Raises:
-            WireError: It has no reason to ask.
+            WireError: It has no reason to ask, or not for so much.
         """
         if self._asked is not None or message.answers or len(message.room_bytes) != len(self._wanted):
             raise WireError("it asks for rooms in a way that nobody understands")
+        for specs, size in zip(self._wanted, message.room_bytes, strict=True):
+            most = fixed_bytes(specs)
+            if most is not None and size > most:
+                raise WireError(f"it asks for room for {size} bytes; its outputs have {most}")
         self._asked = message.room_bytes
         try:
             self._make_rooms(message.room_bytes)

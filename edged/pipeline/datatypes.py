@@ -8,6 +8,7 @@ import struct
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import prod
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ Buffer = bytes | bytearray | memoryview
 
 LENGTH: Final = struct.Struct("<I")
 """What each element of BYTES begins with: how many bytes follow."""
+MAX_BYTES_ELEMENTS: Final = 1 << 16
+"""Most elements of one BYTES tensor: each of them costs an object, whatever its size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,3 +117,12 @@ def unpack_bytes(data: Buffer) -> Iterator[memoryview]:
             raise ValueError(f"at byte {start}, {end - len(view)} bytes are missing")
         yield view[start + LENGTH.size : end]
         start = end
+
+
+def has_elements(data: Buffer, count: int) -> bool:
+    """Tell whether these are so many elements of BYTES, without copying them and without looking at more than one too many.
+
+    Raises:
+        ValueError: A length reaches past the end.
+    """
+    return sum(1 for _ in islice(unpack_bytes(data), count + 1)) == count

@@ -7,6 +7,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from edged.errors import BackendError, BundleError, DeadlineError, DigestMismatchError, EdgedError
 from edged.files import hash_bytes
+from edged.pipeline.datatypes import MAX_BYTES_ELEMENTS
 from edged.pipeline.ops import Stage, compile_post, compile_pre
 from edged.pipeline.spec import TensorSpec
 from edged.runtime.requests import Signature
@@ -227,5 +228,11 @@ def _checked(spec: TensorSpec, array: Array, who: str) -> Array:
         raise BundleError(
             f"{who} {spec.name} as {dtype} {list(array.shape)}, the manifest says {spec.dtype} {list(spec.shape)}",
             hint="Correct the manifest's pipeline or tensors.",
+        )
+    if dtype == "BYTES" and array.size > MAX_BYTES_ELEMENTS:
+        # The daemon takes an answer with more for a sign that this process is no longer the worker it was.
+        raise BundleError(
+            f"{who} {spec.name} with {array.size} elements of BYTES; at most {MAX_BYTES_ELEMENTS} are allowed",
+            hint="Have the model give fewer texts, or their numbers.",
         )
     return array

@@ -11,13 +11,13 @@ from hypothesis.extra import numpy as hnp
 from edged.api import oip
 from edged.api.body import Body
 from edged.api.oip import HEADER_LENGTH, ParsedRequest, parse_header_length, parse_request
-from edged.api.oip_data import MAX_BYTES_ELEMENTS, PART_BYTES, data_from_json, data_to_json
+from edged.api.oip_data import PART_BYTES, data_from_json, data_to_json
 from edged.api.oip_parameters import Wishes
 from edged.api.oip_response import build_response
 from edged.api.ports import Answer, ModelView
 from edged.errors import BodyTooLargeError, RequestError, TensorError
 from edged.ids import ModelName, Version
-from edged.pipeline.datatypes import NUMBERS, pack_bytes, size_bytes
+from edged.pipeline.datatypes import MAX_BYTES_ELEMENTS, NUMBERS, pack_bytes, size_bytes
 from edged.pipeline.spec import TensorSpec
 from edged.runtime.calls import SequenceStep
 from edged.runtime.tensors import InferResult, Tensor

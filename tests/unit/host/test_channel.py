@@ -3,18 +3,14 @@
 import asyncio
 import os
 import socket
-from pathlib import Path
 
 import pytest
 
 from edged.host.channel import MAX_PARTS, MAX_WAITING, Channel, make_pair
 from edged.runtime.wire import MAX_DATAGRAM_BYTES, WireError
+from tests.fakes.open_files import open_files
 
 LARGEST = bytes(MAX_DATAGRAM_BYTES)
-
-
-def open_files():
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 class Listener:

@@ -4,6 +4,7 @@ import pytest
 
 from edged.errors import BackendError, DeadlineError, DigestMismatchError, SequenceError, TensorError, UnsafeModelError
 from edged.host.remote import check_heads, error_of, printable, tensor_of
+from edged.pipeline.datatypes import MAX_BYTES_ELEMENTS, pack_bytes
 from edged.runtime.wire import Failed, LoadFailed, TensorHead, WireError
 from tests.fakes.workers import spec_of
 
@@ -46,10 +47,48 @@ def test_bytes_become_a_tensor():
     assert (tensor.name, tensor.dtype, tensor.shape, tensor.data) == ("text", "BYTES", (1,), b"\x02\x00\x00\x00hi")
 
 
-@pytest.mark.parametrize("data", [b"\x03\x00\x00\x00hi", b"\x01\x00\x00\x00hi", b"\x02\x00\x00\x00h"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x03\x00\x00\x00hi",
+        b"\x01\x00\x00\x00hi",
+        b"\x02\x00\x00\x00h",
+        b"\x00\x00\x00\x00\x00\x00",
+        b"\xff\xff\xff\xffhi",
+    ],
+)
 def test_bytes_that_are_no_tensor_are_refused(data):
     with pytest.raises(WireError):
         tensor_of(TEXT, data)
+
+
+@pytest.mark.parametrize("elements", [[], [b"a"], [b"a", b"b", b"c"]])
+def test_another_number_of_elements_than_the_shape_has_is_refused(elements):
+    data = pack_bytes(elements)
+    with pytest.raises(WireError, match="2 elements"):
+        tensor_of(TensorHead(name="text", dtype="BYTES", shape=(2,), size=len(data)), data)
+
+
+def texts(count, size):
+    return [TensorHead(name="text", dtype="BYTES", shape=(1, count), size=size)]
+
+
+def test_as_many_elements_as_a_tensor_may_have_pass():
+    check_heads(texts(MAX_BYTES_ELEMENTS, 4 * MAX_BYTES_ELEMENTS), [spec_of("text", "BYTES", (1, -1))])
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "complaint"),
+    [
+        (MAX_BYTES_ELEMENTS + 1, 1 << 30, "at most 65536"),
+        (1 << 62, 1 << 32, "does not have 4294967296 bytes"),
+        (2, 7, "does not have 7 bytes"),
+    ],
+)
+def test_more_elements_than_a_tensor_may_have_are_refused_before_their_bytes_are_read(count, size, complaint):
+    """Each would cost an object here, in the API and in its client, whatever its size."""
+    with pytest.raises(WireError, match=complaint):
+        check_heads(texts(count, size), [spec_of("text", "BYTES", (1, -1))])
 
 
 @pytest.mark.parametrize("error", [TensorError, UnsafeModelError, DigestMismatchError, DeadlineError, SequenceError])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edged.pipeline.datatypes import NUMBERS, can_hold, pack, pack_bytes, size_bytes, unpack, unpack_bytes
+from edged.pipeline.datatypes import NUMBERS, can_hold, has_elements, pack, pack_bytes, size_bytes, unpack, unpack_bytes
 from edged.pipeline.spec import Datatype
 from edged.worker.arrays import NUMPY
 
@@ -72,3 +72,17 @@ def test_elements_of_bytes_come_back(elements):
 def test_an_element_that_reaches_past_the_end_is_an_error():
     with pytest.raises(ValueError, match="at byte 5, 2 bytes are missing"):
         list(unpack_bytes(pack_bytes([b"a", b"bc"])[:-2]))
+
+
+@given(elements=st.lists(st.binary(max_size=3), max_size=4), count=st.integers(0, 5))
+def test_elements_are_counted(elements, count):
+    assert has_elements(memoryview(pack_bytes(elements)), count) == (len(elements) == count)
+
+
+def test_elements_behind_one_too_many_are_not_looked_at():
+    """A hundred million empty ones would keep the daemon from everything else for a long time."""
+    damaged = pack_bytes([b"a", b"b"]) + b"\xff"
+
+    assert not has_elements(damaged, 1)
+    with pytest.raises(ValueError, match="missing"):
+        has_elements(damaged, 2)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edged.errors import BackendError, BundleError, DigestMismatchError, TensorError
+from edged.pipeline.datatypes import MAX_BYTES_ELEMENTS
 from edged.pipeline.spec import Pipeline
 from edged.pipeline.steps import BytesWindow, Labels, TopK
 from edged.worker.arrays import to_tensor
@@ -49,6 +50,19 @@ def test_an_output_unlike_the_manifest_is_the_publishers_fault(tmp_path):
 
     with pytest.raises(BundleError, match=r"gives y as FP64 \[1\], the manifest says FP32"):
         ask(model, floats("x", 1))
+
+
+@pytest.mark.parametrize("surplus", [0, 1])
+def test_more_texts_than_a_tensor_may_have_are_the_publishers_fault(tmp_path, surplus):
+    """The daemon would end the worker for them."""
+    count = MAX_BYTES_ELEMENTS + surplus
+    model = load(tmp_path, lambda x: {"y": np.full(count, b"", object)}, outputs=[spec_of("y", "BYTES", (-1,))])
+
+    if surplus:
+        with pytest.raises(BundleError, match="at most 65536"):
+            ask(model, floats("x", 1))
+    else:
+        assert ask(model, floats("x", 1))["y"].shape == (count,)
 
 
 def test_steps_find_their_files(tmp_path):
