@@ -53,6 +53,11 @@ REQUEST_REFUSED: Final = Event(
     text="Request ended two workers and is refused for now",
     level=logging.WARNING,
 )
+UNITS_HIDDEN: Final = Event(
+    message_id="6d1f0c9be0f54b0aa2a54a6f0e2f7a09",
+    text="Limits of systemd units apply to nobody: units of callers cannot be known here",
+    level=logging.WARNING,
+)
 EVENTS: Final = (
     MODEL_STAGED,
     UPDATE_FAILED,
@@ -62,6 +67,7 @@ EVENTS: Final = (
     WORKER_LOST,
     EGRESS_REFUSED,
     REQUEST_REFUSED,
+    UNITS_HIDDEN,
 )
 
 

@@ -32,11 +32,13 @@ from edged.callers.quotas import Quotas
 from edged.clock import SystemClock
 from edged.config.load import load_config
 from edged.config.schema import Config
+from edged.daemon.descriptors import allow_descriptors, descriptors_wanted
 from edged.daemon.lifecycle import Lifecycle
 from edged.daemon.report import Report
 from edged.daemon.serving import Serving
 from edged.daemon.slot_table import SlotTable
 from edged.daemon.tensor_socket import TensorSocket
+from edged.daemon.unit_rules import report_hidden_units
 from edged.daemon.workers import Workers, parallel_of
 from edged.errors import ConfigError
 from edged.event_loop import feed_watchdog, on_loop, stop_event
@@ -101,6 +103,7 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
     clock = SystemClock()
     limits = LiveLimits(config.serve, config.limits)
+    _prepare(config)
     started_at = clock.unix_s()
     async with AsyncExitStack() as stack:
         notifier = stack.enter_context(closing(Notifier()))
@@ -179,6 +182,12 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
                 task.cancel()
 
 
+def _prepare(config: Config) -> None:
+    """Do what settings ask of the process as a whole, and say what this device cannot do of them."""
+    allow_descriptors(descriptors_wanted(config.serve))
+    report_hidden_units(config.limits)
+
+
 async def _reload_when_asked(
     asked: asyncio.Event, paths: Sequence[Path], started_with: Config, limits: LiveLimits, notifier: Notifier
 ) -> None:
@@ -193,6 +202,7 @@ async def _reload_when_asked(
             LOG.error("Reload refused, settings unchanged: %s", exc)  # noqa: TRY400 - the operator needs the sentence
         else:
             limits.current, limits.callers = config.serve, config.limits
+            _prepare(config)
             if (config.paths, config.worker) != (started_with.paths, started_with.worker):
                 LOG.warning("Changes to [paths] and [worker] take effect after a restart")
             LOG.info("Settings reloaded")

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from edged.config.schema import ServeConfig
+from edged.daemon.descriptors import descriptors_wanted
 from edged.publish.keys import Keyring
 from edged.publish.repository import init_repository, publish_bundle
 from tests.fakes.bundles import adder_answer, make_bundle
@@ -210,6 +213,39 @@ def test_reload_with_a_mistake_changes_nothing_and_names_it(config, systemd):
         errors = stop(process)
     assert "Reload refused, settings unchanged" in errors
     assert "max_queud" in errors
+
+
+@pytest.fixture
+def few_descriptors():
+    """Processes start with a low soft limit of open files, as under systemd."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("few_descriptors")
+def test_daemon_may_have_as_many_files_open_as_its_settings_need(config, systemd):
+    serve = {"max_body_bytes": 1 << 20, "max_connections": 100}
+    paths = config.read_text()
+
+    def configure():
+        config.write_text(f"{paths}[serve]\n" + "".join(f"{key} = {value}\n" for key, value in serve.items()))
+        return descriptors_wanted(ServeConfig(**serve))
+
+    wanted = configure()
+    process = start("run", "--config", config, environ=systemd.environ)
+    try:
+        systemd.next()
+        assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[0] == wanted
+        serve["max_connections"] += 100
+        wanted = configure()
+        process.send_signal(signal.SIGHUP)
+        systemd.next()
+        systemd.next()
+        assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[0] == wanted
+    finally:
+        stop(process)
 
 
 @pytest.mark.parametrize("verb", ["run", "update", "egress"])
