@@ -224,8 +224,3 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 - another process changes it
             await asyncio.sleep(0)
-
-
-def open_files(pid: int | str = "self") -> int:
-    """How many descriptors a process has."""
-    return len([*Path(f"/proc/{pid}/fd").iterdir()])

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-import multiprocessing
 import os
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -92,11 +93,15 @@ async def test_memory_is_that_of_the_workers_process(asking):
     assert values(text, "process_resident_memory_bytes")[()] == pytest.approx(resident, rel=0.5)
 
 
-async def test_worker_that_just_ended_leaves_only_its_memory_out(asking):
-    process = multiprocessing.get_context("spawn").Process()
-    process.start()
-    process.join()
-    async with asking(usage_of(worker_pid=process.pid, waiting=3)) as ask:
+@pytest.fixture
+def ended():
+    """The number of a process that has just ended."""
+    with subprocess.Popen([sys.executable, "-I", "-c", ""]) as process:
+        return process.pid
+
+
+async def test_worker_that_just_ended_leaves_only_its_memory_out(asking, ended):
+    async with asking(usage_of(worker_pid=ended, waiting=3)) as ask:
         status, _, text = await ask("/metrics")
 
     assert status == 200

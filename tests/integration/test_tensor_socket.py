@@ -14,7 +14,7 @@ from edged.ids import ModelName
 from edged.onnx.in_place import DATATYPES
 from edged.tensor_socket import Error, Infer, Notice, Open, Result, encode
 from tests.fakes.compilers import COMPILER, compile_client
-from tests.fakes.fast_paths import Client, adder, fast_path, until
+from tests.fakes.fast_paths import PATIENCE_S, Client, adder, fast_path, until
 from tests.fakes.models import FLOAT, build, helper, loop_model
 from tests.fakes.workers import spec_of, worker_spec
 
@@ -156,42 +156,64 @@ async def test_a_swap_loses_no_request_and_is_told_once(fast):
     swaps = 12
     await fast.put(adder(0.0), version="1.0.0")
     async with fast.client() as one, fast.client() as two, fast.client(version="1.0.0") as pinned:
-        stop = asyncio.Event()
-        answers = await asyncio.gather(*(ask_on(client, stop) for client in (one, two)), swap_often(fast, swaps, stop))
-        for answered, notices in answers[:2]:
-            assert answered == list(range(1, len(answered) + 1))
-            assert len(answered) > swaps
-            # One that lasts for a moment only may be passed over, and the last may come after the last answer.
-            assert notices == sorted(set(notices), key=lambda version: int(version.split(".")[1]))
-            assert len(notices) >= swaps // 2
+        askers = [Asker(one), Asker(two)]
+        async with asyncio.TaskGroup() as group:
+            asking = [group.create_task(asker.ask()) for asker in askers]
+            for i in range(1, swaps + 1):
+                await fast.put(adder(float(i)), version=f"1.{i}.0")
+                # One that lasts for a moment only may be passed over, so two come right after each other, and the second stays.
+                if i % 2 == 0:
+                    for asker in askers:
+                        await asker.until_answered_by(f"1.{i}.0")
+            for asker in askers:
+                asker.stop()
+            await asyncio.gather(*asking)
+        for asker in askers:
+            assert asker.answered == list(range(1, asker.sent + 1))
+            assert asker.notices == sorted(set(asker.notices), key=lambda version: int(version.split(".")[1]))
         error = await pinned.receive()
         assert (error.code, error.is_closing) == ("model-unknown", True)
         assert await pinned.receive() is None
 
 
-async def ask_on(client: Client, stop: asyncio.Event) -> tuple[list[int], list[str]]:
-    """Ask with two requests under way until told to stop; returns the numbers that were answered, and the versions told."""
-    answered: list[int] = []
-    notices: list[str] = []
-    request = client.infer({0: X})
-    sent = 0
-    while not stop.is_set() or len(answered) < sent:
-        while sent < len(answered) + 2 and not stop.is_set():
-            sent += 1
-            client.send(Infer(request=sent, inputs=request.inputs, outputs=request.outputs))
-        message = await client.receive()
-        if isinstance(message, Notice):
-            notices.append(message.version)
-        else:
+class Asker:
+    """A client that has two requests under way until it is told to stop."""
+
+    def __init__(self, client: Client) -> None:
+        self.sent = 0
+        self.answered: list[int] = []
+        """The numbers of its requests, as the answers came."""
+        self.notices: list[str] = []
+        """The versions that it was told of."""
+        self._client = client
+        self._last: str | None = None
+        """The version that gave the last answer."""
+        self._progress = asyncio.Event()
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        self._is_stopped = True
+
+    async def until_answered_by(self, version: str) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while self._last != version:
+                self._progress.clear()
+                await self._progress.wait()
+
+    async def ask(self) -> None:
+        request = self._client.infer({0: X})
+        while not self._is_stopped or len(self.answered) < self.sent:
+            while self.sent < len(self.answered) + 2 and not self._is_stopped:
+                self.sent += 1
+                self._client.send(Infer(request=self.sent, inputs=request.inputs, outputs=request.outputs))
+            message = await self._client.receive()
+            if isinstance(message, Notice):
+                self.notices.append(message.version)
+                continue
             assert isinstance(message, Result), message
-            answered.append(message.request)
-    return answered, notices
-
-
-async def swap_often(fast, swaps: int, stop: asyncio.Event) -> None:
-    for i in range(1, swaps + 1):
-        await fast.put(adder(float(i)), version=f"1.{i}.0")
-    stop.set()
+            self.answered.append(message.request)
+            self._last = self.notices[-1] if self.notices else None
+            self._progress.set()
 
 
 async def test_a_request_under_way_at_a_swap_is_answered_by_the_version_that_has_it(fast):

@@ -12,7 +12,8 @@ import pytest
 
 from edged.config.schema import CallerLimits, LimitsConfig, ServeConfig
 from edged.tensor_socket import Error, Infer, Open, Opened, Placed, Result, Room, encode
-from tests.fakes.fast_paths import MEMORY_BYTES, PATIENCE_S, Client, adder, fast_path, make_memory, open_files, until
+from tests.fakes.fast_paths import MEMORY_BYTES, PATIENCE_S, Client, adder, fast_path, make_memory, until
+from tests.fakes.open_files import open_files
 
 X = np.arange(8, dtype=np.float32).reshape(2, 4)
 OPEN = encode(Open(model="adder"))

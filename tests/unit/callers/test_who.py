@@ -1,29 +1,17 @@
 """Who is behind a socket: the kernel's word for the user and for which process lives, /proc's for the unit."""
 
-import multiprocessing
 import os
 import pwd
 import socket
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 
 from edged.callers import who
 from edged.callers.who import can_see_units, identify, user_name
-
-
-def has_peer_pidfds():
-    """Linux 6.5 and newer."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX)
-    with ours, theirs:
-        try:
-            os.close(who._peer_pidfd(ours))
-        except OSError:
-            return False
-    return True
-
-
-needs_peer_pidfds = pytest.mark.skipif(not has_peer_pidfds(), reason="needs SO_PEERPIDFD (Linux 6.5)")
+from tests.fakes.open_files import open_files
+from tests.fakes.peers import needs_peer_pidfds, say_unit
 
 
 @pytest.fixture
@@ -37,40 +25,29 @@ def pair():
 @pytest.fixture
 def proc(tmp_path):
     """A /proc in which this process belongs to a unit."""
-    return say(tmp_path, os.getpid(), "kiosk.service")
+    return say_unit(tmp_path, os.getpid(), "kiosk.service")
 
 
-def say(proc, pid, unit):
-    """Let a made-up /proc say that a process belongs to a unit."""
-    (proc / str(pid)).mkdir()
-    (proc / str(pid) / "cgroup").write_text(f"0::/system.slice/{unit}\n")
-    return proc
-
-
-def open_descriptors():
-    """Count this process's."""
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def connect(path):
-    """Be a process that connects; its end stays open until it ends."""
-    sock = socket.socket(socket.AF_UNIX)
-    sock.connect(path)
+CONNECT = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as sock:
+    sock.connect(sys.argv[1])
     sock.recv(1)
+"""
 
 
 @pytest.fixture
 def visitor(tmp_path):
     """A connection from another process, with that process; sending it a byte ends it."""
+    path = str(tmp_path / "s")
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(tmp_path / "s"))
+        listener.bind(path)
         listener.listen()
-        process = multiprocessing.get_context("spawn").Process(target=connect, args=(str(tmp_path / "s"),))
-        process.start()
-        connection, _ = listener.accept()
-        with connection:
-            yield connection, process
-        process.join()
+        # Not with multiprocessing, which leaves a process of its own behind that outlives the test.
+        with subprocess.Popen([sys.executable, "-I", "-c", CONNECT, path]) as process:
+            connection, _ = listener.accept()
+            with connection:
+                yield connection, process
 
 
 def test_user_is_known_by_number_and_name(pair, proc):
@@ -100,7 +77,7 @@ def test_name_is_looked_up_once(monkeypatch):
 @needs_peer_pidfds
 def test_unit_is_that_of_the_process_that_connected(visitor, tmp_path):
     connection, process = visitor
-    caller = identify(connection, proc=say(tmp_path, process.pid, "kiosk.service"))
+    caller = identify(connection, proc=say_unit(tmp_path, process.pid, "kiosk.service"))
 
     assert caller.unit == "kiosk.service"
     connection.send(b".")
@@ -110,9 +87,9 @@ def test_unit_is_that_of_the_process_that_connected(visitor, tmp_path):
 def test_number_of_a_process_that_ended_says_nothing(visitor, tmp_path):
     """Another process may have it by now: what /proc says of it is not believed."""
     connection, process = visitor
-    caller = identify(connection, proc=say(tmp_path, process.pid, "kiosk.service"))
+    caller = identify(connection, proc=say_unit(tmp_path, process.pid, "kiosk.service"))
     connection.send(b".")
-    process.join()
+    process.wait()
 
     assert caller.unit is None
 
@@ -131,7 +108,7 @@ def test_descriptor_of_a_process_says_whether_it_lives(visitor):
     try:
         assert who._is_alive(pidfd)
         connection.send(b".")
-        process.join()
+        process.wait()
         assert not who._is_alive(pidfd)
     finally:
         os.close(pidfd)
@@ -152,7 +129,7 @@ def test_older_kernel_knows_no_units(pair, proc, monkeypatch):
     monkeypatch.setattr(who, "SO_PEERPIDFD", 9999)
 
     assert identify(pair, proc=proc).unit is None
-    assert not can_see_units(proc=say(proc, 1, "init.scope"))
+    assert not can_see_units(proc=say_unit(proc, 1, "init.scope"))
 
 
 def test_closed_connection_has_no_unit(proc):
@@ -165,14 +142,14 @@ def test_closed_connection_has_no_unit(proc):
 
 @needs_peer_pidfds
 def test_no_descriptor_is_left_open(pair, proc):
-    before = open_descriptors()
+    before = open_files(among="pidfd")
     for _ in range(3):
         identify(pair, proc=proc).unit  # noqa: B018 - reading it opens and closes descriptors
 
-    assert open_descriptors() == before
+    assert open_files(among="pidfd") == before
 
 
 @needs_peer_pidfds
 def test_units_can_be_seen_where_proc_shows_other_users_processes(tmp_path):
     assert not can_see_units(proc=tmp_path)
-    assert can_see_units(proc=say(tmp_path, 1, "init.scope"))
+    assert can_see_units(proc=say_unit(tmp_path, 1, "init.scope"))
