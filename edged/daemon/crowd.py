@@ -4,7 +4,7 @@ A long queue is good for a burst: everybody in it is answered, only later. When 
 nothing: somebody is refused in any case, and whoever is not waits behind a full queue. So, for each caller, and apart for each class:
 
 (1) a caller's requests take at most three quarters of a queue's places, so that one caller's crowd does not keep the others out
-(2) a caller that had to be refused has, for a while, only half as many places as requests can begin together: what is taken is answered
+(2) a caller that had to be refused has, for a while, only half as many places as runs can begin together: what is taken is answered
     soon, what is not is refused at once, and just as many are answered
 (3) where it goes on being refused for ``BURST_S`` it was no burst, and what still waits from its beginning is refused, too
 (4) this ends when nothing of the caller's was refused for half of the time after which it was told to come back: who comes back then
@@ -47,11 +47,11 @@ class Crowd:
     """The callers of one model that ask for too much.
 
     Args:
-        at_once: Requests that can begin together.
+        runs: That can begin together. Requests that share one take longer than one alone, so they are not what counts.
     """
 
-    def __init__(self, *, at_once: int) -> None:
-        self._few = (at_once + 1) // 2
+    def __init__(self, *, runs: int) -> None:
+        self._few = (runs + 1) // 2
         self._refused: dict[_Who, _Refused] = {}
 
     def check(

@@ -88,7 +88,7 @@ class Served:
         self._estimate = RunTimeEstimate()
         self._at_once = parallel * (self.max_rows or 1)
         """Requests that can begin together."""
-        self._crowd = Crowd(at_once=self._at_once)
+        self._crowd = Crowd(runs=parallel)
         self._alarm = Alarm(self._expire)
         self._is_closing = False
         self._last_death = -1

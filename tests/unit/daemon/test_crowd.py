@@ -6,7 +6,7 @@ from edged.daemon.crowd import BURST_S, DAEMON, MOST_KNOWN, Crowd
 from edged.errors import UnavailableError
 from tests.fakes.requests import BACKGROUND, pending_of
 
-AT_ONCE, MAX_QUEUED = 4, 16
+RUNS, MAX_QUEUED = 4, 16
 MANY, FEW = 12, 2
 """Places of one caller: as a rule, and after it was refused."""
 
@@ -15,7 +15,7 @@ class Line:
     """Those that wait, and a clock that a test moves."""
 
     def __init__(self, *, run_s: float = 0.0) -> None:
-        self.crowd = Crowd(at_once=AT_ONCE)
+        self.crowd = Crowd(runs=RUNS)
         self.waiting = []
         self.now_s = 100.0
         self.run_s = run_s
@@ -27,7 +27,7 @@ class Line:
             self.waiting,
             now_s=self.now_s,
             max_queued=MAX_QUEUED,
-            turn_s=self.run_s / AT_ONCE,
+            turn_s=self.run_s / RUNS,
             run_s=self.run_s,
         )
         self.waiting.append(pending)

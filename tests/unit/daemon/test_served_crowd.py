@@ -89,3 +89,12 @@ async def test_a_deadline_shorter_than_any_run_is_tried_where_nobody_waits(make_
     asked = bench.ask(within_s=0.5)
     bench.worker.answer_all()
     assert asked.answer
+
+
+async def test_in_a_crowd_as_few_wait_for_a_model_whose_runs_are_shared(make_bench):
+    """Otherwise everybody would be answered after long runs, and no more of them: a row costs what it costs."""
+    bench = await make_bench(parallel=2, max_queued=16, max_rows=8)
+    ask_until_refused(bench)
+    bench.worker.answer_all()
+
+    assert len(ask_until_refused(bench)) == 2 + 1
