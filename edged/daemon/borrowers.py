@@ -23,11 +23,11 @@ class Borrowers:
         self._known.setdefault(worker, (served, (0,) * NUMBERS))
 
     def count(self) -> None:
-        """Add what they have answered since the last look to the statistics of their models."""
+        """Add what they have answered since the last look to the statistics of their models, and to the counts of their versions."""
         for worker, (served, before) in list(self._known.items()):
             is_gone = worker.lost.is_set()
             after = tuple(worker.lender.counts())
-            add_new(served.stats, before, after, unix_s=time.time())
+            served.count_lent(add_new(served.stats, before, after, unix_s=time.time()))
             self._known[worker] = (served, after)
             if is_gone:
                 del self._known[worker]

@@ -105,8 +105,8 @@ def _worker(served: Served, *, running: int) -> WorkerStatus:
     return WorkerStatus(
         pid=None if worker is None else worker.pid,
         restarts=served.restarts,
-        requests=served.requests,
-        failures=served.failures,
+        requests=served.requests + served.lent_requests,
+        failures=served.failures + served.lent_failures,
         queued=served.queued,
         running=running,
         unconfined=() if worker is None else tuple(worker.unconfined),

@@ -18,7 +18,7 @@ Nothing here waits or has a task of its own: everything happens in calls from th
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from edged import journal
@@ -40,6 +40,7 @@ LOG = logging.getLogger(__name__)
 
 ABANDONED = "abandoned"
 """What is counted for a request whose caller left."""
+_FAILURES = frozenset({BackendError.code, DeadlineError.code, WorkerLostError.code})
 
 
 class Served:
@@ -71,7 +72,12 @@ class Served:
         self.loadable = loadable
         self.stats = stats
         self.requests = 0
+        """That were submitted here."""
         self.failures = 0
+        """Those among them that the model or its worker failed."""
+        self.lent_requests = 0
+        """That workers took over lent connections."""
+        self.lent_failures = 0
         batching = loadable.variant.batching
         self.max_rows = 0 if batching is None else batching.max_rows
         """Most rows of one run that requests may share; 0 when each runs by itself."""
@@ -142,6 +148,11 @@ class Served:
             self._dispatch()
         if displaced is not None:
             self._finish(displaced, displaced_error(), now_s)
+
+    def count_lent(self, ends: Mapping[str, int]) -> None:
+        """Count requests of lent connections, by how they ended."""
+        self.lent_requests += sum(ends.values())
+        self.lent_failures += sum(count for code, count in ends.items() if code in _FAILURES)
 
     async def infer(self, inputs: Sequence[Tensor], outputs: Sequence[str] = (), *, timeout_s: float) -> InferResult:
         """Run one request in its turn, for callers within the daemon.

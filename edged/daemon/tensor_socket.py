@@ -248,6 +248,7 @@ class TensorSocket:
     def _note_loss(self, client: TensorClient, error: EdgedError) -> None:
         served = client.target.served
         served.stats.finished(error.code, 0.0)
+        served.count_lent({error.code: 1})
         # A worker that ended with the template is nobody's fault.
         if isinstance(error, WorkerLostError):
             self._strikes.add(_key(client.caller, client.target), self._loop.time())

@@ -75,7 +75,7 @@ class Row:
         self._numbers[_REJECTED_AT] += 1
 
 
-def add_new(stats: ServingStats, before: Sequence[int], after: Sequence[int], *, unix_s: float) -> None:
+def add_new(stats: ServingStats, before: Sequence[int], after: Sequence[int], *, unix_s: float) -> dict[str, int]:
     """Add what was counted between two looks at a row.
 
     Args:
@@ -83,9 +83,13 @@ def add_new(stats: ServingStats, before: Sequence[int], after: Sequence[int], *,
         before: All numbers, as they were then; zeros the first time.
         after: As they are now.
         unix_s: The wall clock, seconds since 1970.
+
+    Returns:
+        How many requests ended in between, by ``CODES``.
     """
     new = [now - then if then <= now < _MOST else 0 for then, now in zip(before, after, strict=True)]
-    stats.requests.update({code: count for code, count in zip(CODES, new, strict=False) if count})
+    ends = {code: count for code, count in zip(CODES, new, strict=False) if count}
+    stats.requests.update(ends)
     if new[_REJECTED_AT]:
         stats.rejections[QUOTA] += new[_REJECTED_AT]
     total_s = (new[_OK_NS] + new[_FAILED_NS]) / 1e9
@@ -102,6 +106,7 @@ def add_new(stats: ServingStats, before: Sequence[int], after: Sequence[int], *,
         _add(stats.batches.setdefault(1, Tally()), runs, new[_RUN_NS])
     if answered:
         stats.last_unix_s = unix_s
+    return ends
 
 
 def _add(tally: Tally, count: int, total_ns: int) -> None:

@@ -85,12 +85,16 @@ class FastPath:
             )
 
     def worker(self, name: str = "adder"):
-        return self.serving.served[ModelName(name)].worker
+        return self.served(name).worker
 
     def under_way(self, name: str = "adder") -> list[int]:
         """The numbers of the requests that a worker has of connections."""
         worker = self.worker(name)
         return [] if worker is None else [item.request for item in worker.lender._under_way().values()]
+
+    def served(self, name: str = "adder"):
+        """What answers now."""
+        return self.serving.served[ModelName(name)]
 
     def stats(self, name: str = "adder"):
         return self.serving.stats(name)

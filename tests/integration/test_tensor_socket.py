@@ -277,6 +277,7 @@ async def test_a_worker_that_dies_costs_the_request_it_had_and_no_other(fast):
         assert (await idle.ask({0: ONE, 1: SOON}))[0].tolist() == [1.0]
         assert fast.worker("loop").pid != worker.pid
     assert fast.stats("loop").requests["worker-lost"] == 1
+    assert fast.served("loop").lent_failures == 1
 
 
 async def test_who_ends_two_workers_has_to_rest(fast):
@@ -344,6 +345,8 @@ async def test_what_connections_do_is_in_the_statistics(fast):
         stats = fast.stats()
         assert stats.requests == {"ok": 2, "tensor-invalid": 1}
         assert (stats.rows, stats.succeeded.count, stats.run_duration_s.count) == (2, 2, 2)
+        served = fast.served()
+        assert (served.lent_requests, served.lent_failures) == (3, 0)
         assert fast.sockets.connections == 1
 
 

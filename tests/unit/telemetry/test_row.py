@@ -32,8 +32,9 @@ def test_requests_are_counted_as_if_they_had_been_counted_here():
     here.rejected("quota")
 
     stats = ServingStats(unix_s=lambda: 0.0)
-    add_new(stats, [0] * NUMBERS, numbers, unix_s=NOW_S)
+    ends = add_new(stats, [0] * NUMBERS, numbers, unix_s=NOW_S)
 
+    assert ends == {OK: 2, "deadline-exceeded": 1}
     for name in ("requests", "rejections", "rows", "last_unix_s"):
         assert getattr(stats, name) == getattr(here, name), name
     for name in ("request_duration_s", "queue_duration_s", "run_duration_s", "batch_rows"):
