@@ -20,6 +20,7 @@ from edged.pipeline.datatypes import (
     NUMBERS,
     Buffer,
     can_hold,
+    has_elements,
     pack,
     pack_bytes,
     size_bytes,
@@ -28,6 +29,8 @@ from edged.pipeline.datatypes import (
 )
 from edged.pipeline.spec import Datatype
 
+MAX_JSON_DATA_BYTES: Final = 8 << 20
+"""Most bytes of an output that are written as JSON: they take ten times as many on the way."""
 PART_BYTES: Final = 64 << 10
 """Of a tensor of BOOL, looked at together."""
 
@@ -70,16 +73,18 @@ def data_to_json(data: Buffer, dtype: Datatype, name: str) -> Sequence[Any]:
     """Convert the bytes of an output to JSON values, flat.
 
     Raises:
-        RequestError: JSON has no form for a value: NaN, infinite, or not UTF-8. The caller can ask for bytes.
+        RequestError: JSON has no form for a value: NaN, infinite, or not UTF-8; or there are too many. The caller can ask for bytes.
     """
+    if (size := memoryview(data).nbytes) > MAX_JSON_DATA_BYTES:
+        raise _no_json(name, f"{size} bytes, and at most {MAX_JSON_DATA_BYTES} are written as JSON")
     if dtype == "BYTES":
         try:
             return [bytes(element).decode() for element in unpack_bytes(data)]
         except UnicodeDecodeError as exc:
-            raise _no_json(name, "bytes that are not UTF-8") from exc
+            raise _no_json(name, "bytes that are not UTF-8, which JSON cannot say") from exc
     values = unpack(dtype, data)
     if NUMBERS[dtype].is_float and not all(map(math.isfinite, values)):
-        raise _no_json(name, "values that are not finite")
+        raise _no_json(name, "values that are not finite, which JSON cannot say")
     return values
 
 
@@ -93,15 +98,13 @@ def check_binary(data: memoryview, dtype: Datatype, shape: tuple[int, ...], poin
     if dtype == "BYTES":
         check_elements(dtype, count, pointer)
         try:
-            found = sum(1 for _ in unpack_bytes(data))
+            is_whole = has_elements(data, count)
         except ValueError as exc:
             raise TensorError(
                 f"An element of BYTES does not end where its length says: {exc}.", pointer=pointer
             ) from exc
-        if found != count:
-            raise TensorError(
-                f"The data has {found} elements of BYTES; shape {list(shape)} has {count}.", pointer=pointer
-            )
+        if not is_whole:
+            raise TensorError(f"The data does not have the {count} elements of shape {list(shape)}.", pointer=pointer)
         return
     expected = size_bytes(dtype, shape)
     if len(data) != expected:
@@ -197,4 +200,4 @@ def _element(dtype: Datatype) -> Any:
 
 def _no_json(name: str, what: str) -> RequestError:
     hint = 'Ask for it as bytes: "parameters": {"binary_data": true}.'
-    return RequestError(f"Output {name!r} has {what}, which JSON cannot say.", hint=hint)
+    return RequestError(f"Output {name!r} has {what}.", hint=hint)

@@ -211,7 +211,8 @@ class Worker:
         if isinstance(message, LoadFailed):
             self._loaded.set_exception(error_of(message))
             return
-        self.load_s, self.runtime, self.unconfined = message.load_s, message.runtime, message.unconfined
+        self.load_s, self.runtime = message.load_s, printable(message.runtime)
+        self.unconfined = tuple(map(printable, message.unconfined))
         self._loaded.set_result(None)
 
     def _forget(self, segment: int) -> None:

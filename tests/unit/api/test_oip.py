@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from edged.api import oip
 from edged.api.body import Body
 from edged.api.oip import HEADER_LENGTH, ParsedRequest, parse_header_length, parse_request
-from edged.api.oip_data import PART_BYTES, data_from_json, data_to_json
+from edged.api.oip_data import MAX_JSON_DATA_BYTES, PART_BYTES, data_from_json, data_to_json
 from edged.api.oip_parameters import Wishes
 from edged.api.oip_response import build_response
 from edged.api.ports import Answer, ModelView
@@ -308,6 +308,14 @@ def test_each_output_chooses_its_form():
 def test_bytes_that_are_not_utf8_are_not_given_as_json():
     with pytest.raises(RequestError, match="UTF-8") as caught:
         data_to_json(pack_bytes([b"\xff"]), "BYTES", "y")
+
+    assert "binary_data" in caught.value.hint
+
+
+def test_a_large_output_is_not_given_as_json():
+    """It would take ten times its size in the daemon, whoever asks."""
+    with pytest.raises(RequestError, match="bytes, and at most") as caught:
+        data_to_json(memoryview(bytes(MAX_JSON_DATA_BYTES + 1)), "UINT8", "y")
 
     assert "binary_data" in caught.value.hint
 

@@ -25,7 +25,7 @@ from tests.fakes.handle_runs import MB, SPEC, floats, turn_loop
 
 
 async def test_a_loaded_model_is_described(worker, far):
-    far.say_loaded(load_s=1.5, runtime="onnxruntime 9.9", unconfined=("no Landlock: old kernel",))
+    far.say_loaded(load_s=1.5, runtime="onnxruntime 9.9", unconfined=("no Landlock:\nold kernel",))
     await worker.load()
 
     assert far.told().spec == SPEC
