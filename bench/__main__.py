@@ -76,14 +76,7 @@ def measure(models: Sequence[Model], work: Path, *, scale: float) -> dict[str, A
     device.fetch_all(models, work, work / "d")
     rows: list[Row] = []
     with ExitStack() as stack:
-        servers = [
-            stack.enter_context(server)
-            for server in (
-                unix_server(AIOHTTP, "minimal_aiohttp", models, work),
-                edged_server(models, work / "d", work),
-                *optional_servers(models, work),
-            )
-        ]
+        servers = [stack.enter_context(server) for server in servers_of(models, work / "d", work)]
         for model in models:
             say(f"{model.name}: latency, one client")
             rows += measure_model(model, servers, work / "d", scale=scale)
@@ -147,6 +140,13 @@ def edged_server(models: Sequence[Model], directory: Path, work: Path) -> Iterat
         yield Server(EDGED, process.pid, lambda _model: partial(unix_connection, path))
 
 
+def servers_of(models: Sequence[Model], directory: Path, work: Path) -> Iterator[Any]:
+    """Give every server that can run here, not started yet."""
+    yield unix_server(AIOHTTP, "minimal_aiohttp", models, work)
+    yield edged_server(models, directory, work)
+    yield from optional_servers(models, work)
+
+
 def optional_servers(models: Sequence[Model], work: Path) -> Iterator[Any]:
     """Give what else is installed here, and say what is not."""
     for packages, server in (
@@ -200,29 +200,16 @@ def measure_service(model: Model, work: Path) -> dict[str, Any]:
     (work / "one").mkdir()
     device.publish([model], work / "one")
     device.fetch_all([model], work / "one", work / "o")
-    log = work / "one.log"
-    request = binary_request(model)
-    services = {
-        AIOHTTP: (partial(alone, "minimal_aiohttp", model, work, log), work / "one.sock"),
-        EDGED: (partial(device.edged, work / "o", work / "one", log), device.socket_of(work / "o")),
-    }
-    for name, (start, path) in services.items():
+    for entry in servers_of([model], work / "o", work / "one"):
         started_s = time.monotonic()
-        with start() as process:
-            wait_until(partial(is_answering, partial(unix_connection, path), request), name, process, log)
+        with entry as server:
+            request = json_request(model) if server.is_json else binary_request(model)
+            with client(server.connect(model.name), request) as ask:
+                ask()
             cold_s = time.monotonic() - started_s
-            sizes = settled_pss(process.pid)
-        found[name] = {"cold_start_s": cold_s, "pss_bytes": sum(sizes.values()), "processes": sizes}
+            sizes = settled_pss(server.pid)
+        found[server.name] = {"cold_start_s": cold_s, "pss_bytes": sum(sizes.values()), "processes": sizes}
     return found
-
-
-@contextmanager
-def alone(module: str, model: Model, work: Path, log: Path) -> Iterator[Any]:
-    """Run one of ``bench.servers`` with one model."""
-    (work / "one.sock").unlink(missing_ok=True)
-    command = [sys.executable, "-m", f"bench.servers.{module}", str(work / "one.sock")]
-    with running([*command, f"{model.name}={model.path.resolve()}"], log) as process:
-        yield process
 
 
 def settled_pss(pid: int) -> dict[str, int]:
