@@ -1,6 +1,7 @@
 """Limits of systemd units on a device: they apply where the daemon may look, and it says so where it may not."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +22,7 @@ def rule_for_a_unit(serving, samples):
     """Settings with a rule for a unit; whoever uses it has them read."""
     serving.write(SETTINGS, RULE)
     yield
-    serving.run(f"rm -f {SETTINGS} {DROP_IN} && systemctl daemon-reload")
+    serving.run(f"rm -rf {SETTINGS} {Path(DROP_IN).parent} && systemctl daemon-reload")
     restart(serving, samples[0])
 
 
