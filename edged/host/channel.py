@@ -8,7 +8,6 @@ kernel closes those that a worker tries to send.
 import asyncio
 import mmap
 import socket
-import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -83,16 +82,6 @@ class Channel:
     def drain(self) -> None:
         """Receive whatever has arrived; for when the other end is known to be gone."""
         while self._is_usable and self._receive_one():
-            pass
-
-    def linger(self, for_s: float) -> None:
-        """Wait for a datagram without sleeping, and receive it; for one that is worth the processor's time.
-
-        Args:
-            for_s: Longest time, in seconds. Nothing else happens on this event loop meanwhile.
-        """
-        end_s = time.monotonic() + for_s
-        while self._is_usable and not self._receive_one() and time.monotonic() < end_s:
             pass
 
     def close(self) -> None:

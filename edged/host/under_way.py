@@ -2,15 +2,10 @@
 
 A run that was begun is ended exactly once, by its answers or by ``end_all``. Until then its memory is left alone, because the worker
 may still read or write it.
-
-The answer of a short run is waited for awake. Going to sleep and being woken takes tens of microseconds on an idle core: with a model of
-75 us, 280 us on top of the run became 235. So as long as the last run was short, and only one is under way, the daemon looks for its answer
-for up to ``LINGER_S``. That costs about as much processor time as the run itself, and only where there is a core for it.
 """
 
 import asyncio
 import itertools
-import os
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -39,10 +34,6 @@ from edged.runtime.wire import (
     decode,
     encode,
 )
-
-SHORT_S: Final = 0.0002
-"""A run that takes less is short."""
-LINGER_S: Final = 0.0004
 
 Ended = Callable[[Sequence[Outcome]], None]
 """Told how a run ended: one outcome for each of its requests, in order. Called exactly once, on the event loop."""
@@ -98,9 +89,6 @@ class UnderWay:
         """Numbers of the segments and rooms that the worker knows."""
         self._usual_bytes = 0
         """What the last answer took in a room."""
-        self._is_short = False
-        """The last run was."""
-        self._has_cores = len(os.sched_getaffinity(0)) > 1
 
     def begin(self, requests: Sequence[Request], ended: Ended, *, rank: int) -> int:
         """Send a run and return its number; one that cannot be sent is ended soon, with the reason."""
@@ -125,9 +113,6 @@ class UnderWay:
             return number
         self._runs[number] = run
         self._send(datagram, new)
-        if self._is_short and self._has_cores and len(self._runs) == 1:
-            # Not at once: nothing ends before this returns.
-            self._loop.call_soon(self._linger)
         return number
 
     def refuse(self, size: int, ended: Ended, make_error: Callable[[], EdgedError]) -> int:
@@ -193,10 +178,6 @@ class UnderWay:
         self._mapped.update(piece.number for piece in new)
         self._channel.send(datagram, [piece.descriptor for piece in new])
 
-    def _linger(self) -> None:
-        if len(self._runs) == 1:
-            self._channel.linger(LINGER_S)
-
     def _received(self, datagram: memoryview) -> None:
         message, payload = decode(FROM_RUNS, datagram)
         run = self._runs.get(message.run)
@@ -207,7 +188,6 @@ class UnderWay:
             return
         outcomes = run.answers.outcomes(message, payload)
         self._usual_bytes = run.answers.largest_bytes
-        self._is_short = message.run_s < SHORT_S
         del self._runs[message.run]
         run.release()
         run.ended(outcomes)

@@ -231,34 +231,3 @@ async def test_descriptors_from_the_other_end_are_dropped(ends, open_channel):
 
     assert listener.heard == [b"a gift"]
     assert open_files() == before
-
-
-async def test_lingering_receives_a_datagram_without_the_loop(ends, open_channel):
-    listener = Listener()
-    channel = open_channel(listener)
-    for data in (b"first", b"second"):
-        ends[1].send(data)
-
-    channel.linger(30)
-    assert listener.heard == [b"first"]
-
-
-async def test_lingering_ends_with_its_time(open_channel, monkeypatch):
-    listener = Listener()
-    channel = open_channel(listener)
-    now_s = iter([10.0, 10.1, 10.2, 10.3])
-    with monkeypatch.context() as patch:
-        patch.setattr("edged.host.channel.time.monotonic", lambda: next(now_s))
-        channel.linger(0.25)
-
-    assert next(now_s, None) is None
-    assert (listener.heard, listener.endings) == ([], [])
-
-
-async def test_lingering_notices_the_end_of_the_other_side(ends, open_channel):
-    listener = Listener()
-    channel = open_channel(listener)
-    ends[1].close()
-
-    channel.linger(30)
-    assert listener.endings == [None]
