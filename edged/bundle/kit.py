@@ -9,8 +9,7 @@ import msgspec
 from edged.bundle.manifest import BundlePath
 from edged.codec import Document
 from edged.pipeline.datatypes import can_hold
-from edged.pipeline.spec import Datatype, TensorSpec
-from edged.pipeline.steps import TensorName
+from edged.pipeline.spec import Datatype, TensorName, TensorSpec
 
 
 class Golden(Document, frozen=True, kw_only=True):
@@ -42,6 +41,8 @@ class Sample(Document, frozen=True, kw_only=True, omit_defaults=True):
     inputs: Annotated[tuple[SampleInput, ...], msgspec.Meta(max_length=64)] = ()
     """All of the pipeline's inputs."""
     golden: Annotated[tuple[Golden, ...], msgspec.Meta(min_length=1)]
+    truth: tuple[Golden, ...] = ()
+    """What is really so, of outputs where it is known, in the form of ``golden``; for measures against the truth."""
 
     @property
     def files(self) -> Sequence[str]:

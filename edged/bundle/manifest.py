@@ -14,8 +14,8 @@ import msgspec
 from edged.codec import Document, decode_json
 from edged.errors import ManifestError, Problem
 from edged.ids import DIGEST_PATTERN, MODEL_NAME_PATTERN, VERSION_PATTERN, Digest, ModelName, Version
-from edged.pipeline.spec import Pipeline, TensorSpec
-from edged.pipeline.steps import TensorName
+from edged.pipeline.pipeline import Pipeline, misfits
+from edged.pipeline.spec import TensorName, TensorSpec
 
 MANIFEST_NAME: Final = "manifest.json"
 MAX_MANIFEST_BYTES: Final = 1 << 20
@@ -32,9 +32,27 @@ Architecture = Literal["amd64", "arm64"]
 
 Accelerator = Literal["cpu", "gpu", "npu"]
 Tier = Literal["speed", "memory", "quality"]
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
 Format = Literal["onnx", "tflite", "openvino", "executorch", "coreml", "tensorrt"]
-Role = Literal["model", "labels", "kit", "sample", "sbom", "licence", "document"]
+RuntimeName = Literal["onnxruntime", "litert", "openvino", "executorch", "coreml", "tensorrt"]
+RUNTIMES: Final[dict[Format, RuntimeName]] = {
+    "onnx": "onnxruntime",
+    "tflite": "litert",
+    "openvino": "openvino",
+    "executorch": "executorch",
+    "coreml": "coreml",
+    "tensorrt": "tensorrt",
+}
+"""What runs each format."""
+
+Role = Literal[
+    "model", "weights", "labels", "tokenizer", "graph", "kit", "sample", "sbom", "signature", "licence", "document"
+]
+"""``model`` is what the runtime is given, once in a variant; ``weights`` is what lies beside it (OpenVINO, Core ML)."""
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+MetricName = Literal["mean_absolute_error", "root_mean_square_error", "top_1_accuracy", "label_accuracy"]
+"""Measures of a model's answers against the truth; ``edged.validation.metrics`` says how each is computed."""
 
 
 class FileEntry(Document, frozen=True, kw_only=True):
@@ -76,7 +94,7 @@ class Targets(Document, frozen=True, kw_only=True):
 class Runtime(Document, frozen=True, kw_only=True):
     """The runtime that executes a variant."""
 
-    name: Literal["onnxruntime"]
+    name: RuntimeName
     version: Annotated[str, msgspec.Meta(pattern=r"^>=\d+\.\d+(\.\d+)?(,<\d+(\.\d+){0,2})?$(?!\n)")]
     """``>=1.20`` or ``>=1.20,<2``."""
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
@@ -114,6 +132,74 @@ class State(Document, frozen=True, kw_only=True):
     """Of the same datatype and shape; free axes (-1) are 1 in the beginning."""
 
 
+class Tolerance(Document, frozen=True, kw_only=True, omit_defaults=True):
+    """How far one output may be from its golden value; what is not given does not apply, and nothing given asks for equality.
+
+    BYTES are compared for equality, or as sets with ``label_set``. NaN is never close to anything.
+    """
+
+    output: TensorName
+    absolute: Annotated[float, msgspec.Meta(ge=0, le=1e9)] | None = None
+    """Of each element: largest difference. With ``relative``, the sum of both is allowed: absolute + relative * abs(golden)."""
+    relative: Annotated[float, msgspec.Meta(ge=0, le=1e9)] | None = None
+    cosine: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
+    """Of each row (last axis): least cosine similarity."""
+    top_1: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    """Least share of all rows of the kit whose largest element is where the golden one is."""
+    label_set: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    """Of each sample's BYTES: least Jaccard similarity (common / all) of the set of labels, whatever their order."""
+    period: Annotated[float, msgspec.Meta(gt=0, le=1e9)] | None = None
+    """Values are on a circle of this length, as degrees on one of 360: differences go the shorter way round."""
+
+
+class MetricLimit(Document, frozen=True, kw_only=True, omit_defaults=True):
+    """What a measure against the truth has to be, over all samples that have a truth for this output. Either bound, or both."""
+
+    metric: MetricName
+    output: TensorName
+    at_most: Annotated[float, msgspec.Meta(ge=0, le=1e9)] | None = None
+    at_least: Annotated[float, msgspec.Meta(ge=0, le=1e9)] | None = None
+    period: Annotated[float, msgspec.Meta(gt=0, le=1e9)] | None = None
+    """As for ``Tolerance``."""
+
+
+class Metric(Document, frozen=True, kw_only=True, omit_defaults=True):
+    """What a measure against the truth was, when the publisher evaluated a variant."""
+
+    metric: MetricName
+    output: TensorName
+    value: Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+    samples: Annotated[int, msgspec.Meta(ge=1)]
+    period: Annotated[float, msgspec.Meta(gt=0, le=1e9)] | None = None
+
+
+class Ingredient(Document, frozen=True, kw_only=True):
+    """Something that a file or a bundle was made from: what it is called, and its SHA-256."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+    sha256: Sha256
+
+
+class Making(Document, frozen=True, kw_only=True, omit_defaults=True):
+    """How something was made, so that it can be made again: tools with their versions, the command, and the digests of what went in."""
+
+    tools: Annotated[dict[str, str], msgspec.Meta(max_length=32)]
+    command: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+    """Without paths of the machine it ran on."""
+    inputs: Annotated[tuple[Ingredient, ...], msgspec.Meta(max_length=2000)] = ()
+
+
+class Origin(Document, frozen=True, kw_only=True, omit_defaults=True):
+    """Where one variant's model file came from."""
+
+    method: Literal[
+        "exported", "converted", "imported", "quantized-static", "quantized-dynamic", "quantization-aware", "distilled"
+    ]
+    made_from: Sha256 | None = None
+    """SHA-256 of the model file it was made from (for ``distilled``: the teacher's)."""
+    making: Making | None = None
+
+
 class Variant(Document, frozen=True, kw_only=True, omit_defaults=True):
     """One build of the model, named NAME-VERSION-PRECISION-ARCH."""
 
@@ -130,6 +216,10 @@ class Variant(Document, frozen=True, kw_only=True, omit_defaults=True):
     session: Session = Session()
     batching: Batching | None = None
     state: Annotated[tuple[State, ...], msgspec.Meta(max_length=16)] = ()
+    tolerance: Annotated[tuple[Tolerance, ...], msgspec.Meta(max_length=64)] = ()
+    """For outputs where this variant may be off by another amount than ``validation.tolerance`` says; int8 answers less exactly."""
+    metrics: Annotated[tuple[Metric, ...], msgspec.Meta(max_length=16)] = ()
+    origin: Origin | None = None
 
     @property
     def model_file(self) -> FileEntry:
@@ -137,19 +227,12 @@ class Variant(Document, frozen=True, kw_only=True, omit_defaults=True):
         return next(file for file in self.files if file.role == "model")
 
 
-class Tolerance(Document, frozen=True, kw_only=True):
-    """How far one output may be from its golden value."""
-
-    output: TensorName
-    absolute: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 0.0
-    """Largest difference of any element; 0 asks for equality. BYTES are always compared for equality."""
-
-
-class Validation(Document, frozen=True, kw_only=True):
+class Validation(Document, frozen=True, kw_only=True, omit_defaults=True):
     """The validation kit: samples with golden outputs, and tolerances. ``kit`` is a ``edged.bundle.kit.Kit`` document."""
 
     kit: BundlePath
-    tolerance: Annotated[tuple[Tolerance, ...], msgspec.Meta(min_length=1)]
+    tolerance: Annotated[tuple[Tolerance, ...], msgspec.Meta(min_length=1, max_length=64)]
+    metrics: Annotated[tuple[MetricLimit, ...], msgspec.Meta(max_length=16)] = ()
 
 
 class Fallback(Document, frozen=True, kw_only=True):
@@ -158,16 +241,19 @@ class Fallback(Document, frozen=True, kw_only=True):
     use: Literal["previous-version", "refuse"]
 
 
-class Provenance(Document, frozen=True, kw_only=True):
-    """Where the model came from, under which licence, and the digest of what it was trained with, when known."""
+class Provenance(Document, frozen=True, kw_only=True, omit_defaults=True):
+    """Where the model came from, under which licence, who supplies it, what it was trained with, and how the bundle was built."""
 
-    source: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    source: Text
     licence: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
     """An SPDX expression."""
+    supplier: Text | None = None
     training_config_sha256: Sha256 | None = None
+    making: Making | None = None
+    """Of the bundle."""
 
 
-class Manifest(Document, frozen=True, kw_only=True):
+class Manifest(Document, frozen=True, kw_only=True, omit_defaults=True):
     """A bundle, completely described. ``files`` are the ones all variants share (labels, kit, SBOM)."""
 
     schema: Literal[1]
@@ -180,6 +266,8 @@ class Manifest(Document, frozen=True, kw_only=True):
     validation: Validation
     fallback: tuple[Fallback, ...] = ()
     sbom: BundlePath
+    signature: BundlePath | None = None
+    """The OpenSSF model signature, where the model came with one; what devices trust is TUF."""
     provenance: Provenance
 
     @property
@@ -213,7 +301,8 @@ def parse_manifest(data: bytes, *, source: str) -> Manifest:
         ManifestError: With every problem found.
     """
     manifest = decode_json(Manifest, data, source=source, error=ManifestError)
-    if problems := list(_cross_checks(manifest)):
+    # Variants share the pipeline, and so its problems.
+    if problems := list(dict.fromkeys(_cross_checks(manifest))):
         raise ManifestError(source, problems)
     return manifest
 
@@ -223,15 +312,15 @@ def _cross_checks(manifest: Manifest) -> Iterator[Problem]:
     yield from _paths_agree(manifest)
     yield from _listed("/sbom", manifest.sbom, "sbom", shared)
     yield from _listed("/validation/kit", manifest.validation.kit, "kit", shared)
-    for i, step in enumerate(manifest.pipeline.post):
-        if (file := getattr(step, "file", None)) is not None:
-            yield from _listed(f"/pipeline/post/{i}/file", file, "labels", shared)
+    if manifest.signature is not None:
+        yield from _listed("/signature", manifest.signature, "signature", shared)
+    for kind, steps in (("pre", manifest.pipeline.pre), ("post", manifest.pipeline.post)):
+        for i, step in enumerate(steps):
+            for path, role in step.files.items():
+                yield from _listed(f"/pipeline/{kind}/{i}", path, role, shared)
     outputs = {spec.name for spec in manifest.pipeline.outputs}
-    for i, tolerance in enumerate(manifest.validation.tolerance):
-        if tolerance.output not in outputs:
-            yield Problem(
-                pointer=f"/validation/tolerance/{i}/output", expected=_one_of(outputs), found=tolerance.output
-            )
+    yield from _of_outputs("/validation/tolerance", manifest.validation.tolerance, outputs)
+    yield from _of_outputs("/validation/metrics", manifest.validation.metrics, outputs)
     ids = [variant.id for variant in manifest.variants]
     for i, variant in enumerate(manifest.variants):
         where = f"/variants/{i}"
@@ -242,7 +331,15 @@ def _cross_checks(manifest: Manifest) -> Iterator[Problem]:
             yield Problem(pointer=f"{where}/id", expected="expected an id no other variant has", found=variant.id)
         if sum(file.role == "model" for file in variant.files) != 1:
             yield Problem(pointer=f"{where}/files", expected="expected exactly one file with role model")
-        yield from _pipeline_meets_model(manifest.pipeline, variant, where)
+        if variant.runtime.name != RUNTIMES[variant.format]:
+            yield Problem(
+                pointer=f"{where}/runtime/name",
+                expected=f"expected {RUNTIMES[variant.format]}, which runs {variant.format}",
+                found=variant.runtime.name,
+            )
+        yield from _of_outputs(f"{where}/tolerance", variant.tolerance, outputs)
+        yield from _of_outputs(f"{where}/metrics", variant.metrics, outputs)
+        yield from misfits(manifest.pipeline, variant.inputs, variant.outputs, where)
         yield from _batching_fits(variant, where)
         yield from _states_fit(variant, where)
 
@@ -267,24 +364,10 @@ def _paths_agree(manifest: Manifest) -> Iterator[Problem]:
             )
 
 
-def _pipeline_meets_model(pipeline: Pipeline, variant: Variant, where: str) -> Iterator[Problem]:
-    """Every tensor read is an input of the pipeline or was written before; the model's inputs and all outputs are reached."""
-    known = {spec.name for spec in pipeline.inputs}
-    for i, step in enumerate(pipeline.pre):
-        if step.input not in known:
-            yield Problem(pointer=f"/pipeline/pre/{i}/input", expected=_one_of(known), found=step.input)
-        known.add(step.output)
-    for i, spec in enumerate(variant.inputs):
-        if spec.name not in known:
-            yield Problem(pointer=f"{where}/inputs/{i}/name", expected=_one_of(known), found=spec.name)
-    known = {spec.name for spec in variant.outputs}
-    for i, post in enumerate(pipeline.post):
-        if post.input not in known:
-            yield Problem(pointer=f"/pipeline/post/{i}/input", expected=_one_of(known), found=post.input)
-        known |= {getattr(post, name) for name in ("output", "values", "indices") if hasattr(post, name)}
-    for i, spec in enumerate(pipeline.outputs):
-        if spec.name not in known:
-            yield Problem(pointer=f"/pipeline/outputs/{i}/name", expected=_one_of(known), found=spec.name)
+def _of_outputs(where: str, items: Sequence[Tolerance | MetricLimit | Metric], outputs: set[str]) -> Iterator[Problem]:
+    for i, item in enumerate(items):
+        if item.output not in outputs:
+            yield Problem(pointer=f"{where}/{i}/output", expected=_one_of(outputs), found=item.output)
 
 
 def _batching_fits(variant: Variant, where: str) -> Iterator[Problem]:

@@ -1,12 +1,13 @@
-"""What goes into a model's pipeline, through it and out of it: tensors with a name, a datatype and a shape."""
+"""A tensor as manifests, models and the protocol describe it: name, datatype, shape."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
 
 from edged.codec import Document
-from edged.pipeline.steps import PostStep, PreStep, TensorName
 
+TensorName = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"
 ]
@@ -20,14 +21,19 @@ class TensorSpec(Document, frozen=True, kw_only=True):
     dtype: Datatype
     shape: Annotated[tuple[Annotated[int, msgspec.Meta(ge=-1)], ...], msgspec.Meta(max_length=8)]
 
+    def __str__(self) -> str:
+        return f"{self.dtype} {shape_text(self.shape)}"
 
-class Pipeline(Document, frozen=True, kw_only=True):
-    """What apps send and get, and the steps in between.
 
-    A request that sends ``inputs`` goes through ``pre``; one that sends the model's own inputs enters after it.
-    """
+def shape_text(shape: Sequence[int]) -> str:
+    """Write a shape for people: ``[any, 3, 128, 128]``."""
+    return f"[{', '.join('any' if axis < 0 else str(axis) for axis in shape)}]"
 
-    inputs: Annotated[tuple[TensorSpec, ...], msgspec.Meta(min_length=1)]
-    pre: tuple[PreStep, ...] = ()
-    post: tuple[PostStep, ...] = ()
-    outputs: Annotated[tuple[TensorSpec, ...], msgspec.Meta(min_length=1)]
+
+def may_meet(given: TensorSpec, wanted: TensorSpec) -> bool:
+    """Tell whether a tensor of type ``given`` may be one of type ``wanted``: same datatype and rank, no axis that contradicts."""
+    return (
+        given.dtype == wanted.dtype
+        and len(given.shape) == len(wanted.shape)
+        and all(a == b or -1 in {a, b} for a, b in zip(given.shape, wanted.shape, strict=True))
+    )

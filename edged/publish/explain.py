@@ -7,7 +7,7 @@ from msgspec import to_builtins
 
 from edged.bundle.manifest import Budget, Manifest, Targets, Variant
 from edged.pipeline.spec import TensorSpec
-from edged.pipeline.steps import PostStep, PreStep
+from edged.pipeline.steps import Step
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
@@ -82,10 +82,9 @@ def _tensors(specs: tuple[TensorSpec, ...]) -> str:
     )
 
 
-def _step(step: PreStep | PostStep) -> str:
+def _step(step: Step) -> str:
     fields = to_builtins(step)
     name = fields.pop("op")
-    read = fields.pop("input")
-    written = [fields.pop(key) for key in ("output", "values", "indices") if key in fields]
-    details = ", ".join(f"{key} {value}" for key, value in fields.items())
-    return f"{name}: {read} -> {', '.join(written)}" + (f" ({details})" if details else "")
+    names = {*step.reads, *step.writes}
+    details = ", ".join(f"{key} {value}" for key, value in fields.items() if value not in names)
+    return f"{name}: {', '.join(step.reads)} -> {', '.join(step.writes)}" + (f" ({details})" if details else "")

@@ -27,7 +27,7 @@ from edged.bundle.manifest import (
 from edged.codec import Document, convert
 from edged.errors import ManifestError, Problem, UsageError
 from edged.ids import MODEL_NAME_PATTERN, VERSION_PATTERN
-from edged.pipeline.spec import Pipeline
+from edged.pipeline.pipeline import Pipeline
 
 FIRST_EDGED: Final = "0.1.0"
 """The first edged that reads manifests of schema 1; a bundle that uses nothing newer needs no newer edged."""

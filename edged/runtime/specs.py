@@ -39,8 +39,7 @@ def open_variant(
     Raises:
         StoreError: A file cannot be opened.
     """
-    steps = [*manifest.pipeline.pre, *manifest.pipeline.post]
-    named = dict.fromkeys(path for step in steps if (path := getattr(step, "file", None)) is not None)
+    named = dict.fromkeys(path for step in manifest.pipeline.steps for path in step.files)
     entries = [variant.model_file, *(manifest.file(path) for path in named)]
     spec = WorkerSpec(
         name=f"{manifest.name}-{manifest.version}",

@@ -21,8 +21,8 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 
 from edged.bundle.manifest import Role, Sha256, Variant
-from edged.pipeline.spec import Datatype, Pipeline
-from edged.pipeline.steps import TensorName
+from edged.pipeline.pipeline import Pipeline
+from edged.pipeline.spec import Datatype, TensorName
 
 PREFIX: Final = struct.Struct("<I")
 MAX_DATAGRAM_BYTES: Final = 192 << 10

@@ -40,7 +40,7 @@ def compare(sample: Sample, outputs: Mapping[str, Tensor], tolerances: Sequence[
     Raises:
         TensorError: The bytes of a tensor are not those of its datatype and shape.
     """
-    allowed = {tolerance.output: tolerance.absolute for tolerance in tolerances}
+    allowed = {tolerance.output: tolerance.absolute or 0.0 for tolerance in tolerances}
     differences = []
     for golden in sample.golden:
         actual = outputs.get(golden.name)

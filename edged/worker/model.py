@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
-from edged.errors import BackendError, BundleError, DeadlineError, DigestMismatchError, EdgedError
+from edged.errors import BackendError, BundleError, DeadlineError, DigestMismatchError, EdgedError, TensorError
 from edged.files import hash_bytes
 from edged.pipeline.datatypes import MAX_BYTES_ELEMENTS
-from edged.pipeline.ops import Stage, compile_post, compile_pre
+from edged.pipeline.kernels import Graph, Stage, compile_stage
 from edged.pipeline.spec import TensorSpec
 from edged.runtime.requests import Signature
 from edged.runtime.tensors import fits
@@ -52,7 +53,7 @@ def read_pinned(descriptor: int, pin: FilePin) -> bytes:
     return data
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Question:
     """A request whose tensors were found to be what the model takes."""
 
@@ -61,6 +62,8 @@ class Question:
     """They are the model's own inputs, to which the steps before it do not apply."""
     outputs: Sequence[str]
     step: Step | None
+    borrowed: dict[str, Array] = field(default_factory=dict)
+    """What steps after the model need from before it; known once those before it have run."""
 
 
 class Model:
@@ -84,6 +87,7 @@ class Model:
         # What an app sends may be what the model takes, and then nothing lies between.
         self._pre = pre if spec.pipeline.pre or spec.pipeline.inputs != spec.variant.inputs else None
         self._post = post if spec.pipeline.post else None
+        self._borrowed = spec.pipeline.borrowed
         self._can_join = spec.variant.batching is not None
         self._states = {state.input: state.output for state in spec.variant.state}
         self.sequences: Final = Sequences({name: self._inputs[name] for name in self._states}, spec.sequences, clock)
@@ -147,9 +151,15 @@ class Model:
 
     def _feed(self, question: Question) -> dict[str, Array]:
         """Return the model's inputs, without those that a sequence gives."""
+        if question.is_raw and self._borrowed:
+            raise TensorError(
+                f"a step after the model needs {', '.join(sorted(self._borrowed))} from before it",
+                hint="Send the inputs of the pipeline, not those of the model.",
+            )
         if question.is_raw or self._pre is None:
             return question.inputs
         arrays = self._pre.run(question.inputs)
+        question.borrowed = {name: arrays[name] for name in self._borrowed}
         # Only what the manifest names goes on, so that a request's tensor never hides one of the model's.
         return {
             name: _checked(spec, arrays[name], "the steps before the model give")
@@ -158,7 +168,8 @@ class Model:
         }
 
     def _finish(self, question: Question, outputs: Mapping[str, Array]) -> Answer:
-        known = outputs if self._post is None else self._post.run(outputs)
+        given = {**question.borrowed, **outputs} if question.borrowed else outputs
+        known = given if self._post is None else self._post.run(given)
         return {
             name: _checked(self._outputs[name], known[name], "the model gives")
             for name in question.outputs or self._outputs
@@ -196,7 +207,7 @@ def load_model(spec: WorkerSpec, descriptors: Sequence[int], backend: Backend, *
     if len(descriptors) != len(spec.files):
         raise BundleError(f"{spec.name}: {len(descriptors)} files handed over, {len(spec.files)} named")
     states = {state.input for state in spec.variant.state}
-    if touched := [name for step in spec.pipeline.pre for name in (step.input, step.output) if name in states]:
+    if touched := [name for step in spec.pipeline.pre for name in (*step.reads, *step.writes) if name in states]:
         raise BundleError(
             f"{spec.name}: a step before the model reads or writes {touched[0]}, which is a state",
             hint="Correct the manifest's pipeline: states come as they are from apps or from their sequence.",
@@ -206,9 +217,18 @@ def load_model(spec: WorkerSpec, descriptors: Sequence[int], backend: Backend, *
     if len(models) != 1:
         raise BundleError(f"{spec.name}: {len(models)} files have role model, expected one")
     others = {pin.path: read_pinned(descriptor, pin) for pin, descriptor in pins.items() if pin is not models[0]}
-    pre, post = compile_pre(spec.pipeline, others), compile_post(spec.pipeline, others)
+    load_graph = partial(_load_graph, backend)
+    pre, post = (compile_stage(steps, others, load_graph) for steps in (spec.pipeline.pre, spec.pipeline.post))
     session = backend.load(read_pinned(pins[models[0]], models[0]), spec.variant)
     return Model(spec, session, pre, post, clock=clock)
+
+
+def _load_graph(
+    backend: Backend, model: bytes, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
+) -> Graph:
+    """Load the graph of a step; its runs end with the request's own deadline only when the worker is ended for it."""
+    session = backend.load_graph(model, inputs, outputs)
+    return lambda arrays: session.run(arrays, session.new_stop())
 
 
 def _run_together(feeds: Sequence[dict[str, Array]], execute: Execute) -> list[dict[str, Array] | EdgedError]:

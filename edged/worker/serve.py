@@ -3,7 +3,7 @@
 Its life, in order:
 
 (1) the first message on the control channel says what to load; its files came as descriptors
-(2) it gives up the file system, and only then reads a byte of the model
+(2) it imports what its pipeline needs, gives up the file system, and only then reads a byte of the model
 (3) the model is loaded, and all threads are started
 (4) it gives up all system calls but those for computing and answering, gives back what only loading needed, and reports that it is ready
 (5) its first thread serves the control channel, so that a stop gets through whatever the others do; the others serve the runs
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edged.errors import EdgedError, ModelLoadError
+from edged.pipeline.kernels import prepare
 from edged.runtime.wire import (
     MAX_DATAGRAM_BYTES,
     TO_CONTROL,
@@ -94,6 +95,7 @@ def serve(
     if not isinstance(message, Load):
         raise WireError("the first message must name a model")
     spec = message.spec
+    prepare(spec.pipeline.steps)
     unconfined = [confinement.forbid_files()]
     began_s = time.monotonic()
     model = _load(spec, files, backend)

@@ -5,7 +5,8 @@ thread, loads no model, and does what comes over the inherited SOCK_SEQPACKET so
 and hand it the descriptors that came along, report its pidfd, and report its end. It ends when the socket closes; the kernel then ends
 its workers.
 
-A worker cannot open files, so whatever one may ever import is imported here.
+A worker cannot open files once it has seen its model, so whatever it may import then is imported here; what only some pipelines need
+(an image decoder) a worker imports itself before.
 """
 
 import contextlib

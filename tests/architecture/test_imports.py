@@ -13,10 +13,11 @@ ROOT = Path(edged.__file__).parent
 # of its longest listed prefix.
 LAYERS = (
     "errors problems statuses ids clock files codec journal notify sockets no_tls footprint __init__",
-    """config.schema config.checks pipeline.steps pipeline.spec pipeline.datatypes bundle.manifest bundle.kit store.layout store.slots
-    store.candidate select update.phases update.rollout update.backoff update.messages update.answer egress.policy egress.request
-    runtime.tensors runtime.wire runtime.calls schedule validation.comparison onnx tensor_socket callers.caller callers.rules
-    callers.bucket callers.quotas telemetry.histogram telemetry.serving telemetry.exposition""",
+    """config.schema config.checks pipeline.steps pipeline.spec pipeline.pipeline pipeline.datatypes bundle.manifest bundle.kit
+    store.layout store.slots store.candidate select update.phases update.rollout update.backoff update.messages update.answer
+    egress.policy egress.request runtime.tensors runtime.wire runtime.calls schedule validation.comparison validation.metrics onnx
+    tensor_socket callers.caller callers.rules callers.bucket callers.quotas telemetry.histogram telemetry.serving
+    telemetry.exposition""",
     "callers config pipeline bundle store telemetry update egress runtime validation host worker",
     "api cli client publish",
     "process event_loop daemon dev __main__ update.__main__ update.refresh egress.__main__ worker.template publish.main cli.edgectl",

@@ -7,7 +7,7 @@ import pytest
 
 PUBLISHING = "jsonschema rfc8785 edged.publish edged.client edged.cli hypothesis pytest"
 UPDATING = "tuf securesystemslib cryptography requests edged.update.trust"
-COMPUTING = "numpy onnxruntime edged.worker.serve edged.worker.backends edged.pipeline.ops"
+COMPUTING = "numpy onnxruntime edged.worker.serve edged.worker.backends edged.pipeline.kernels"
 SERVING = "aiohttp sqlite3 edged.api edged.daemon"
 
 ABSENT = {

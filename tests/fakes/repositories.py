@@ -19,7 +19,8 @@ from edged.bundle.manifest import (
     Variant,
 )
 from edged.codec import encode_canonical
-from edged.pipeline.spec import Pipeline, TensorSpec
+from edged.pipeline.pipeline import Pipeline
+from edged.pipeline.spec import TensorSpec
 from edged.publish.keys import Keyring
 from edged.publish.repository import init_repository, publish_bundle
 from edged.publish.roles import Expiry

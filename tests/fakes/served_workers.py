@@ -12,7 +12,7 @@ from edged.daemon.poison import PoisonList
 from edged.daemon.served import Served
 from edged.errors import EdgedError, WorkerLostError
 from edged.ids import ModelName, Version
-from edged.pipeline.spec import Pipeline
+from edged.pipeline.pipeline import Pipeline
 from edged.telemetry.serving import ServingStats
 from tests.fakes.requests import Asked, echoes, request_of
 from tests.fakes.workers import spec_of, variant_of

@@ -9,7 +9,8 @@ import msgspec
 
 from edged.bundle.manifest import Batching, Budget, FileEntry, Runtime, State, Targets, Variant
 from edged.files import hash_bytes
-from edged.pipeline.spec import Pipeline, TensorSpec
+from edged.pipeline.pipeline import Pipeline
+from edged.pipeline.spec import TensorSpec
 from edged.runtime.tensors import Tensor
 from edged.runtime.wire import FilePin, Item, TensorHead, WorkerSpec
 

@@ -25,7 +25,7 @@ from edged.errors import (
 )
 from edged.host.template import Template
 from edged.host.worker import Worker
-from edged.pipeline.spec import Pipeline
+from edged.pipeline.pipeline import Pipeline
 from edged.pipeline.steps import BytesWindow, Labels, Softmax, TopK
 from edged.runtime.calls import Request
 from edged.worker.arrays import to_array, to_tensor

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edged.host.template import Template
-from edged.pipeline.spec import Pipeline
+from edged.pipeline.pipeline import Pipeline
 from edged.pipeline.steps import BytesWindow, Labels, Softmax, TopK
 from edged.worker.arrays import to_array, to_tensor
 from tests.fakes.workers import opened, spec_of, worker_spec

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edged.pipeline.spec import Pipeline
+from edged.pipeline.pipeline import Pipeline
 from edged.pipeline.steps import BytesWindow, Labels, Softmax, TopK
 from edged.runtime.memory import SharedMemory
 from edged.runtime.wire import Loaded, LoadFailed, Step

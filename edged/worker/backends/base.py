@@ -5,6 +5,7 @@ from typing import Protocol
 
 from edged.bundle.manifest import Variant
 from edged.errors import DeadlineError
+from edged.pipeline.spec import TensorSpec
 from edged.worker.arrays import Array
 
 
@@ -62,6 +63,15 @@ class Backend(Protocol):
             IncompatibleError: The variant needs another version or provider than there is.
             UnsafeModelError: The model asks for what no model may.
             ModelLoadError: The runtime refuses the model, or its inputs and outputs are not those of the variant.
+        """
+        ...
+
+    def load_graph(self, model: bytes, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> Session:
+        """Make a session of an ONNX graph that is a step of a pipeline.
+
+        Raises:
+            UnsafeModelError: It asks for what no model may.
+            ModelLoadError: The runtime refuses it, or its inputs and outputs are others.
         """
         ...
 

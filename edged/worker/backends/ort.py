@@ -72,27 +72,44 @@ class OnnxRuntime:
         return f"onnxruntime {self._library.__version__}"
 
     def load(self, model: bytes, variant: Variant) -> "OnnxSession":
-        """Make a session; see ``Backend.load``. The model is looked through before the library sees a byte of it."""
+        """Make a session; see ``Backend.load``."""
         self._check_runtime(variant)
+        return self._load(model, variant.id, variant.inputs, variant.outputs, variant.session)
+
+    def load_graph(
+        self, model: bytes, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
+    ) -> "OnnxSession":
+        """Make a session of a step's graph; see ``Backend.load_graph``."""
+        return self._load(model, "the graph of a step", inputs, outputs, DEFAULTS)
+
+    def _load(
+        self,
+        model: bytes,
+        name: str,
+        inputs: tuple[TensorSpec, ...],
+        outputs: tuple[TensorSpec, ...],
+        settings: Settings,
+    ) -> "OnnxSession":
+        """Make a session. The model is looked through before the library sees a byte of it."""
         check_model(model)
-        options = session_options(self._library, variant.session)
+        options = session_options(self._library, settings)
         # Planning pays where all runs have the same shapes. Otherwise each combination of shapes gets a plan, which is kept, and the arena
         # keeps the planned block beside the single ones of the run before: twice the memory (measured with 1.32).
-        options.enable_mem_pattern = all(-1 not in spec.shape for spec in variant.inputs)
+        options.enable_mem_pattern = all(-1 not in spec.shape for spec in inputs)
         try:
             session = self._library.InferenceSession(model, options, providers=[PROVIDER])
         except MemoryError as exc:
-            raise ModelLoadError(f"{variant.id}: not enough memory to load", hint="Raise budget.memory_bytes.") from exc
+            raise ModelLoadError(f"{name}: not enough memory to load", hint="Raise budget.memory_bytes.") from exc
         # The library's exceptions share no base class below Exception.
         except Exception as exc:
             raise ModelLoadError(
-                f"{variant.id}: {_reason(exc)}", hint="Check that the model loads where it was built."
+                f"{name}: {_reason(exc)}", hint="Check that the model loads where it was built."
             ) from exc
         # It would keep them as long as it lives, to start again on another device.
         session._model_bytes = None  # noqa: SLF001 - there is no other way
-        _check_tensors(variant, "inputs", variant.inputs, session.get_inputs())
-        _check_tensors(variant, "outputs", variant.outputs, session.get_outputs())
-        return OnnxSession(self._library, session, variant, in_place=usable_in_place(model, variant.inputs))
+        _check_tensors(name, "inputs", inputs, session.get_inputs())
+        _check_tensors(name, "outputs", outputs, session.get_outputs())
+        return OnnxSession(self._library, session, inputs, outputs, in_place=usable_in_place(model, inputs))
 
     def _check_runtime(self, variant: Variant) -> None:
         version = self._library.__version__
@@ -127,13 +144,21 @@ class OnnxStop:
 class OnnxSession:
     """A model loaded by ONNX Runtime."""
 
-    def __init__(self, library: ModuleType, session: Any, variant: Variant, *, in_place: frozenset[str]) -> None:
+    def __init__(
+        self,
+        library: ModuleType,
+        session: Any,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        *,
+        in_place: frozenset[str],
+    ) -> None:
         self.in_place: Final = in_place
         self._library = library
         self._session = session
-        self._outputs = [spec.name for spec in variant.outputs]
-        self._texts_in = [spec for spec in variant.inputs if spec.dtype == "BYTES"]
-        self._texts_out = [spec.name for spec in variant.outputs if spec.dtype == "BYTES"]
+        self._outputs = [spec.name for spec in outputs]
+        self._texts_in = [spec for spec in inputs if spec.dtype == "BYTES"]
+        self._texts_out = [spec.name for spec in outputs if spec.dtype == "BYTES"]
         self._surplus = Surplus()
 
     def new_stop(self) -> OnnxStop:
@@ -239,12 +264,12 @@ def _standard_error_closed() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _check_tensors(variant: Variant, kind: str, specs: Sequence[TensorSpec], found: Sequence[Any]) -> None:
+def _check_tensors(owner: str, kind: str, specs: Sequence[TensorSpec], found: Sequence[Any]) -> None:
     wanted = {spec.name: spec for spec in specs}
     actual = {argument.name: argument for argument in found}
     if missing := sorted(set(wanted) - set(actual)) or (sorted(set(actual) - set(wanted)) if kind == "inputs" else []):
         raise ModelLoadError(
-            f"{variant.id}: the manifest's {kind} are {', '.join(sorted(wanted))}, the model's {', '.join(sorted(actual))}",
+            f"{owner}: the manifest's {kind} are {', '.join(sorted(wanted))}, the model's {', '.join(sorted(actual))}",
             hint=f"Correct {', '.join(missing)} in the manifest.",
         )
     for name, spec in wanted.items():
@@ -252,7 +277,7 @@ def _check_tensors(variant: Variant, kind: str, specs: Sequence[TensorSpec], fou
         shape = actual[name].shape
         if dtype != spec.dtype or not _shapes_agree(spec.shape, shape, is_output=kind == "outputs"):
             raise ModelLoadError(
-                f"{variant.id}: {name} is {spec.dtype} {list(spec.shape)} in the manifest, {dtype} {shape} in the model",
+                f"{owner}: {name} is {spec.dtype} {list(spec.shape)} in the manifest, {dtype} {shape} in the model",
                 hint="Correct the manifest; -1 stands for an axis the model leaves open.",
             )
 

@@ -7,7 +7,7 @@ import pytest
 from edged.bundle.manifest import FileEntry, Manifest, Provenance, Tolerance, Validation
 from edged.errors import StoreError
 from edged.files import hash_bytes
-from edged.pipeline.spec import Pipeline
+from edged.pipeline.pipeline import Pipeline
 from edged.pipeline.steps import Labels
 from edged.runtime.specs import open_variant
 from edged.runtime.wire import SequenceLimits

@@ -7,7 +7,7 @@ import pytest
 
 from edged.bundle.manifest import FileEntry, Manifest, Provenance, Tolerance, Validation
 from edged.errors import BundleError, DeadlineError, ManifestError, StoreError, TensorError, WorkerLostError
-from edged.pipeline.spec import Pipeline
+from edged.pipeline.pipeline import Pipeline
 from edged.runtime.tensors import InferResult
 from edged.validation.validate import validate
 from edged.worker.arrays import to_array, to_tensor

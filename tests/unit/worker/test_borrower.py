@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from edged.pipeline.spec import Pipeline
+from edged.pipeline.pipeline import Pipeline
 from edged.pipeline.steps import BytesWindow
 from edged.tensor_socket import Infer, Placed, Room, encode
 from edged.worker.arrangement import IN_PLACE_BYTES

@@ -7,7 +7,7 @@ import pytest
 
 from edged.errors import BackendError, BundleError, DigestMismatchError, TensorError
 from edged.pipeline.datatypes import MAX_BYTES_ELEMENTS
-from edged.pipeline.spec import Pipeline
+from edged.pipeline.pipeline import Pipeline
 from edged.pipeline.steps import BytesWindow, Labels, TopK
 from edged.worker.arrays import to_tensor
 from edged.worker.model import read_pinned

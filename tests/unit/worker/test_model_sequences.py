@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edged.errors import BackendError, BundleError, RequestError, SequenceError, TensorError
-from edged.pipeline.spec import Pipeline
+from edged.pipeline.pipeline import Pipeline
 from edged.pipeline.steps import BytesWindow, Labels
 from edged.runtime.wire import Step
 from tests.fakes.loaded_models import X, Y, ask, floats, load, run_now

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edged.errors import BackendError, BundleError, DeadlineError, EdgedError, TensorError
-from edged.pipeline.spec import Pipeline
+from edged.pipeline.pipeline import Pipeline
 from edged.pipeline.steps import BytesWindow, Labels
 from edged.worker.arrays import to_tensor
 from tests.fakes.loaded_models import ask, load, run_now, texts

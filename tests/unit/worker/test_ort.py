@@ -162,7 +162,7 @@ def test_a_session_keeps_no_copy_of_its_file():
 def test_memory_is_given_back_after_an_unusually_large_run_and_after_a_failed_one():
     recorder = Recorder()
     variant = variant_of(b"", [spec_of("x", "FP32", (-1,))], [spec_of("x", "FP32", (-1,))])
-    session = OnnxSession(load_library(), recorder, variant, in_place=frozenset())
+    session = OnnxSession(load_library(), recorder, variant.inputs, variant.outputs, in_place=frozenset())
 
     for size in (4, 4, MIN_BYTES, 4, 0, 4, 4):
         try:
@@ -176,7 +176,7 @@ def test_memory_is_given_back_after_an_unusually_large_run_and_after_a_failed_on
 def test_no_memory_is_given_back_for_a_run_that_was_stopped():
     recorder = Recorder()
     variant = variant_of(b"", [spec_of("x", "FP32", (-1,))], [spec_of("x", "FP32", (-1,))])
-    session = OnnxSession(load_library(), recorder, variant, in_place=frozenset())
+    session = OnnxSession(load_library(), recorder, variant.inputs, variant.outputs, in_place=frozenset())
     stop = session.new_stop()
     stop.set()
 

@@ -9,17 +9,20 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edged.errors import BundleError, TensorError
-from edged.pipeline.ops import bytes_window, compile_post, compile_pre, read_labels, softmax, top_k
-from edged.pipeline.spec import Pipeline, TensorSpec
+from edged.pipeline.kernels import compile_stage
+from edged.pipeline.kernels.files import bytes_window
+from edged.pipeline.kernels.scores import read_labels, softmax, top_k
 from edged.pipeline.steps import BytesWindow, Labels, Softmax, TopK
 
 WINDOW = BytesWindow(input="content", output="window", begin=4, end=3, block=8, padding=256)
-FILE = TensorSpec(name="content", dtype="BYTES", shape=(1,))
-OUTPUT = TensorSpec(name="out", dtype="FP32", shape=(-1,))
 WHITE = " \t\n\r\x0b\x0c"
 
 finite = st.floats(min_value=-(2.0**100), max_value=2.0**100, width=32)
 rows = hnp.arrays(np.float32, hnp.array_shapes(min_dims=1, max_dims=3, max_side=6), elements=finite)
+
+
+def no_graphs(*_):
+    raise AssertionError("none of these steps has a graph")
 
 
 def texts(*items: bytes) -> np.ndarray:
@@ -166,7 +169,7 @@ def classify(*, k: int = 2, labels: bytes = b"cat\ndog\nowl\n"):
         TopK(input="shares", values="confidence", indices="index", k=k),
         Labels(input="index", output="label", file="labels.txt"),
     )
-    return compile_post(Pipeline(inputs=(FILE,), post=post, outputs=(OUTPUT,)), {"labels.txt": labels})
+    return compile_stage(post, {"labels.txt": labels}, no_graphs)
 
 
 def test_steps_run_in_order_and_keep_what_came_before():
@@ -187,7 +190,7 @@ def test_a_pipeline_gives_the_same_answer_twice():
 
 
 def test_a_step_refuses_what_it_does_not_take():
-    pre = compile_pre(Pipeline(inputs=(FILE,), pre=(WINDOW,), outputs=(OUTPUT,)), {})
+    pre = compile_stage((WINDOW,), {}, no_graphs)
 
     with pytest.raises(TensorError, match="bytes_window"):
         pre.run({"content": texts(b"a", b"b")})
@@ -210,4 +213,4 @@ def test_a_missing_label_file_is_found_when_the_pipeline_is_compiled():
     post = (Labels(input="index", output="label", file="gone.txt"),)
 
     with pytest.raises(BundleError, match=r"gone\.txt"):
-        compile_post(Pipeline(inputs=(FILE,), post=post, outputs=(OUTPUT,)), {})
+        compile_stage(post, {}, no_graphs)

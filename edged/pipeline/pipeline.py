@@ -1,0 +1,98 @@
+"""What apps send and get, and the steps in between; and whether the steps, the model and the promises to apps fit together. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated
+
+import msgspec
+
+from edged.codec import Document
+from edged.errors import Problem
+from edged.pipeline.spec import TensorSpec, may_meet
+from edged.pipeline.steps import Step
+from edged.pipeline.steps.base import MisfitError
+
+Steps = Annotated[tuple[Step, ...], msgspec.Meta(max_length=64)]
+Types = dict[str, TensorSpec | None]
+"""By name; None where a problem before makes it unknown."""
+
+
+class Pipeline(Document, frozen=True, kw_only=True):
+    """What apps send and get, and the steps in between.
+
+    A request that sends ``inputs`` goes through ``pre``; one that sends the model's own inputs enters after it. Steps after the model may
+    also read what was sent and what the steps before it made (a scale, the size of an image); such a pipeline takes only ``inputs``.
+    """
+
+    inputs: Annotated[tuple[TensorSpec, ...], msgspec.Meta(min_length=1)]
+    pre: Steps = ()
+    post: Steps = ()
+    outputs: Annotated[tuple[TensorSpec, ...], msgspec.Meta(min_length=1)]
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """All steps, in order."""
+        return (*self.pre, *self.post)
+
+    @property
+    def borrowed(self) -> frozenset[str]:
+        """The tensors from before the model that are read after it."""
+        written = {name for step in self.post for name in step.writes}
+        before = {spec.name for spec in self.inputs} | {name for step in self.pre for name in step.writes}
+        read = {name for step in self.post for name in step.reads} | {spec.name for spec in self.outputs}
+        return frozenset(read & before - written)
+
+
+def misfits(
+    pipeline: Pipeline, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], where: str
+) -> Iterator[Problem]:
+    """Check that each step gets what it takes, and that model and apps get what they were promised.
+
+    Args:
+        pipeline: To check.
+        inputs: The model's.
+        outputs: The model's; they hide tensors of the same names from before the model.
+        where: JSON pointer of the variant the model belongs to.
+
+    Yields:
+        Every problem, except those that only follow from an earlier one.
+    """
+    known: Types = {spec.name: spec for spec in pipeline.inputs}
+    yield from _through(pipeline.pre, known, "/pipeline/pre")
+    yield from _meets(inputs, known, f"{where}/inputs")
+    known |= {spec.name: spec for spec in outputs}
+    yield from _through(pipeline.post, known, "/pipeline/post")
+    yield from _meets(pipeline.outputs, known, "/pipeline/outputs")
+
+
+def _through(steps: Sequence[Step], known: Types, where: str) -> Iterator[Problem]:
+    """Follow types through steps, adding what they write to ``known``."""
+    for i, step in enumerate(steps):
+        given: Sequence[TensorSpec] = ()
+        if unknown := [name for name in step.reads if name not in known]:
+            for name in unknown:
+                yield Problem(pointer=f"{where}/{i}{_key_of(step, name)}", expected=_one_of(known), found=name)
+        elif types := {name: spec for name in step.reads if (spec := known[name]) is not None}:
+            try:
+                given = step.gives(types) if len(types) == len(set(step.reads)) else ()
+            except MisfitError as exc:
+                yield Problem(pointer=f"{where}/{i}/{exc.key}", expected=f"expected {exc.expected}", found=exc.found)
+        known |= dict.fromkeys(step.writes) | {spec.name: spec for spec in given}
+
+
+def _meets(specs: Sequence[TensorSpec], known: Types, where: str) -> Iterator[Problem]:
+    for i, spec in enumerate(specs):
+        if spec.name not in known:
+            yield Problem(pointer=f"{where}/{i}/name", expected=_one_of(known), found=spec.name)
+        elif (found := known[spec.name]) is not None and not may_meet(found, spec):
+            yield Problem(
+                pointer=f"{where}/{i}", expected=f"expected {found}, as the pipeline gives it", found=str(spec)
+            )
+
+
+def _key_of(step: Step, name: str) -> str:
+    """Return the pointer below a step of the key that holds a tensor's name."""
+    return next((f"/{key}" for key in step.__struct_fields__ if getattr(step, key) == name), "")
+
+
+def _one_of(names: Mapping[str, object]) -> str:
+    return "expected one of " + ", ".join(sorted(names))
