@@ -20,7 +20,8 @@ class Pipeline(Document, frozen=True, kw_only=True):
     """What apps send and get, and the steps in between.
 
     A request that sends ``inputs`` goes through ``pre``; one that sends the model's own inputs enters after it. Steps after the model may
-    also read what was sent and what the steps before it made (a scale, the size of an image); such a pipeline takes only ``inputs``.
+    also read what was sent and what the steps before it made (a scale, an image): where that is none of the model's own inputs, only
+    requests with ``inputs`` are taken.
     """
 
     inputs: Annotated[tuple[TensorSpec, ...], msgspec.Meta(min_length=1)]

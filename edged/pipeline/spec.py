@@ -1,7 +1,7 @@
 """A tensor as manifests, models and the protocol describe it: name, datatype, shape."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -13,13 +13,16 @@ Datatype = Literal[
 ]
 """Datatypes of the Open Inference Protocol v2."""
 
+MAX_AXIS: Final = 1 << 31
+"""More elements than this no axis has: no tensor of this size fits a request, and numbers without a bound fit no other program."""
+
 
 class TensorSpec(Document, frozen=True, kw_only=True):
     """A tensor's name, datatype and shape; -1 marks an axis of any size."""
 
     name: TensorName
     dtype: Datatype
-    shape: Annotated[tuple[Annotated[int, msgspec.Meta(ge=-1)], ...], msgspec.Meta(max_length=8)]
+    shape: Annotated[tuple[Annotated[int, msgspec.Meta(ge=-1, lt=MAX_AXIS)], ...], msgspec.Meta(max_length=8)]
 
     def __str__(self) -> str:
         return f"{self.dtype} {shape_text(self.shape)}"

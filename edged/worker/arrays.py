@@ -3,38 +3,15 @@
 BYTES tensors are object arrays of ``bytes``. Conversions check sizes, so an array always has the shape its tensor claimed.
 """
 
-from collections.abc import Mapping
-from typing import Final
-
 import numpy as np
-from numpy.typing import NDArray
 
 from edged.errors import TensorError
-from edged.pipeline.datatypes import NUMBERS, pack_bytes
-from edged.pipeline.spec import Datatype
+from edged.pipeline.datatypes import pack_bytes
+from edged.pipeline.kernels import Array
+from edged.pipeline.kernels.types import NUMPY, datatype_of
 from edged.runtime.tensors import Described, Tensor, check_size, elements_of
 
-Array = NDArray[np.generic] | NDArray[np.object_]
-
-NUMPY: Final[Mapping[Datatype, np.dtype[np.generic]]] = {
-    dtype: np.dtype(dtype.lower().replace("fp", "float")).newbyteorder("<") for dtype in NUMBERS
-}
-"""Every datatype of fixed width; BYTES is not here."""
-
-_DATATYPES: Final = {dtype: name for name, dtype in NUMPY.items()}
-
-
-def datatype_of(array: Array) -> Datatype:
-    """Return the datatype an array travels as.
-
-    Raises:
-        TensorError: There is none for its dtype.
-    """
-    if array.dtype == object:
-        return "BYTES"
-    if (found := _DATATYPES.get(array.dtype)) is None:
-        raise TensorError(f"arrays of {array.dtype} have no datatype in the Open Inference Protocol")
-    return found
+__all__ = ["NUMPY", "Array", "array_of", "bytes_of", "datatype_of", "to_array", "to_tensor"]
 
 
 def to_array(tensor: Tensor) -> Array:

@@ -24,6 +24,7 @@ from edged.tensor_socket.messages import MAX_MESSAGE_BYTES
 from edged.tensor_socket.repeats import InferHead, split_infer
 from edged.worker.arrangement import Arrangement, Numbered
 from edged.worker.arrays import Array
+from edged.worker.backends import Session
 from edged.worker.deadlines import Deadlines
 from edged.worker.model import Model, attempt
 from edged.worker.turns import Ticket, Turns
@@ -203,12 +204,12 @@ class LentConnection:
         self._run_ns = max(1, time.monotonic_ns() - began_ns - int(ticket.waited_s * 1e9))
         return arrangement.write(answer, request=head.request, run_ns=self._run_ns)
 
-    def _execute(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def _execute(self, session: Session, inputs: Mapping[str, Array]) -> dict[str, Array]:
         ticket, turns = self._ticket, self._desk.turns
         assert ticket is not None  # noqa: S101 - narrows the type; only called within ``_serve``
         turns.enter(ticket)
         try:
-            return self._desk.model.session.run(inputs, ticket.stop)
+            return session.run(inputs, ticket.stop)
         finally:
             turns.leave(ticket)
 

@@ -3,26 +3,23 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
 from edged.errors import BackendError, BundleError, DeadlineError, DigestMismatchError, EdgedError, TensorError
 from edged.files import hash_bytes
 from edged.pipeline.datatypes import MAX_BYTES_ELEMENTS
-from edged.pipeline.kernels import Graph, Stage, compile_stage
+from edged.pipeline.kernels import Stage, compile_stage
 from edged.pipeline.spec import TensorSpec
 from edged.runtime.requests import Signature
-from edged.runtime.tensors import fits
 from edged.runtime.wire import FilePin, Item, Step, WorkerSpec
 from edged.worker.arrays import Array, array_of, datatype_of
 from edged.worker.backends import Backend, Session
+from edged.worker.graphs import Execute, Graphs, differs, execute_now
 from edged.worker.rows import group, join, rows_of, split
 from edged.worker.sequences import Sequences
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Execute = Callable[[Mapping[str, Array]], dict[str, Array]]
-"""Runs the session once; raises what ``Session.run`` does."""
 Answer = dict[str, Array]
 """The outputs of one request by name, in the order in which they were asked for."""
 
@@ -74,11 +71,19 @@ class Model:
         session: Has its variant loaded.
         pre: The steps before it.
         post: The steps after it.
+        graphs: Have loaded those of the steps.
         clock: Monotonic seconds.
     """
 
     def __init__(
-        self, spec: WorkerSpec, session: Session, pre: Stage, post: Stage, *, clock: Callable[[], float]
+        self,
+        spec: WorkerSpec,
+        session: Session,
+        pre: Stage,
+        post: Stage,
+        graphs: Graphs,
+        *,
+        clock: Callable[[], float],
     ) -> None:
         self.session: Final = session
         self._signature = Signature(spec)
@@ -87,10 +92,17 @@ class Model:
         # What an app sends may be what the model takes, and then nothing lies between.
         self._pre = pre if spec.pipeline.pre or spec.pipeline.inputs != spec.variant.inputs else None
         self._post = post if spec.pipeline.post else None
-        self._borrowed = spec.pipeline.borrowed
+        # Outputs of the model hide what had their names before it.
+        self._borrowed = spec.pipeline.borrowed - {item.name for item in spec.variant.outputs}
+        self._graphs = graphs
         self._can_join = spec.variant.batching is not None
         self._states = {state.input: state.output for state in spec.variant.state}
         self.sequences: Final = Sequences({name: self._inputs[name] for name in self._states}, spec.sequences, clock)
+
+    @property
+    def in_place(self) -> frozenset[str]:
+        """Names of the model's inputs that may change while a request is answered, with no harm but to the answer."""
+        return self.session.in_place - self._borrowed
 
     def question(self, item: Item, parts: Sequence[memoryview]) -> Question:
         """Read a request.
@@ -112,19 +124,30 @@ class Model:
 
         Args:
             questions: From ``question``.
-            execute: Runs the session, when it is this run's turn.
+            execute: Runs a session, when it is this run's turn.
 
         Returns:
             For each an answer, or why there is none: TensorError (the model does not take it), SequenceError, BundleError (pipeline and
             model do not fit each other), BackendError (the runtime failed), DeadlineError (it was stopped).
         """
-        if len(questions) == 1 or not self._can_join:
-            return [attempt(self._answer_alone, question, execute) for question in questions]
+        self._graphs.execute = execute
+        try:
+            if len(questions) == 1 or not self._can_join:
+                return [attempt(self._answer_alone, question, execute) for question in questions]
+            return self._answer_together(questions, execute)
+        finally:
+            self._graphs.execute = execute_now
+            if self._borrowed:
+                # A question may be asked again, and must not keep them until then.
+                for question in questions:
+                    question.borrowed = {}
+
+    def _answer_together(self, questions: Sequence[Question], execute: Execute) -> list[Answer | EdgedError]:
         feeds = [attempt(self._feed, question) for question in questions]
         good = {i: feed for i, feed in enumerate(feeds) if not isinstance(feed, EdgedError)}
         outputs: dict[int, dict[str, Array] | EdgedError] = dict(enumerate(feeds))
         for members in group(good):
-            given = _run_together([good[i] for i in members], execute)
+            given = self._run_together([good[i] for i in members], execute)
             outputs.update(zip(members, given, strict=True))
         return [
             found if isinstance(found := outputs[i], EdgedError) else attempt(self._finish, question, found)
@@ -134,10 +157,10 @@ class Model:
     def _answer_alone(self, question: Question, execute: Execute) -> Answer:
         feed = self._feed(question)
         if question.step is None:
-            return self._finish(question, execute(feed))
+            return self._finish(question, execute(self.session, feed))
         states = self.sequences.begin(question.step)
         try:
-            outputs = execute({**feed, **states})
+            outputs = execute(self.session, {**feed, **states})
             answer = self._finish(question, outputs)
             following = {
                 name: _checked(self._inputs[name], outputs[output], f"the model gives {output}, which becomes")
@@ -151,21 +174,37 @@ class Model:
 
     def _feed(self, question: Question) -> dict[str, Array]:
         """Return the model's inputs, without those that a sequence gives."""
-        if question.is_raw and self._borrowed:
-            raise TensorError(
-                f"a step after the model needs {', '.join(sorted(self._borrowed))} from before it",
-                hint="Send the inputs of the pipeline, not those of the model.",
-            )
-        if question.is_raw or self._pre is None:
+        pre = None if question.is_raw else self._pre
+        arrays = question.inputs if pre is None else pre.run(question.inputs)
+        if self._borrowed:
+            question.borrowed = self._borrow(arrays)
+        if pre is None:
             return question.inputs
-        arrays = self._pre.run(question.inputs)
-        question.borrowed = {name: arrays[name] for name in self._borrowed}
         # Only what the manifest names goes on, so that a request's tensor never hides one of the model's.
         return {
             name: _checked(spec, arrays[name], "the steps before the model give")
             for name, spec in self._inputs.items()
             if question.step is None or name not in self._states
         }
+
+    def _borrow(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Take what steps after the model need from what there is before it."""
+        if missing := sorted(self._borrowed - arrays.keys()):
+            raise TensorError(
+                f"a step after the model needs {', '.join(missing)} from before it",
+                hint="Send the inputs of the pipeline, not those of the model.",
+            )
+        return {name: arrays[name] for name in self._borrowed}
+
+    def _run_together(self, feeds: Sequence[dict[str, Array]], execute: Execute) -> list[dict[str, Array] | EdgedError]:
+        """Run inputs of one group in one run, and each by itself if that fails for a reason that may be the fault of one of them."""
+        if len(feeds) > 1:
+            joint = attempt(lambda: split(execute(self.session, join(feeds)), map(rows_of, feeds)))
+            if not isinstance(joint, EdgedError):
+                return [*joint]
+            if isinstance(joint, BundleError | DeadlineError):
+                return [joint] * len(feeds)
+        return [attempt(execute, self.session, feed) for feed in feeds]
 
     def _finish(self, question: Question, outputs: Mapping[str, Array]) -> Answer:
         given = {**question.borrowed, **outputs} if question.borrowed else outputs
@@ -207,9 +246,10 @@ def load_model(spec: WorkerSpec, descriptors: Sequence[int], backend: Backend, *
     if len(descriptors) != len(spec.files):
         raise BundleError(f"{spec.name}: {len(descriptors)} files handed over, {len(spec.files)} named")
     states = {state.input for state in spec.variant.state}
-    if touched := [name for step in spec.pipeline.pre for name in (*step.reads, *step.writes) if name in states]:
+    used = {name for step in spec.pipeline.pre for name in (*step.reads, *step.writes)} | spec.pipeline.borrowed
+    if touched := sorted(states & used):
         raise BundleError(
-            f"{spec.name}: a step before the model reads or writes {touched[0]}, which is a state",
+            f"{spec.name}: a step reads or writes {touched[0]}, which is a state of the model",
             hint="Correct the manifest's pipeline: states come as they are from apps or from their sequence.",
         )
     pins = dict(zip(spec.files, descriptors, strict=True))
@@ -217,39 +257,19 @@ def load_model(spec: WorkerSpec, descriptors: Sequence[int], backend: Backend, *
     if len(models) != 1:
         raise BundleError(f"{spec.name}: {len(models)} files have role model, expected one")
     others = {pin.path: read_pinned(descriptor, pin) for pin, descriptor in pins.items() if pin is not models[0]}
-    load_graph = partial(_load_graph, backend)
-    pre, post = (compile_stage(steps, others, load_graph) for steps in (spec.pipeline.pre, spec.pipeline.post))
+    graphs = Graphs(backend)
+    pre, post = (compile_stage(steps, others, graphs.load) for steps in (spec.pipeline.pre, spec.pipeline.post))
     session = backend.load(read_pinned(pins[models[0]], models[0]), spec.variant)
-    return Model(spec, session, pre, post, clock=clock)
-
-
-def _load_graph(
-    backend: Backend, model: bytes, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
-) -> Graph:
-    """Load the graph of a step; its runs end with the request's own deadline only when the worker is ended for it."""
-    session = backend.load_graph(model, inputs, outputs)
-    return lambda arrays: session.run(arrays, session.new_stop())
-
-
-def _run_together(feeds: Sequence[dict[str, Array]], execute: Execute) -> list[dict[str, Array] | EdgedError]:
-    """Run inputs of one group in one run, and each by itself if that fails for a reason that may be the fault of one of them."""
-    if len(feeds) > 1:
-        joint = attempt(lambda: split(execute(join(feeds)), map(rows_of, feeds)))
-        if not isinstance(joint, EdgedError):
-            return [*joint]
-        if isinstance(joint, BundleError | DeadlineError):
-            return [joint] * len(feeds)
-    return [attempt(execute, feed) for feed in feeds]
+    return Model(spec, session, pre, post, graphs, clock=clock)
 
 
 def _checked(spec: TensorSpec, array: Array, who: str) -> Array:
-    dtype = datatype_of(array)
-    if dtype != spec.dtype or not fits(array.shape, spec.shape):
+    if differs(spec, array):
         raise BundleError(
-            f"{who} {spec.name} as {dtype} {list(array.shape)}, the manifest says {spec.dtype} {list(spec.shape)}",
+            f"{who} {spec.name} as {datatype_of(array)} {list(array.shape)}, the manifest says {spec.dtype} {list(spec.shape)}",
             hint="Correct the manifest's pipeline or tensors.",
         )
-    if dtype == "BYTES" and array.size > MAX_BYTES_ELEMENTS:
+    if spec.dtype == "BYTES" and array.size > MAX_BYTES_ELEMENTS:
         # The daemon takes an answer with more for a sign that this process is no longer the worker it was.
         raise BundleError(
             f"{who} {spec.name} with {array.size} elements of BYTES; at most {MAX_BYTES_ELEMENTS} are allowed",

@@ -17,6 +17,7 @@ from typing import Final
 from edged.errors import BackendError, EdgedError
 from edged.runtime.wire import MAX_BATCH, TO_RUNS, Buffer, Give, Item, Ran, Run, WireError, decode, encode, split
 from edged.worker.arrays import Array
+from edged.worker.backends import Session
 from edged.worker.model import Answer, Model, Question, attempt
 from edged.worker.replies import Reply, failed
 from edged.worker.segments import Segments
@@ -126,10 +127,10 @@ class Runs:
         self._send(ran, parts)
 
     def _results(self, items: Sequence[Item], payload: memoryview, ticket: Ticket) -> list[Answer | EdgedError]:
-        def execute(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        def execute(session: Session, inputs: Mapping[str, Array]) -> dict[str, Array]:
             self._turns.enter(ticket)
             try:
-                return self._model.session.run(inputs, ticket.stop)
+                return session.run(inputs, ticket.stop)
             finally:
                 self._turns.leave(ticket)
 

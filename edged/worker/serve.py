@@ -110,7 +110,7 @@ def serve(
     source = Runs(runs, model, turns, segments, max_kept=spec.parallel)
     pool = Pool(threads=spec.parallel + SPARE_THREADS, failed=failed, is_short=turns.is_short)
     pool.add(source)
-    tensors = Numbered.of(spec, model.session.in_place)
+    tensors = Numbered.of(spec, model.in_place)
     borrower = Borrower(loans, model=model, tensors=tensors, turns=turns, pool=pool, failed=failed)
     pool.start()
     borrower.start()

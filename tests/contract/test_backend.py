@@ -114,6 +114,25 @@ def test_a_stop_serves_several_runs_one_after_the_other(backend):
         session.run(x, stop)
 
 
+def test_a_graph_of_a_step_runs_as_a_model_does_and_stops_with_it(backend):
+    """One request runs both, and has one stop."""
+    graph, session = backend.load_graph(ADD, *FLOATS), backend.load(ADD, variant_of(ADD, *FLOATS))
+    stop = session.new_stop()
+    x = {"x": np.zeros((1, 4), dtype=np.float32)}
+
+    between = {"x": graph.run(x, stop)["y"]}
+    assert session.run(between, stop)["y"].tolist() == [[2] * 4]
+    stop.set()
+    for each in (graph, session):
+        with pytest.raises(DeadlineError):
+            each.run(x, stop)
+
+
+def test_a_graph_that_is_none_is_refused(backend):
+    with pytest.raises(ModelLoadError, match="the graph that gives y"):
+        backend.load_graph(b"\x08\x08\x3a\x04\x0a\x02\x22\x00", *FLOATS)
+
+
 def test_inputs_may_be_read_only_and_stay_what_they_were(backend):
     """They lie in memory that the worker can only read."""
     session = backend.load(ADD, variant_of(ADD, *FLOATS))

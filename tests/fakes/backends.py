@@ -2,14 +2,15 @@
 
 import inspect
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from edged.bundle.manifest import Variant
 from edged.errors import BackendError, IncompatibleError, ModelLoadError, TensorError
 from edged.onnx.in_place import DATATYPES
+from edged.pipeline.spec import TensorSpec
+from edged.select.versions import is_in_range
 from edged.worker.arrays import Array
 from edged.worker.backends import stopped
-from edged.worker.backends.ort import is_in_range
 
 
 class FakeStop(threading.Event):
@@ -59,21 +60,28 @@ class FakeBackend:
             raise IncompatibleError(f"{variant.id} needs onnxruntime {variant.runtime.version}, this device has 1.21.0")
         if model not in self._models:
             raise ModelLoadError(f"{variant.id}: unknown model")
-        return FakeSession(self._models[model], variant)
+        return FakeSession(self._models[model], variant.inputs)
+
+    def load_graph(
+        self, model: bytes, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
+    ) -> "FakeSession":
+        if model not in self._models:
+            raise ModelLoadError(f"the graph that gives {', '.join(spec.name for spec in outputs)}: unknown model")
+        return FakeSession(self._models[model], inputs)
 
 
 class FakeSession:
-    def __init__(self, function: Callable[..., dict[str, Array]], variant: Variant) -> None:
+    def __init__(self, function: Callable[..., dict[str, Array]], inputs: Sequence[TensorSpec]) -> None:
         self._function = function
-        self._variant = variant
+        self._inputs = {spec.name for spec in inputs}
         self._takes_stop = "stop" in inspect.signature(function).parameters
-        self.in_place = frozenset(spec.name for spec in variant.inputs if spec.dtype in DATATYPES)
+        self.in_place = frozenset(spec.name for spec in inputs if spec.dtype in DATATYPES)
 
     def new_stop(self) -> FakeStop:
         return FakeStop()
 
     def run(self, inputs: Mapping[str, Array], stop: FakeStop) -> dict[str, Array]:
-        if inputs.keys() != {spec.name for spec in self._variant.inputs}:
+        if inputs.keys() != self._inputs:
             raise AssertionError(f"a model gets its inputs and nothing else, not {sorted(inputs)}")
         if stop.is_set():
             raise stopped()

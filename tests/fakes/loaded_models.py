@@ -26,7 +26,7 @@ def load(directory: Path, function, *, inputs=(X,), outputs=(Y,), files=None, **
 def run_now(model: Model) -> Execute:
     """What executes a model without a line before it."""
     stop = model.session.new_stop()
-    return lambda inputs: model.session.run(inputs, stop)
+    return lambda session, inputs: session.run(inputs, stop)
 
 
 def ask(model: Model, *tensors: Tensor, **fields: object) -> Answer:

@@ -5,9 +5,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.errors import BundleError
+from edged.errors import BundleError, TensorError
 from edged.pipeline.kernels.base import Arrays, Compile, Kernel, Resources, of_floats, refused
-from edged.pipeline.steps.scores import Labels, Softmax, TopK
+from edged.pipeline.kernels.types import check_types
+from edged.pipeline.steps.scores import Argmax, Labels, OneHot, Sigmoid, Softmax, Threshold, TopK
+
+MAX_ELEMENTS: Final = 1 << 26
+"""Of what ``one_hot`` gives: 256 MB."""
 
 
 def softmax(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -21,6 +25,28 @@ def softmax(values: NDArray[np.float32]) -> NDArray[np.float32]:
         powers: NDArray[np.float32] = np.exp(values - values.max(axis=-1, keepdims=True))
         shares: NDArray[np.float32] = powers / powers.sum(axis=-1, keepdims=True)
     return shares
+
+
+def sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return ``1 / (1 + exp(-x))`` of each element, without overflow."""
+    with np.errstate(invalid="ignore"):  # what NaN gives is defined
+        power: NDArray[np.float32] = np.exp(-np.abs(values))
+        return np.asarray(np.where(values < 0, power, np.float32(1)) / (1 + power), dtype=np.float32)
+
+
+def argmax(values: NDArray[np.float32], axis: int) -> NDArray[np.int64]:
+    """Return the index of the largest element along an axis, which is not empty; NaN counts as minus infinity."""
+    if (unknown := np.isnan(values)).any():
+        values = np.where(unknown, np.float32(-np.inf), values)
+    return np.asarray(values.argmax(axis=axis), dtype=np.int64)
+
+
+def above(scores: NDArray[np.float32], threshold: float, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return at most ``k`` of the scores of one row that are at least ``threshold``, largest first, and their indices."""
+    (indices,) = np.nonzero(scores.astype(np.float64) >= threshold)
+    # As in top_k, a stable sort keeps equals in the order of their indices.
+    indices = indices[np.argsort(-scores[indices], kind="stable")[:k]].astype(np.int64, copy=False)
+    return scores[indices], indices
 
 
 def top_k(values: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -53,6 +79,51 @@ def _softmax(step: Softmax, _: Resources) -> Kernel:
     return lambda arrays: {step.output: softmax(of_floats(arrays[step.input], "softmax@1", step.input, least=1))}
 
 
+def _sigmoid(step: Sigmoid, _: Resources) -> Kernel:
+    def kernel(arrays: Arrays) -> Arrays:
+        check_types(step, arrays)
+        return {step.output: sigmoid(arrays[step.input].astype(np.float32, copy=False))}
+
+    return kernel
+
+
+def _argmax(step: Argmax, _: Resources) -> Kernel:
+    def kernel(arrays: Arrays) -> Arrays:
+        check_types(step, arrays)
+        return {step.output: argmax(arrays[step.input].astype(np.float32, copy=False), step.axis)}
+
+    return kernel
+
+
+def _one_hot(step: OneHot, _: Resources) -> Kernel:
+    def kernel(arrays: Arrays) -> Arrays:
+        check_types(step, arrays)
+        indices = arrays[step.input]
+        if indices.size * step.depth > MAX_ELEMENTS:
+            raise TensorError(
+                f"step one_hot@1: {step.input} has {indices.size} elements, at most {MAX_ELEMENTS // step.depth} are taken"
+            )
+        flat = indices.astype(np.int64).ravel()
+        if flat.size and (int(flat.min()) < 0 or int(flat.max()) >= step.depth):
+            raise TensorError(f"step one_hot@1: an element of {step.input} is not in 0 ... {step.depth - 1}")
+        rows = np.zeros((flat.size, step.depth), dtype=np.float32)
+        rows[np.arange(flat.size), flat] = 1
+        return {step.output: rows.reshape((*indices.shape, step.depth))}
+
+    return kernel
+
+
+def _threshold(step: Threshold, _: Resources) -> Kernel:
+    def kernel(arrays: Arrays) -> Arrays:
+        check_types(step, arrays)
+        scores = arrays[step.input].astype(np.float32, copy=False)
+        values, indices = above(scores.reshape(-1), step.threshold, step.k)
+        shape = (*scores.shape[:-1], len(values))
+        return {step.values: values.reshape(shape), step.indices: indices.reshape(shape)}
+
+    return kernel
+
+
 def _top_k(step: TopK, _: Resources) -> Kernel:
     def kernel(arrays: Arrays) -> Arrays:
         values, indices = top_k(of_floats(arrays[step.input], "top_k@1", step.input, least=step.k), step.k)
@@ -78,4 +149,12 @@ def _labels(step: Labels, resources: Resources) -> Kernel:
     return kernel
 
 
-KERNELS: Final[dict[type, Compile]] = {Softmax: _softmax, TopK: _top_k, Labels: _labels}
+KERNELS: Final[dict[type, Compile]] = {
+    Softmax: _softmax,
+    Sigmoid: _sigmoid,
+    Argmax: _argmax,
+    OneHot: _one_hot,
+    TopK: _top_k,
+    Threshold: _threshold,
+    Labels: _labels,
+}

@@ -1,7 +1,29 @@
 """The named, versioned steps a bundle may put before and after its model, as data; a module for each kind of data."""
 
+from edged.pipeline.steps.detection import NonMaximumSuppression, ScaleBoxes
+from edged.pipeline.steps.embeddings import L2Normalize, MeanPool
 from edged.pipeline.steps.files import BytesWindow
-from edged.pipeline.steps.scores import Labels, Softmax, TopK
+from edged.pipeline.steps.graph import Graph
+from edged.pipeline.steps.regression import DialReading, Scale
+from edged.pipeline.steps.scores import Argmax, Labels, OneHot, Sigmoid, Softmax, Threshold, TopK
+from edged.pipeline.steps.sequence import CtcDecode
 
-Step = BytesWindow | Softmax | TopK | Labels
+Step = (
+    NonMaximumSuppression
+    | ScaleBoxes
+    | L2Normalize
+    | MeanPool
+    | BytesWindow
+    | Graph
+    | DialReading
+    | Scale
+    | Argmax
+    | Labels
+    | OneHot
+    | Sigmoid
+    | Softmax
+    | Threshold
+    | TopK
+    | CtcDecode
+)
 """Every step there is. A pipeline may have any of them on either side of the model; their types have to fit."""

@@ -35,7 +35,7 @@ class Session(Protocol):
         Args:
             inputs: All inputs of the variant and nothing else, of its datatypes and shapes; BYTES as object arrays of ``bytes``. They may
                 be read-only, and are not used any more once this returns.
-            stop: From ``new_stop`` of this session. May be used for several runs, one after the other.
+            stop: From ``new_stop`` of this session or another of the same backend. May be used for several runs, one after the other.
 
         Returns:
             All outputs of the variant, BYTES likewise. They may share memory with the inputs.
@@ -68,6 +68,11 @@ class Backend(Protocol):
 
     def load_graph(self, model: bytes, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> Session:
         """Make a session of an ONNX graph that is a step of a pipeline.
+
+        Args:
+            model: The bytes of its file.
+            inputs: All that it has.
+            outputs: Those to give; it may have others.
 
         Raises:
             UnsafeModelError: It asks for what no model may.

@@ -3,7 +3,6 @@
 import importlib
 import math
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -19,6 +18,7 @@ from edged.footprint import trim
 from edged.onnx.in_place import usable_in_place
 from edged.onnx.safety import check_model
 from edged.pipeline.spec import Datatype, TensorSpec
+from edged.select.versions import is_in_range
 from edged.worker.arrays import Array
 from edged.worker.backends.base import Stop, stopped
 from edged.worker.backends.surplus import Surplus
@@ -80,7 +80,8 @@ class OnnxRuntime:
         self, model: bytes, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
     ) -> "OnnxSession":
         """Make a session of a step's graph; see ``Backend.load_graph``."""
-        return self._load(model, "the graph of a step", inputs, outputs, DEFAULTS)
+        name = f"the graph that gives {', '.join(spec.name for spec in outputs)}"
+        return self._load(model, name, inputs, outputs, DEFAULTS)
 
     def _load(
         self,
@@ -109,7 +110,8 @@ class OnnxRuntime:
         session._model_bytes = None  # noqa: SLF001 - there is no other way
         _check_tensors(name, "inputs", inputs, session.get_inputs())
         _check_tensors(name, "outputs", outputs, session.get_outputs())
-        return OnnxSession(self._library, session, inputs, outputs, in_place=usable_in_place(model, inputs))
+        in_place = usable_in_place(model, inputs)
+        return OnnxSession(self._library, session, name, inputs, outputs, in_place=in_place)
 
     def _check_runtime(self, variant: Variant) -> None:
         version = self._library.__version__
@@ -148,6 +150,7 @@ class OnnxSession:
         self,
         library: ModuleType,
         session: Any,
+        name: str,
         inputs: Sequence[TensorSpec],
         outputs: Sequence[TensorSpec],
         *,
@@ -156,6 +159,7 @@ class OnnxSession:
         self.in_place: Final = in_place
         self._library = library
         self._session = session
+        self._name = name
         self._outputs = [spec.name for spec in outputs]
         self._texts_in = [spec for spec in inputs if spec.dtype == "BYTES"]
         self._texts_out = [spec.name for spec in outputs if spec.dtype == "BYTES"]
@@ -190,7 +194,7 @@ class OnnxSession:
                 self._surplus.stop(input_bytes)
                 raise stopped() from exc
             self._surplus.fail()
-            raise BackendError(f"the model failed: {_reason(exc)}") from exc
+            raise BackendError(f"{self._name} failed: {_reason(exc)}") from exc
         outputs = dict(zip(self._outputs, map(np.asarray, values), strict=True))
         self._surplus.end(input_bytes, sum(array.nbytes for array in outputs.values()), gave_back=gives_back)
         if gives_back:
@@ -225,26 +229,6 @@ def session_options(library: ModuleType, settings: Settings = DEFAULTS) -> Any:
     # The library would otherwise guess the format from the bytes, and its own format passes by the safety check.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     return options
-
-
-def is_in_range(version: str, wanted: str) -> bool:
-    """Tell whether a version is in a manifest's range (``>=1.20`` or ``>=1.20,<2``).
-
-    Only the release numbers count: ``1.21.0+deb`` and ``1.21.0rc1`` are both 1.21.0.
-    """
-    have = _numbers(version)
-    for bound in wanted.split(","):
-        limit = _numbers(bound.lstrip("<>="))
-        if bound.startswith(">=") and have < limit:
-            return False
-        if bound.startswith("<") and have >= limit:
-            return False
-    return True
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    numbers = [int(part) for part in re.findall(r"\d+", re.split(r"[^0-9.]", version, maxsplit=1)[0])]
-    return tuple((*numbers, 0, 0, 0)[:3])
 
 
 @contextmanager

@@ -12,17 +12,15 @@ from edged.errors import BundleError, TensorError
 from edged.pipeline.kernels import compile_stage
 from edged.pipeline.kernels.files import bytes_window
 from edged.pipeline.kernels.scores import read_labels, softmax, top_k
-from edged.pipeline.steps import BytesWindow, Labels, Softmax, TopK
+from edged.pipeline.steps import Argmax, BytesWindow, Labels, OneHot, Sigmoid, Softmax, Threshold, TopK
+from edged.pipeline.steps.base import MisfitError
+from tests.fakes.steps import floats, no_graphs, run_step, spec
 
 WINDOW = BytesWindow(input="content", output="window", begin=4, end=3, block=8, padding=256)
 WHITE = " \t\n\r\x0b\x0c"
 
 finite = st.floats(min_value=-(2.0**100), max_value=2.0**100, width=32)
 rows = hnp.arrays(np.float32, hnp.array_shapes(min_dims=1, max_dims=3, max_side=6), elements=finite)
-
-
-def no_graphs(*_):
-    raise AssertionError("none of these steps has a graph")
 
 
 def texts(*items: bytes) -> np.ndarray:
@@ -214,3 +212,115 @@ def test_a_missing_label_file_is_found_when_the_pipeline_is_compiled():
 
     with pytest.raises(BundleError, match=r"gone\.txt"):
         compile_stage(post, {}, no_graphs)
+
+
+@given(rows)
+def test_sigmoid_equals_its_definition_in_double_precision(values):
+    shares = run_step(Sigmoid(input="x", output="y"), {"x": values})["y"]
+
+    wanted = [1 / (1 + math.exp(-v)) if v > -700 else 0.0 for v in values.astype(float).ravel()]
+    np.testing.assert_allclose(shares.ravel(), wanted, rtol=1e-6, atol=1e-37)
+
+
+@given(rows)
+def test_sigmoid_of_a_number_and_of_its_opposite_add_up_to_one(values):
+    step = Sigmoid(input="x", output="y")
+
+    np.testing.assert_allclose(run_step(step, {"x": values})["y"] + run_step(step, {"x": -values})["y"], 1, atol=1e-6)
+
+
+def arg_of(row):
+    """The index of the largest element that is a number above minus infinity, the smallest among equals."""
+    return max(range(len(row)), key=lambda i: (-math.inf if math.isnan(row[i]) else row[i], -i))
+
+
+@given(
+    hnp.arrays(
+        np.float32,
+        hnp.array_shapes(min_dims=1, max_dims=3, max_side=4),
+        elements=st.sampled_from([np.nan, -np.inf, -1.0, -0.0, 0.0, 1.0, np.inf]),
+    ),
+    st.data(),
+)
+def test_argmax_is_the_first_of_the_largest(values, data):
+    axis = data.draw(st.integers(-values.ndim, values.ndim - 1))
+
+    index = run_step(Argmax(input="x", output="i", axis=axis), {"x": values})["i"]
+
+    assert index.dtype == np.int64
+    last = np.moveaxis(values, axis, -1)
+    assert index.ravel().tolist() == [arg_of(row) for row in last.reshape(-1, last.shape[-1]).tolist()]
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((3,), 1), ((3,), -2), ((2, 0), -1), ((), -1)])
+def test_argmax_needs_its_axis(shape, axis):
+    with pytest.raises(MisfitError, match="axis"):
+        Argmax(input="x", output="i", axis=axis).gives({"x": spec("x", *shape)})
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from([np.int32, np.int64]), hnp.array_shapes(max_dims=3, max_side=4), elements=st.integers(0, 4)
+    ),
+    st.integers(5, 7),
+)
+def test_one_hot_has_its_only_one_at_the_index(indices, depth):
+    row = run_step(OneHot(input="i", output="row", depth=depth), {"i": indices})["row"]
+
+    assert row.shape == (*indices.shape, depth)
+    assert (row.sum(axis=-1) == 1).all()
+    assert (row.argmax(axis=-1) == indices).all()
+
+
+@pytest.mark.parametrize("index", [-1, 3])
+def test_one_hot_refuses_an_index_it_has_no_place_for(index):
+    with pytest.raises(TensorError, match=r"one_hot@1.*0 \.\.\. 2"):
+        run_step(OneHot(input="i", output="row", depth=3), {"i": np.array([0, index])})
+
+
+def test_one_hot_refuses_more_than_fits_into_memory():
+    """A request of 64 MB could ask for 500 TB."""
+    with pytest.raises(TensorError, match="at most 4 are taken"):
+        run_step(OneHot(input="i", output="row", depth=1 << 24), {"i": np.zeros(5, np.int64)})
+
+
+@given(
+    hnp.arrays(np.float32, st.integers(0, 8), elements=st.sampled_from([np.nan, -1.0, 0.0, 0.5, 0.75, 1.0, np.inf])),
+    st.sampled_from([-1.0, 0.5, 0.6, 1.0]),
+    st.integers(1, 9),
+    st.booleans(),
+)
+def test_threshold_gives_what_reaches_it_largest_first(row, threshold, k, has_lead):
+    step = Threshold(input="x", values="v", indices="i", threshold=threshold, k=k)
+
+    known = run_step(step, {"x": row[np.newaxis] if has_lead else row})
+
+    wanted = sorted((-value, i) for i, value in enumerate(row.tolist()) if value >= threshold)[:k]
+    assert known["v"].tolist() == ([[-v for v, _ in wanted]] if has_lead else [-v for v, _ in wanted])
+    assert known["i"].ravel().tolist() == [i for _, i in wanted]
+
+
+def test_a_threshold_that_fp32_does_not_have_is_compared_as_it_is():
+    """0.1 in FP32 is a little above 0.1, and 0.7 a little below 0.7."""
+    step = Threshold(input="x", values="v", indices="i", threshold=0.1, k=1)
+
+    assert run_step(step, {"x": floats(0.1)})["i"].tolist() == [0]
+    step = Threshold(input="x", values="v", indices="i", threshold=0.7, k=1)
+    assert run_step(step, {"x": floats(0.7)})["i"].tolist() == []
+
+
+@pytest.mark.parametrize("step", [Argmax(input="x", output="y"), Sigmoid(input="x", output="y")])
+@pytest.mark.parametrize("dtype", ["FP64", "INT8", "BYTES"])
+def test_scores_are_fp32(step, dtype):
+    with pytest.raises(MisfitError, match=rf"^input: expected FP32.*x, which is {dtype} \[3\]"):
+        step.gives({"x": spec("x", 3, dtype=dtype)})
+
+
+def test_thresholds_are_for_one_row():
+    step = Threshold(input="x", values="v", indices="i", threshold=0.5, k=2)
+
+    assert [str(item) for item in step.gives({"x": spec("x", -1, 9)})] == ["FP32 [1, any]", "INT64 [1, any]"]
+    with pytest.raises(MisfitError, match="one more that is 1"):
+        step.gives({"x": spec("x", 2, 9)})
+    with pytest.raises(TensorError, match=r"threshold@1.*x, which is FP32 \[2, 9\]"):
+        run_step(step, {"x": np.zeros((2, 9), np.float32)})

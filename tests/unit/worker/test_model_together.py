@@ -74,7 +74,7 @@ def test_a_stopped_run_is_not_tried_again_for_each_request(batching):
     """It would wait in line for each of them, and be stopped each time."""
     tried = []
 
-    def execute(inputs):
+    def execute(session, inputs):
         tried.append(len(inputs["x"]))
         raise DeadlineError("stopped")
 
