@@ -2,30 +2,37 @@
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
+from msgspec import structs
 
 from edged.bundle.manifest import BundlePath
 from edged.codec import Document
-from edged.pipeline.datatypes import can_hold
-from edged.pipeline.spec import Datatype, TensorName, TensorSpec
+from edged.pipeline.datatypes import NUMBERS, can_hold
+from edged.pipeline.spec import MAX_AXIS, Datatype, TensorName, TensorSpec
+
+KIT_NAME: Final = "kit.json"
+"""What a kit's document is called in its directory."""
 
 
-class Golden(Document, frozen=True, kw_only=True):
-    """One output as the reference computed it; ``data`` is flat, row-major, BYTES as UTF-8 text."""
+class Golden(Document, frozen=True, kw_only=True, omit_defaults=True):
+    """One output as the reference computed it, with its values in ``data`` or, where they are many numbers, in a file."""
 
     name: TensorName
     dtype: Datatype
-    shape: tuple[Annotated[int, msgspec.Meta(ge=0)], ...]
-    data: tuple[bool | int | float | str, ...]
+    shape: tuple[Annotated[int, msgspec.Meta(ge=0, lt=MAX_AXIS)], ...]
+    data: tuple[bool | int | float | str, ...] = ()
+    """Flat, row-major, BYTES as UTF-8 text."""
+    file: BundlePath | None = None
+    """Row-major and little-endian, as for ``SampleInput``: a device then has the values of one sample in memory at a time."""
 
 
 class SampleInput(Document, frozen=True, kw_only=True, omit_defaults=True):
     """One of the pipeline's inputs: its bytes in a file, or its values in ``data``, of which exactly one is given."""
 
     name: TensorName
-    shape: tuple[Annotated[int, msgspec.Meta(ge=0)], ...]
+    shape: tuple[Annotated[int, msgspec.Meta(ge=0, lt=MAX_AXIS)], ...]
     file: BundlePath | None = None
     """Row-major and little-endian, without a header: what the Open Inference Protocol sends as binary tensor data."""
     data: tuple[bool | int | float, ...] | None = None
@@ -47,8 +54,23 @@ class Sample(Document, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def files(self) -> Sequence[str]:
         """The bundle's files that it is made of."""
-        named = [self.input, *(item.file for item in self.inputs)]
+        named = [self.input, *(item.file for item in self.inputs), *(golden.file for golden in self.golden)]
         return [path for path in named if path is not None]
+
+    def below(self, directory: str) -> "Sample":
+        """Return the sample as it is when its files lie in another directory: each of their paths continues this one."""
+        return structs.replace(
+            self,
+            input=None if self.input is None else f"{directory}/{self.input}",
+            inputs=tuple(
+                item if item.file is None else structs.replace(item, file=f"{directory}/{item.file}")
+                for item in self.inputs
+            ),
+            golden=tuple(
+                item if item.file is None else structs.replace(item, file=f"{directory}/{item.file}")
+                for item in self.golden
+            ),
+        )
 
 
 class Kit(Document, frozen=True, kw_only=True):
@@ -90,13 +112,36 @@ def _mistake_in_input(item: SampleInput, spec: TensorSpec) -> str:
 
 
 def mistake(golden: Golden, dtype: Datatype) -> str:
-    """Say why golden data are no tensor of an output's datatype; empty when they are one."""
+    """Say why golden data are no tensor of an output's datatype; empty when they are one, or lie in a file."""
     if golden.dtype != dtype:
         return f"is {golden.dtype}, the pipeline gives {dtype}"
+    return _mistake_in_data(golden) if golden.file is None else _mistake_in_filed(golden)
+
+
+def _mistake_in_filed(golden: Golden) -> str:
+    if golden.dtype == "BYTES":
+        return "is BYTES, which has to be in data"
+    return "has both data and a file" if golden.data else ""
+
+
+def _mistake_in_data(golden: Golden) -> str:
+    dtype = golden.dtype
     if len(golden.data) != math.prod(golden.shape):
         return f"has {len(golden.data)} values for shape {list(golden.shape)}"
-    if any(isinstance(value, str) != (dtype == "BYTES") for value in golden.data):
+    kinds = set(map(type, golden.data))
+    if kinds and (kinds == {str}) != (dtype == "BYTES"):
         return f"has values that are no {dtype}"
-    if not all(isinstance(value, str) or can_hold(dtype, value) for value in golden.data):
+    if dtype != "BYTES" and not _can_hold_all(golden.data, dtype, kinds):  # type: ignore[arg-type]  # there is no text
         return f"has numbers that no {dtype} can hold"
     return ""
+
+
+def _can_hold_all(values: Sequence[float], dtype: Datatype, kinds: set[type]) -> bool:
+    """Tell what ``can_hold`` tells of all values together, which may be a hundred thousand: by the functions that loop in C."""
+    if not values:
+        return True
+    if float in kinds and not all(map(math.isfinite, values)):
+        return False
+    if float in kinds and not NUMBERS[dtype].is_float:
+        return all(can_hold(dtype, value) for value in values)
+    return can_hold(dtype, min(values)) and can_hold(dtype, max(values))

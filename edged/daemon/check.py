@@ -5,7 +5,8 @@ from typing import Final
 
 from edged.daemon.keeper import Loadable
 from edged.errors import ValidationFailedError
-from edged.runtime.tensors import InferResult, Tensor
+from edged.host.worker import Worker
+from edged.validation.memory import MemoryMeter
 from edged.validation.validate import Infers, validate
 
 REASONS_KEPT: Final = 3
@@ -17,33 +18,28 @@ async def check_model(loadable: Loadable, model: Infers, *, timeout_s: float, be
 
     Args:
         loadable: The bundle with the kit, and the variant whose budget counts.
-        model: Has the variant loaded.
+        model: Has the variant loaded. Its memory is measured if it is a worker that nobody else asks anything.
         timeout_s: Longest wait for one sample.
-        beat: Called with every answer: a long kit is no reason for the watchdog to bark.
+        beat: Called after every sample: a long kit is no reason for the watchdog to bark.
 
     Raises:
-        ValidationFailedError: The model answers differently, or too slowly.
+        ValidationFailedError: The model answers differently, too slowly, or needs too much memory.
         EdgedError: It could not be asked.
     """
     bundle = loadable.bundle
-    beating = _Beating(model, beat)
-    verdict = await validate(beating, bundle.directory, bundle.manifest, loadable.variant, timeout_s=timeout_s)
+    verdict = await validate(
+        model,
+        bundle.directory,
+        bundle.manifest,
+        loadable.variant,
+        timeout_s=timeout_s,
+        meter=MemoryMeter(model.pid) if isinstance(model, Worker) else None,
+        after_sample=beat,
+    )
     if not verdict.passed:
         raise ValidationFailedError(
             _first(verdict.reasons), hint="Publish a bundle whose golden outputs the model gives."
         )
-
-
-class _Beating:
-    def __init__(self, model: Infers, beat: Callable[[], None]) -> None:
-        self._model = model
-        self._beat = beat
-
-    async def infer(self, inputs: Sequence[Tensor], outputs: Sequence[str] = (), *, timeout_s: float) -> InferResult:
-        """Pass a request on."""
-        result = await self._model.infer(inputs, outputs, timeout_s=timeout_s)
-        self._beat()
-        return result
 
 
 def _first(reasons: Sequence[str]) -> str:

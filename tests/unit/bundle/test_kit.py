@@ -1,8 +1,11 @@
 """What a kit may hold: samples that are requests, and golden data that are tensors."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edged.bundle.kit import Golden, Sample, SampleInput, mistake, mistake_in_inputs
+from edged.pipeline.datatypes import NUMBERS, can_hold
 from edged.pipeline.spec import TensorSpec
 
 
@@ -78,3 +81,37 @@ def test_a_sample_is_a_file_or_all_of_the_pipelines_inputs(asked, specs):
 )
 def test_a_sample_that_is_no_request_is_told_why(asked, specs, reason):
     assert reason in mistake_in_inputs(asked, specs)
+
+
+@pytest.mark.parametrize(
+    ("golden", "reason"),
+    [
+        (Golden(name="y", dtype="FP32", shape=(9,), file="golden/y"), ""),
+        (Golden(name="y", dtype="FP32", shape=(1,), file="golden/y", data=(1.0,)), "has both data and a file"),
+        (Golden(name="y", dtype="BYTES", shape=(1,), file="golden/y"), "is BYTES, which has to be in data"),
+    ],
+)
+def test_many_numbers_may_lie_in_a_file_and_nothing_else(golden, reason):
+    assert mistake(golden, golden.dtype) == reason
+
+
+numbers = st.booleans() | st.integers(-(2**70), 2**70) | st.floats()
+
+
+@given(st.lists(numbers, max_size=6), st.sampled_from(sorted(NUMBERS)))
+def test_all_numbers_together_are_judged_as_each_alone(values, dtype):
+    golden = sample(*values, dtype=dtype).golden[0]
+
+    assert (mistake(golden, dtype) == "") is all(can_hold(dtype, value) for value in values)
+
+
+def test_all_files_of_a_sample_move_together():
+    """Those of its input, its inputs and its golden outputs; values in the document stay."""
+    golden = (
+        Golden(name="y", dtype="FP32", shape=(9,), file="golden/y"),
+        Golden(name="z", dtype="FP32", shape=(1,), data=(1.0,)),
+    )
+    inputs = (SampleInput(name="a", shape=(1,), file="samples/a"), SampleInput(name="b", shape=(1,), data=(1.0,)))
+
+    assert Sample(name="one", inputs=inputs, golden=golden).below("kit").files == ["kit/samples/a", "kit/golden/y"]
+    assert Sample(name="one", input="one.png", golden=golden).below("kit").files == ["kit/one.png", "kit/golden/y"]

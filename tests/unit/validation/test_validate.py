@@ -4,17 +4,17 @@ import json
 
 import numpy as np
 import pytest
+from msgspec import structs
 
-from edged.bundle.manifest import FileEntry, Manifest, Provenance, Tolerance, Validation
+from edged.bundle.manifest import MetricLimit, Tolerance
 from edged.errors import BundleError, DeadlineError, ManifestError, StoreError, TensorError, WorkerLostError
-from edged.pipeline.pipeline import Pipeline
 from edged.runtime.tensors import InferResult
 from edged.validation.validate import validate
 from edged.worker.arrays import to_array, to_tensor
-from tests.fakes.workers import spec_of, variant_of
+from tests.fakes.kits import VARIANT, manifest_of
+from tests.fakes.workers import spec_of
 
 SAMPLES = {"a": b"12345", "b": b"", "c": b"1"}
-VARIANT = variant_of(b"model", [spec_of("x", "INT32", (1,))], [spec_of("length", "FP32", (1,))])
 
 
 class Lengths:
@@ -35,38 +35,26 @@ class Lengths:
         return InferResult(outputs=[to_tensor("length", length)], run_s=self.seconds[self.asked % len(self.seconds)])
 
 
-def entry(path, role):
-    return FileEntry(path=path, role=role, sha256="0" * 64, size=1)
-
-
 @pytest.fixture
 def manifest():
-    files = [
-        entry("kit.json", "kit"),
-        entry("sbom.json", "sbom"),
-        *(entry(f"samples/{name}", "sample") for name in SAMPLES),
-    ]
-    return Manifest(
-        schema=1,
-        name="tiny",
-        version="1.0.0",
-        min_edged="0.1.0",
-        variants=(VARIANT,),
-        files=tuple(files),
-        pipeline=Pipeline(inputs=(spec_of("content", "BYTES", (1,)),), outputs=(spec_of("length", "FP32", (1,)),)),
-        validation=Validation(kit="kit.json", tolerance=(Tolerance(output="length", absolute=0.5),)),
-        sbom="sbom.json",
-        provenance=Provenance(source="made here", licence="Apache-2.0"),
+    outputs = [spec_of("length", "FP32", (1,))]
+    limit = MetricLimit(metric="mean_absolute_error", output="length", at_most=0.75)
+    return manifest_of(
+        outputs,
+        [Tolerance(output="length", absolute=0.5)],
+        samples=[f"samples/{name}" for name in SAMPLES],
+        metrics=[limit],
     )
 
 
-def write_kit(directory, *, output="length", inputs=None):
+def write_kit(directory, *, output="length", inputs=None, truth=("a", "c")):
     (directory / "samples").mkdir(exist_ok=True)
     samples = []
     for name, data in SAMPLES.items():
         (directory / "samples" / name).write_bytes(data)
         golden = {"name": output, "dtype": "FP32", "shape": [1], "data": [float(len(data))]}
-        samples.append({"name": name, "input": (inputs or {}).get(name, f"samples/{name}"), "golden": [golden]})
+        sample = {"name": name, "input": (inputs or {}).get(name, f"samples/{name}"), "golden": [golden]}
+        samples.append(sample | ({"truth": [golden]} if name in truth else {}))
     kit = {"schema": 1, "reference": "len 1.0", "samples": samples}
     (directory / "kit.json").write_text(json.dumps(kit))
 
@@ -81,7 +69,7 @@ async def test_a_model_that_answers_as_before_passes(directory, manifest):
     verdict = await validate(Lengths(error=0.4), directory, manifest, VARIANT, timeout_s=1)
 
     assert verdict.passed
-    assert verdict.samples == 3
+    assert [sample.name for sample in verdict.samples] == ["a", "b", "c"]
     assert verdict.reasons == ()
 
 
@@ -117,7 +105,7 @@ async def test_a_median_above_the_budget_fails_a_model(directory, manifest):
     verdict = await validate(Lengths(seconds=[2.0]), directory, manifest, VARIANT, timeout_s=1)
 
     assert not verdict.passed
-    assert verdict.reasons == ("median latency is 2000.0 ms, the budget 1000.0 ms",)
+    assert verdict.reasons == ("median latency is 2000 ms, the budget is 1000 ms",)
 
 
 @pytest.mark.parametrize("error", [DeadlineError("late"), WorkerLostError("gone")])
@@ -160,3 +148,100 @@ async def test_golden_data_that_are_no_tensor_are_refused(directory, manifest):
 
     with pytest.raises(BundleError, match=r"kit\.json: a: golden length: has 0 values for shape \[1\]"):
         await validate(Lengths(), directory, manifest, VARIANT, timeout_s=1)
+
+
+async def test_a_limit_on_a_measure_is_held_against_the_samples_whose_truth_is_known(directory, manifest):
+    """Each answer is within its tolerance, and all of them together are not good enough."""
+    limit = MetricLimit(metric="mean_absolute_error", output="length", at_most=0.25)
+    strict = structs.replace(manifest, validation=structs.replace(manifest.validation, metrics=(limit,)))
+
+    verdict = await validate(Lengths(error=0.4), directory, strict, VARIANT, timeout_s=1)
+
+    assert verdict.differences == ()
+    assert verdict.reasons == ("mean_absolute_error of length over 2 samples is 0.4, allowed is at most 0.25",)
+
+
+async def test_a_measure_without_all_its_answers_fails(directory, manifest):
+    verdict = await validate(Lengths(raises=TensorError("not this")), directory, manifest, VARIANT, timeout_s=1)
+
+    assert verdict.reasons[-1] == (
+        "mean_absolute_error of length over 2 samples cannot be measured: sample a has no answer"
+    )
+
+
+async def test_a_limit_that_no_sample_has_a_truth_for_is_refused(directory, manifest):
+    write_kit(directory, truth=())
+
+    with pytest.raises(BundleError, match="/validation/metrics/0: no sample has a truth for length"):
+        await validate(Lengths(), directory, manifest, VARIANT, timeout_s=1)
+
+
+async def test_a_variants_own_tolerance_counts(directory, manifest):
+    loose = structs.replace(VARIANT, tolerance=(Tolerance(output="length", absolute=0.7),))
+
+    assert not (await validate(Lengths(error=0.6), directory, manifest, VARIANT, timeout_s=1)).passed
+    assert (await validate(Lengths(error=0.6), directory, manifest, loose, timeout_s=1)).passed
+
+
+@pytest.mark.parametrize(
+    ("tolerances", "reason"),
+    [
+        ([Tolerance(output="length", label_set=0.5)], "label_set is for BYTES"),
+        ([Tolerance(output="length", absolute=1), Tolerance(output="length", cosine=0.5)], "has a tolerance already"),
+    ],
+)
+async def test_tolerances_that_cannot_be_applied_are_refused(directory, manifest, tolerances, reason):
+    wrong = structs.replace(manifest, validation=structs.replace(manifest.validation, tolerance=tuple(tolerances)))
+
+    with pytest.raises(BundleError, match=reason):
+        await validate(Lengths(), directory, wrong, VARIANT, timeout_s=1)
+
+
+@pytest.fixture
+def filed(directory, manifest):
+    """The kit, with the golden value of sample a in a file."""
+    path = directory / "kit.json"
+    path.write_text(path.read_text().replace('"data": [5.0]}]', '"file": "golden/a"}]', 1))
+    (directory / "golden").mkdir()
+    (directory / "golden/a").write_bytes(np.array([5.0], dtype="<f4").tobytes())
+    listed = structs.replace(manifest.file("samples/a"), path="golden/a")
+    return structs.replace(manifest, files=(*manifest.files, listed))
+
+
+async def test_golden_values_may_lie_in_a_file(directory, filed):
+    assert (await validate(Lengths(error=0.4), directory, filed, VARIANT, timeout_s=1)).passed
+
+    verdict = await validate(Lengths(error=1.0), directory, filed, VARIANT, timeout_s=1)
+    assert "sample a, output length: element 0 is 6, golden 5" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"123", "has 3 bytes, FP32 .* has 4"), (b"\x00\x00\xc0\x7f", "has NaN or infinities")]
+)
+async def test_a_file_that_is_no_golden_tensor_is_refused(directory, filed, content, reason):
+    (directory / "golden/a").write_bytes(content)
+
+    with pytest.raises(BundleError, match=reason):
+        await validate(Lengths(), directory, filed, VARIANT, timeout_s=1)
+
+
+async def test_a_golden_file_the_manifest_does_not_list_is_refused(directory, filed):
+    unlisted = structs.replace(filed, files=filed.files[:-1])
+
+    with pytest.raises(BundleError, match="golden/a is not listed"):
+        await validate(Lengths(), directory, unlisted, VARIANT, timeout_s=1)
+
+
+async def test_after_every_sample_it_is_said_that_one_is_done(directory, manifest):
+    done = []
+
+    await validate(
+        Lengths(raises=TensorError("not this")),
+        directory,
+        manifest,
+        VARIANT,
+        timeout_s=1,
+        after_sample=lambda: done.append(1),
+    )
+
+    assert len(done) == len(SAMPLES)
