@@ -4,25 +4,23 @@ Each operation holds the tree's lock, verifies what is there, and can be run aga
 already and goes on.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
+from securesystemslib.signer import Key
 from tuf.api.metadata import MetaFile, Root, Snapshot, Timestamp
 
 from edged.bundle.edgeb import read_manifest
-from edged.bundle.manifest import Manifest
-from edged.codec import decode_json, encode_canonical
-from edged.errors import BundleError, UsageError
-from edged.files import hash_bytes
-from edged.ids import ModelName, Version
-from edged.publish.blobs import blob_path, index_path, read_blobs
-from edged.publish.keys import Keyring, root_keys
+from edged.errors import UsageError
+from edged.publish.blobs import read_blobs
+from edged.publish.keys import root_keys
+from edged.publish.release import check_version, copy_blobs, opened_bundle, set_rollout
 from edged.publish.roles import (
     OPS,
-    ROLLOUT_PATH,
     STOP,
     TOP_ROLES,
     Expiry,
@@ -32,6 +30,8 @@ from edged.publish.roles import (
     new_targets,
     sign,
 )
+from edged.publish.secrets import refuse_secrets
+from edged.publish.signers import Signers
 from edged.publish.state import (
     State,
     has_models,
@@ -43,13 +43,12 @@ from edged.publish.state import (
 )
 from edged.publish.transaction import Transaction
 from edged.publish.tree import Tree
-from edged.update.rollout import Rollout, RolloutEntry
 
 Report = Callable[[str], None]
 DEFAULT_EXPIRY = Expiry()
 
 
-def _quiet(_line: str) -> None:
+def quiet(_line: str) -> None:
     """Report to nobody."""
 
 
@@ -69,14 +68,14 @@ class Published:
 
 def init_repository(
     directory: Path,
-    keys: Keyring,
+    keys: Signers,
     *,
     now: datetime,
     root_count: int = 5,
     root_threshold: int = 3,
+    root: bytes | None = None,
     expiry: Expiry = DEFAULT_EXPIRY,
-    report: Report = _quiet,
-    tree: Tree | None = None,
+    report: Report = quiet,
 ) -> Published:
     """Make a repository without models, and the keys for it that are not there yet.
 
@@ -86,9 +85,9 @@ def init_repository(
         now: UTC.
         root_count: Number of root keys.
         root_threshold: How many of them must sign a new root.
+        root: The first root metadata, signed by root keys that are not here; None to make both here.
         expiry: How long the signatures hold.
         report: Told one line for each step.
-        tree: What writes; made from ``directory`` when not given.
 
     Raises:
         UsageError: The counts make no sense, the directory holds a repository of other keys, or the keys lie in it.
@@ -99,13 +98,14 @@ def init_repository(
             f"{root_threshold} of {root_count} root keys cannot sign",
             hint="Use a threshold from 1 to the number of keys.",
         )
-    tree = tree or Tree(directory)
-    _check_place(tree, keys)
+    tree = Tree(directory)
+    check_place(tree, keys)
     with tree.locked():
         if not tree.has(metadata_path("root", 1)):
-            root = _make_root(keys, root_count, root_threshold, expires=expiry.date("root", now))
-            report("sign root")
-            tree.add(metadata_path("root", 1), sign(root, [keys.signer(name) for name in root_keys(root_count)]))
+            if root is None:
+                root = _sign_root(keys, root_count, root_threshold, expires=expiry.date("root", now))
+                report("sign root")
+            tree.add(metadata_path("root", 1), root)
         state = _empty_state(read_root(tree), expiry, now)
         transaction = Transaction(tree=tree, state=state, keys=keys, expiry=expiry, now=now, report=report)
         _check_root(transaction, root_count, root_threshold)
@@ -121,66 +121,63 @@ def init_repository(
 
 def publish_bundle(
     directory: Path,
-    bundle_dir: Path,
-    keys: Keyring,
+    bundle: Path,
+    keys: Signers,
     *,
     now: datetime,
     rollout: bool = True,
     allow_lower: bool = False,
+    allowed_secrets: Mapping[str, str] = MappingProxyType({}),
     expiry: Expiry = DEFAULT_EXPIRY,
-    report: Report = _quiet,
-    tree: Tree | None = None,
+    report: Report = quiet,
 ) -> Published:
     """Publish one version of one model, and by default tell every device to run it.
 
     Args:
         directory: The repository.
-        bundle_dir: A bundle directory, as ``edge-publish bundle build`` makes it.
+        bundle: A bundle directory or a packed bundle, as ``edge-publish bundle build`` makes them.
         keys: Needs ``snapshot``, ``timestamp``, ``model-<model>``, for a rollout ``ops``, and for a model's first version ``targets``.
         now: UTC.
         rollout: Also name this version in the rollout document.
         allow_lower: Let the version be lower than the highest one published.
+        allowed_secrets: As for ``refuse_secrets``.
         expiry: How long the signatures hold.
         report: Told one line for each step.
-        tree: What writes; made from ``directory`` when not given.
 
     Raises:
+        SecretFoundError: Something in it looks like a secret.
         BundleError: The bundle is not what its manifest says; this version is published with other content; the version is lower than
             a published one and ``allow_lower`` is not set.
         UsageError: No repository, or a key is missing.
         TrustError: The repository was altered, or a key is not the one it trusts.
     """
-    data, manifest = read_manifest(bundle_dir)
-    blobs = read_blobs(bundle_dir, manifest)
-    with _opened(tree or Tree(directory), keys, now, expiry, report) as transaction:
-        _check_version(transaction.state, manifest, data, allow_lower=allow_lower)
+    with (
+        _opened(Tree(directory), keys, now, expiry, report) as transaction,
+        opened_bundle(bundle, directory) as bundle_dir,
+    ):
+        data, manifest = read_manifest(bundle_dir)
+        blobs = read_blobs(bundle_dir, manifest)
+        # Whoever built it, wherever: what is published cannot be taken back.
+        refuse_secrets(bundle_dir, manifest, report=report, allowed=allowed_secrets)
+        check_version(transaction.state, manifest, data, allow_lower=allow_lower)
         role = model_role(manifest.model)
         if role not in transaction.state.targets:
             transaction.add_role(role)
         transaction.set_target(role, manifest_path(manifest.model, manifest.version), data)
         if rollout:
-            _set_rollout(transaction, {manifest.model: manifest.version}, now)
+            set_rollout(transaction, {manifest.model: manifest.version}, now)
         transaction.check_keys()
-        copied = [
-            blob.content.size
-            for blob in blobs
-            if transaction.tree.add_copy(blob_path(blob.content.digest), blob.source, blob.content.digest)
-        ]
-        report(f"copy {len(copied)} of {len(blobs)} files ({sum(copied)} bytes)")
-        for blob in blobs:
-            if blob.content.index is not None:
-                transaction.tree.add(index_path(blob.content.digest), blob.content.index)
+        copy_blobs(transaction.tree, blobs, bundle_dir, report)
         return Published(signed=tuple(transaction.commit()))
 
 
 def resign(
     directory: Path,
-    keys: Keyring,
+    keys: Signers,
     *,
     now: datetime,
     expiry: Expiry = DEFAULT_EXPIRY,
-    report: Report = _quiet,
-    tree: Tree | None = None,
+    report: Report = quiet,
 ) -> Published:
     """Sign again what has less than half of its time left, as far as the keys are here, and say what is left over.
 
@@ -189,7 +186,7 @@ def resign(
         NotPermittedError: A key can be read by other users.
         TrustError: The repository was altered, or a key is not the one it trusts.
     """
-    with _opened(tree or Tree(directory), keys, now, expiry, report) as transaction:
+    with _opened(Tree(directory), keys, now, expiry, report) as transaction:
         # The root last: a root key that cannot be opened must not keep the timestamp from being signed.
         roles = transaction.commit()
         if transaction.renew_root():
@@ -198,28 +195,48 @@ def resign(
 
 
 @contextmanager
-def _opened(tree: Tree, keys: Keyring, now: datetime, expiry: Expiry, report: Report) -> Iterator[Transaction]:
+def _opened(tree: Tree, keys: Signers, now: datetime, expiry: Expiry, report: Report) -> Iterator[Transaction]:
     # Before the lock: in a directory that is something else, nothing is made or cleared away.
-    if not tree.has(metadata_path("root", 1)):
-        raise UsageError(f"{tree.root} is not a repository", hint="Make one: edge-publish init DIR --keys KEYS.")
-    _check_place(tree, keys)
+    check_repository(tree)
+    check_place(tree, keys)
     with tree.locked():
         transaction = Transaction(tree=tree, state=read_state(tree), keys=keys, expiry=expiry, now=now, report=report)
         transaction.renew()
         yield transaction
 
 
-def _check_place(tree: Tree, keys: Keyring) -> None:
-    if keys.directory.resolve().is_relative_to(tree.root.resolve()):
+def check_repository(tree: Tree) -> None:
+    """Make sure that a directory is a repository.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if not tree.has(metadata_path("root", 1)):
+        raise UsageError(f"{tree.root} is not a repository", hint="Make one: edge-publish init DIR --keys KEYS.")
+
+
+def check_place(tree: Tree, keys: Signers) -> None:
+    """Make sure that private keys do not lie where anyone may read them.
+
+    Raises:
+        UsageError: They do.
+    """
+    if keys.lie_in(tree.root):
         raise UsageError(
             "the keys lie in the repository, which anyone may read", hint="Name another directory with --keys."
         )
 
 
-def _make_root(keys: Keyring, count: int, threshold: int, *, expires: datetime) -> Root:
+def _sign_root(keys: Signers, count: int, threshold: int, *, expires: datetime) -> bytes:
     """Make every key of the repository, then the root that names the top ones: where a root is, no key is missing."""
-    roles = {"root": [keys.ensure(name) for name in root_keys(count)]}
-    roles |= {role: [keys.ensure(role)] for role in TOP_ROLES}
+    names = root_keys(count)
+    root = make_first_root(keys, [keys.ensure(name) for name in names], threshold, expires=expires)
+    return sign(root, [keys.signer(name) for name in names])
+
+
+def make_first_root(keys: Signers, root_public: Sequence[Key], threshold: int, *, expires: datetime) -> Root:
+    """Make the keys of all roles but root, and the unsigned first root that names them."""
+    roles = {"root": root_public} | {role: [keys.ensure(role)] for role in TOP_ROLES}
     for role in (OPS, STOP):
         keys.ensure(role)
     return new_root(roles=roles, thresholds={"root": threshold}, expires=expires)
@@ -242,30 +259,3 @@ def _check_root(transaction: Transaction, count: int, threshold: int) -> None:
         raise UsageError(f"{transaction.tree.root} holds a repository that needs {found}", hint=hint)
     for name in TOP_ROLES:
         transaction.check_key(name)
-
-
-def _check_version(state: State, manifest: Manifest, data: bytes, *, allow_lower: bool) -> None:
-    role = state.targets.get(model_role(manifest.model))
-    if role is None:
-        return
-    known = role.targets.get(manifest_path(manifest.model, manifest.version))
-    if known is not None and known.hashes["sha256"] != hash_bytes(data):
-        hint = "A published version never changes; give the bundle a higher version."
-        raise BundleError(f"{manifest.name} {manifest.version} is published with other content", hint=hint)
-    published = [Version.parse(path.split("/")[2]) for path in role.targets]
-    highest = max(published, default=manifest.semver)
-    if manifest.semver < highest and not allow_lower:
-        hint = "Give the bundle a higher version, or pass --allow-lower to go back on purpose."
-        raise BundleError(f"{manifest.name} {manifest.version} is lower than {highest}, which is published", hint=hint)
-
-
-def _set_rollout(transaction: Transaction, models: Mapping[ModelName, str], now: datetime) -> None:
-    before = transaction.target(OPS, ROLLOUT_PATH)
-    old = decode_json(Rollout, before, source=ROLLOUT_PATH) if before is not None else None
-    entries: dict[str, RolloutEntry] = dict(old.models) if old else {}
-    entries.update({name: RolloutEntry(version=version) for name, version in models.items()})
-    if old is not None and entries == old.models:
-        return
-    # Devices use the newest signed time they have seen as a clock, so it must not go back with this machine's.
-    issued = max(now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), old.issued if old else "")
-    transaction.set_target(OPS, ROLLOUT_PATH, encode_canonical(Rollout(schema=1, issued=issued, models=entries)))

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from securesystemslib.signer import CryptoSigner
+from securesystemslib.signer import Signer
 from tuf.api.metadata import Snapshot, Targets, Timestamp
 
 from edged.errors import TrustError
 from edged.files import hash_bytes
-from edged.publish.keys import Keyring
 from edged.publish.roles import Expiry, delegate, key_name, meta_file, sign, target_file
+from edged.publish.signers import Signers
 from edged.publish.state import TIMESTAMP_PATH, State, metadata_path, next_version
 from edged.publish.tree import Tree
 
@@ -41,7 +41,7 @@ class Transaction:
 
     tree: Tree
     state: State
-    keys: Keyring
+    keys: Signers
     expiry: Expiry
     now: datetime
     report: Callable[[str], None]
@@ -177,25 +177,25 @@ class Transaction:
             return [*roles, "snapshot", "timestamp"]
         return ["timestamp"] if is_due("timestamp", self.state.timestamp, self.now) else []
 
-    def _signer(self, role: str) -> CryptoSigner:
+    def _signer(self, role: str) -> Signer:
         name = key_name(role)
         signer = self.keys.signer(name)
         delegator = self.state.root if role in self.state.root.roles else self.state.targets["targets"]
         if signer.public_key.keyid not in delegator.get_delegated_role(role).keyids:
             hint = "It belongs to another repository; name the right directory with --keys."
             raise TrustError(
-                f"{self.keys.path(name)} is not the key this repository trusts for role {role}", hint=hint, role=role
+                f"{self.keys.place(name)} is not the key this repository trusts for role {role}", hint=hint, role=role
             )
         return signer
 
-    def _write(self, role: str, signed: Snapshot | Targets, signer: CryptoSigner) -> bytes:
+    def _write(self, role: str, signed: Snapshot | Targets, signer: Signer) -> bytes:
         signed.version = next_version(self.tree, role)
         signed.expires = self.expiry.date(role, self.now)
         data = sign(signed, [signer])
         self.tree.add(metadata_path(role, signed.version), data)
         return data
 
-    def _write_timestamp(self, signer: CryptoSigner) -> None:
+    def _write_timestamp(self, signer: Signer) -> None:
         timestamp: Timestamp = self.state.timestamp
         timestamp.version += 1
         timestamp.expires = self.expiry.date("timestamp", self.now)

@@ -1,20 +1,22 @@
 """Write the files of a repository so that it is whole whenever the publisher is killed.
 
 Every file is written beside its name, fsynced and renamed. Immutable files (all but ``timestamp.json``) are written once; finding one
-with other content is an error, never a reason to write. One publisher at a time holds the tree's lock.
+with other content is an error, never a reason to write. One publisher at a time holds the tree's lock; whatever a killed one left half
+written is cleared away when the next takes it.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edged.errors import BundleError, StoreError, UnavailableError
-from edged.files import READ_BLOCK_BYTES, hash_bytes, hash_file, replace_durably, sync_directory
+from edged.errors import BundleError, DiskFullError, StoreError, UnavailableError
+from edged.files import READ_BLOCK_BYTES, hash_bytes, hash_file, sync_directory
 from edged.ids import Digest
 
 LOCK_NAME: Final = ".publish.lock"
@@ -22,6 +24,7 @@ PARTS: Final = ("metadata", "targets", "blobs", "index")
 """The directories that a repository consists of; nothing else below its root is ours."""
 
 NS_PER_S: Final = 1_000_000_000
+_NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,48 +73,78 @@ class Tree:
 
         Raises:
             StoreError: A file with other content has this name.
+            DiskFullError: There is no room for it; nothing was added.
         """
         target = self.root / path
-        if self._has_already(target, hash_bytes(data)):
+        digest = hash_bytes(data)
+        if self._has_already(target, digest):
             return False
-        self._make_directory(target.parent)
-        replace_durably(target, data)
+        self._write(target, [data], digest=digest)
         return True
 
-    def add_copy(self, path: str, source: Path, digest: Digest) -> bool:
+    def add_copy(
+        self, path: str, source: Path, digest: Digest, *, progress: Callable[[int], None] | None = None
+    ) -> bool:
         """Add an immutable file by copying ``source`` in bounded memory; return False when it was there already.
+
+        Args:
+            path: Where to.
+            source: Where from.
+            digest: What the copy must hash to.
+            progress: Told the number of bytes of each block that was written.
 
         Raises:
             StoreError: A file with other content has this name.
+            DiskFullError: There is no room for it; nothing was added.
             BundleError: ``source`` is not what ``digest`` says; nothing was added.
         """
         target = self.root / path
         if self._has_already(target, digest):
             return False
-        self._make_directory(target.parent)
-        temporary = target.with_name(f".{target.name}.new")
-        try:
-            if is_whole := _copy(source, temporary) == digest:
-                temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-        if not is_whole:
+        if not self._write(target, _blocks(source, progress), digest=digest):
             raise BundleError(
                 f"{source} changed while it was being published", hint="Build the bundle again.", expected=digest
             )
-        sync_directory(target.parent)
         return True
 
     def replace(self, path: str, data: bytes) -> None:
-        """Replace a file that may change, in one step for every reader."""
+        """Replace a file that may change, in one step for every reader.
+
+        Raises:
+            DiskFullError: There is no room for it; the old content is still in place.
+        """
         target = self.root / path
         before_ns = target.stat().st_mtime_ns if target.exists() else 0
-        self._make_directory(target.parent)
-        replace_durably(target, data)
         # Web servers make ETags of the modification time in whole seconds and the size: the same second would hide this change.
-        if target.stat().st_mtime_ns // NS_PER_S <= before_ns // NS_PER_S:
-            later_ns = before_ns + NS_PER_S
-            os.utime(target, ns=(later_ns, later_ns))
+        self._write(target, [data], digest=hash_bytes(data), not_before_ns=(before_ns // NS_PER_S + 1) * NS_PER_S)
+
+    def _write(self, target: Path, blocks: Iterable[bytes], *, digest: Digest, not_before_ns: int = 0) -> bool:
+        """Put a file in its place, complete with mode and time, if its bytes are those of ``digest``; tell whether they are."""
+        self._make_directory(target.parent)
+        temporary = target.with_name(f".{target.name}.new")
+        found = hashlib.sha256()
+        try:
+            with temporary.open("wb") as file:
+                for block in blocks:
+                    found.update(block)
+                    file.write(block)
+                file.flush()
+                os.fchmod(file.fileno(), 0o644)
+                if os.fstat(file.fileno()).st_mtime_ns < not_before_ns:
+                    os.utime(file.fileno(), ns=(not_before_ns, not_before_ns))
+                os.fsync(file.fileno())
+            if found.hexdigest() != digest:
+                temporary.unlink()
+                return False
+            temporary.replace(target)
+        except OSError as exc:
+            temporary.unlink(missing_ok=True)
+            if exc.errno in _NO_SPACE:
+                hint = "Make room and run the command again; it goes on where this one stopped."
+                raise DiskFullError(f"there is no room for {target}: {exc.strerror}", hint=hint) from exc
+            raise
+        sync_directory(target.parent)
+        return True
 
     def _has_already(self, target: Path, digest: Digest) -> bool:
         if not target.exists():
@@ -126,19 +159,18 @@ class Tree:
         if path.is_dir():
             return
         self._make_directory(path.parent)
-        path.mkdir(exist_ok=True)
-        # Whatever the umask is: a web server reads it as another user.
-        path.chmod(0o755)
+        # Whatever the umask is: a web server reads it as another user. In one step, because the next run takes it as it finds it.
+        before = os.umask(0o022)
+        try:
+            path.mkdir(exist_ok=True)
+        finally:
+            os.umask(before)
         sync_directory(path.parent)
 
 
-def _copy(source: Path, target: Path) -> Digest:
-    digest = hashlib.sha256()
-    with source.open("rb") as reader, target.open("wb") as writer:
+def _blocks(source: Path, progress: Callable[[int], None] | None) -> Iterator[bytes]:
+    with source.open("rb") as reader:
         while block := reader.read(READ_BLOCK_BYTES):
-            digest.update(block)
-            writer.write(block)
-        writer.flush()
-        os.fchmod(writer.fileno(), 0o644)
-        os.fsync(writer.fileno())
-    return Digest(digest.hexdigest())
+            yield block
+            if progress is not None:
+                progress(len(block))

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from tuf.api.exceptions import ExpiredMetadataError, RepositoryError
 
-from edged.bundle.manifest import ChunkIndex, parse_manifest
+from edged.bundle.manifest import ChunkIndex
+from edged.bundle.parse import parse_manifest
 from edged.codec import decode_json
 from edged.files import hash_bytes
 from edged.publish.keys import Keyring

@@ -1,136 +1,259 @@
-"""A publisher killed at any write: devices see the old state or the new one, and running it again finishes the work."""
+"""``edge-publish`` killed at any system call: devices see the old state or the new one, and running it again finishes the work."""
 
+import json
+import os
+import re
 import shutil
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from edged.bundle.edgeb import pack
+from edged.bundle.parse import parse_manifest
+from edged.files import hash_file
 from edged.publish.keys import Keyring
 from edged.publish.repository import init_repository, publish_bundle
 from edged.publish.state import is_repository, read_state
 from edged.publish.tree import Tree
 from tests.fakes.bundles import make_bundle
+from tests.fakes.publishers import publisher, why_not
 from tests.fakes.tuf_clients import make_updater
 
 NOW = datetime.now(UTC)
+VERSIONS = ("1.0.0", "1.0.1")
 
 
-class Killed(BaseException):
-    """Not an Exception, so that nothing on the way takes it for an error it can handle."""
-
-
-@dataclass(frozen=True, slots=True)
-class KilledTree(Tree):
-    """Dies at one of its writes, counted from 0: before it, half way into it, or right after it."""
-
-    at: int = -1
-    when: str = "before"
-    writes: list[str] = field(default_factory=list)
-
-    def add(self, path, data):
-        return self._write(path, data, lambda: Tree.add(self, path, data))
-
-    def add_copy(self, path, source, digest):
-        return self._write(path, source.read_bytes(), lambda: Tree.add_copy(self, path, source, digest))
-
-    def replace(self, path, data):
-        return self._write(path, data, lambda: Tree.replace(self, path, data))
-
-    def _write(self, path, data, write):
-        is_last = len(self.writes) == self.at
-        self.writes.append(path)
-        if is_last and self.when == "before":
-            raise Killed
-        if is_last and self.when == "within":
-            target = self.root / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.with_name(f".{target.name}.new").write_bytes(data[: len(data) // 2])
-            raise Killed
-        result = write()
-        if is_last and self.when == "after":
-            raise Killed
-        return result
+@pytest.fixture(scope="module")
+def publish():
+    if reason := why_not():
+        pytest.skip(reason)
+    with publisher() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory):
+    """Two versions, each with a model of more than one chunk, which takes several writes and has an index."""
     directory = tmp_path_factory.mktemp("bundles")
+    sizes = dict(zip(VERSIONS, (1_100_000, 1_200_000), strict=True))
+    return {v: make_bundle(directory, version=v, padding_bytes=size) for v, size in sizes.items()}
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory, bundles):
+    """Directories with ``repo`` and ``keys``: a new repository, and one in which the first version is published."""
+    places = {}
+    for name in ("new", "published"):
+        places[name] = place = tmp_path_factory.mktemp(name)
+        keys = Keyring(directory=place / "keys")
+        init_repository(place / "repo", keys, now=NOW)
+        if name == "published":
+            publish_bundle(place / "repo", bundles["1.0.0"], keys, now=NOW)
+    return places
+
+
+def versions_seen(repo, device):
+    """What a device finds, with everything behind it checked: manifests and rollout by TUF, blobs and indexes by their digests."""
+    updater = make_updater(f"{repo.as_uri()}/", device, (repo / "metadata/1.root.json").read_bytes())
+    updater.refresh()
+    found = []
+    for version in VERSIONS:
+        if info := updater.get_targetinfo(f"models/adder/{version}/manifest.json"):
+            manifest = parse_manifest(Path(updater.download_target(info)).read_bytes(), source=version)
+            for entry in manifest.files_for(manifest.variants):
+                assert hash_file(repo / "blobs" / entry.sha256[:2] / entry.sha256) == (entry.sha256, entry.size)
+                assert entry.index is None or hash_file(repo / "index" / entry.sha256)[0] == entry.index
+            found.append(version)
+    rollout = updater.get_targetinfo("ops/rollout.json")
+    active = json.loads(Path(updater.download_target(rollout)).read_bytes())["models"] if rollout else {}
+    assert {name: entry["version"] for name, entry in active.items()} == ({"adder": found[-1]} if found else {})
+    return found
+
+
+def immutable(repo):
+    files = (p for p in repo.rglob("*") if p.is_file() and p.name not in {"timestamp.json", ".publish.lock"})
+    return {str(p.relative_to(repo)): p.read_bytes() for p in files}
+
+
+def content(repo):
+    """What must not depend on when a publisher ran or died: everything that the bundles alone decide."""
     return {
-        "1.0.0": make_bundle(directory, version="1.0.0", padding_bytes=1_200_000),
-        "1.0.1": make_bundle(directory, version="1.0.1", padding_bytes=1_300_000),
+        path: data for path, data in immutable(repo).items() if path.startswith(("blobs", "index", "targets/models"))
     }
 
 
-def versions_seen(repo, directory):
-    """What a device without memory finds: the versions of the model it would trust."""
-    root = (repo / "metadata/1.root.json").read_bytes()
-    updater = make_updater(f"{repo.as_uri()}/", directory, root)
-    updater.refresh()
-    wanted = ("1.0.0", "1.0.1")
-    return [v for v in wanted if updater.get_targetinfo(f"models/adder/{v}/manifest.json") is not None]
+def listed(repo):
+    """What the metadata says, without versions and dates."""
+    state = read_state(Tree(repo))
+    return {
+        role: sorted(path for path in targets.targets if path != "ops/rollout.json")
+        for role, targets in state.targets.items()
+    }
 
 
-@pytest.mark.parametrize("when", ["before", "within", "after"])
-def test_init_killed_anywhere_is_finished_by_the_next(tmp_path, when):
-    at = 0
-    while True:
-        repo, keys = tmp_path / f"repo-{at}", Keyring(directory=tmp_path / f"keys-{at}")
-        tree = KilledTree(repo, at, when)
-        try:
-            init_repository(repo, keys, now=NOW, tree=tree)
-        except Killed:
-            pass
-        else:
-            break
-        assert is_repository(Tree(repo)) == (when == "after" and tree.writes[-1] == "metadata/timestamp.json")
-        init_repository(repo, keys, now=NOW + timedelta(seconds=5))
-        assert set(read_state(Tree(repo)).targets) == {"targets", "ops", "stop"}
-        assert versions_seen(repo, tmp_path / f"client-{at}") == []
-        at += 1
-
-    assert at == len(tree.writes) == 6
+def instants(calls, step):
+    """Numbers of the calls to be killed at: of those that differ in a digest alone, the first two and the last."""
+    kinds = {}
+    for number, call in enumerate(calls):
+        kinds.setdefault(re.sub(r"\b[0-9a-f]{2}/|[0-9a-f]{64}", "*", call), []).append(number)
+    return sorted({n for numbers in kinds.values() for n in (*numbers[:2], numbers[-1])})[::step]
 
 
-@pytest.mark.parametrize("when", ["before", "within", "after"])
-@pytest.mark.parametrize(("before", "version"), [([], "1.0.0"), (["1.0.0"], "1.0.1")])
-def test_publish_killed_anywhere_shows_all_or_nothing_and_is_finished_by_the_next(
-    tmp_path, bundles, when, before, version
+@pytest.mark.parametrize(
+    ("start", "version", "form", "step"),
+    [
+        # A first version, with its directories and its key, is tried at every instant; the others add little to it.
+        ("new", "1.0.0", "directory", 1),
+        ("new", "1.0.0", "file", 9),
+        ("published", "1.0.1", "directory", 7),
+    ],
+)
+def test_publish_killed_at_any_call_shows_all_or_nothing_and_is_finished_by_the_next(
+    tmp_path, publish, bundles, started, start, version, form, step
 ):
     """The order of the contract (blobs, index, targets, metadata, timestamp) is what makes this true."""
-    start = tmp_path / "start"
-    init_repository(start, Keyring(directory=tmp_path / "start-keys"), now=NOW)
-    for old in before:
-        publish_bundle(start, bundles[old], Keyring(directory=tmp_path / "start-keys"), now=NOW)
-    at = 0
-    while True:
-        repo, keys = tmp_path / f"repo-{at}", Keyring(directory=tmp_path / f"keys-{at}")
-        shutil.copytree(start, repo)
-        shutil.copytree(tmp_path / "start-keys", keys.directory)
-        tree = KilledTree(repo, at, when)
-        try:
-            publish_bundle(repo, bundles[version], keys, now=NOW, tree=tree)
-        except Killed:
-            pass
-        else:
-            break
-        is_out = when == "after" and tree.writes[-1] == "metadata/timestamp.json"
-        assert versions_seen(repo, tmp_path / f"client-{at}") == [*before, *([version] if is_out else [])]
+    bundle = bundles[version]
+    if form == "file":
+        bundle = tmp_path / "adder.edgeb"
+        pack(bundles[version], bundle)
+    before = list(VERSIONS[: VERSIONS.index(version)])
+    place, whole = tmp_path / "place", tmp_path / "whole"
+    repo = place / "repo"
+    shutil.copytree(started[start], whole)
+    run = publish.run("publish", bundle, "--repo", whole / "repo", "--keys", whole / "keys", watched=whole)
+    assert run.code == 0, run.err
+    assert versions_seen(started[start] / "repo", tmp_path / "device") == before
 
-        kept = {
-            p: p.read_bytes()
-            for p in repo.rglob("*")
-            if p.is_file() and p.name[0] != "." and p.name != "timestamp.json"
-        }
-        publish_bundle(repo, bundles[version], keys, now=NOW + timedelta(seconds=5))
+    for at in instants(run.calls, step):
+        shutil.copytree(started[start], place)
+        # The device knows the old state: it would notice if anything went back.
+        shutil.copytree(tmp_path / "device", place / "device")
+        arguments = ("publish", bundle, "--repo", repo, "--keys", place / "keys")
+        killed = publish.run(*arguments, watched=place, kill_at=at)
+        if killed.code == 0 and at == len(run.calls) - 1:
+            break  # one call fewer: the new timestamp fell into a later second than the old one by itself
+        assert killed.code == -9
+        is_out = (repo / "metadata/timestamp.json").read_bytes() != (
+            started[start] / "repo/metadata/timestamp.json"
+        ).read_bytes()
+        assert versions_seen(repo, place / "device") == [*before, *([version] if is_out else [])], killed.calls[-1]
 
-        # The same device, which has seen the old state, gets the new one.
-        assert versions_seen(repo, tmp_path / f"client-{at}") == [*before, version]
-        assert {path: path.read_bytes() for path in kept} == kept
-        assert list(repo.rglob(".*.new")) == []
-        at += 1
+        kept = {path: data for path, data in immutable(repo).items() if not Path(path).name.startswith(".")}
+        again = publish.run(*arguments)
+        assert again.code == 0, again.err
+        assert versions_seen(repo, place / "device") == [*before, version], killed.calls[-1]
+        assert immutable(repo).items() >= kept.items()
+        assert content(repo) == content(whole / "repo"), killed.calls[-1]
+        assert listed(repo) == listed(whole / "repo")
+        assert [p for p in place.rglob(".*") if p.name != ".publish.lock"] == [], killed.calls[-1]
+        assert {p.stat().st_mode & 0o777 for p in repo.rglob("*") if p.is_dir()} == {0o755}
+        shutil.rmtree(place)
 
-    kinds = [path.split("/")[0] for path in tree.writes]
+    renamed = [call.split("/repo/")[1] for call in run.calls if call.startswith("rename") and "/repo/" in call]
+    kinds = [path.split("/")[0] for path in renamed]
     assert [k for i, k in enumerate(kinds) if i == 0 or kinds[i - 1] != k] == ["blobs", "index", "targets", "metadata"]
-    assert tree.writes[-1] == "metadata/timestamp.json"
-    assert at == len(tree.writes) > 12
+    assert renamed[-1] == "metadata/.timestamp.json.new"
+
+
+def test_init_killed_at_any_call_is_finished_by_the_next(tmp_path, publish):
+    whole = tmp_path / "whole"
+    run = publish.run("init", whole / "repo", "--keys", whole / "keys", watched=whole)
+    assert run.code == 0, run.err
+    for at in instants(run.calls, 5):
+        place = tmp_path / str(at)
+        repo = place / "repo"
+        arguments = ("init", repo, "--keys", place / "keys")
+        killed = publish.run(*arguments, watched=place, kill_at=at)
+        assert killed.code == -9
+        is_out = is_repository(Tree(repo))
+        assert not is_out or versions_seen(repo, place / "device") == []
+
+        keys = {path.name: path.read_bytes() for path in place.glob("keys/root-*.pem")}
+        again = publish.run(*arguments)
+        assert again.code == 0, again.err
+        assert versions_seen(repo, place / "device") == []
+        assert listed(repo) == listed(whole / "repo")
+        assert {name: (place / "keys" / name).read_bytes() for name in keys} == keys
+        assert sorted(p.name for p in place.rglob("*.pem")) == sorted(p.name for p in whole.rglob("*.pem"))
+        assert [p for p in place.rglob(".*") if p.name != ".publish.lock"] == [], killed.calls[-1]
+
+
+def test_reader_never_meets_an_error_while_ten_versions_are_published(tmp_path, started, publish):
+    """Each refresh sees one state, whole, and the versions only go up."""
+    repo, keys = tmp_path / "repo", tmp_path / "keys"
+    shutil.copytree(started["new"], tmp_path, dirs_exist_ok=True)
+    versions = [f"1.0.{n}" for n in range(10)]
+    bundles = [make_bundle(tmp_path / "bundles", version=v, more=float(n)) for n, v in enumerate(versions)]
+    root = (repo / "metadata/1.root.json").read_bytes()
+    seen = []
+
+    refreshed = threading.Event()
+
+    def publish_all():
+        for bundle in bundles:
+            refreshed.clear()
+            assert publish.run("publish", bundle, "--repo", repo, "--keys", keys).code == 0
+            # However slow the reader is, it comes by once for each version.
+            assert refreshed.wait(60)
+
+    def refresh():
+        updater = make_updater(f"{repo.as_uri()}/", tmp_path / "device", root)
+        updater.refresh()
+        rollout = updater.get_targetinfo("ops/rollout.json")
+        active = json.loads(Path(updater.download_target(rollout)).read_bytes())["models"] if rollout else {}
+        seen.append(active["adder"]["version"] if active else "")
+        assert not active or updater.get_targetinfo(f"models/adder/{seen[-1]}/manifest.json") is not None
+        refreshed.set()
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        publishing = pool.submit(publish_all)
+        while not publishing.done() and len(seen) < 10_000:
+            refresh()
+        publishing.result()
+    refresh()
+
+    assert seen == sorted(seen)
+    assert seen[-1] == versions[-1]
+    assert len(set(seen)) > 2
+
+
+def test_second_publisher_is_told_that_the_repository_is_busy(tmp_path, started, bundles, publish):
+    shutil.copytree(started["new"], tmp_path, dirs_exist_ok=True)
+    before = immutable(tmp_path / "repo")
+    arguments = ("publish", bundles["1.0.0"], "--repo", tmp_path / "repo", "--keys", tmp_path / "keys")
+    with Tree(tmp_path / "repo").locked():
+        second = publish.run(*arguments)
+
+    assert second.code == 8
+    assert "another edge-publish is writing to" in second.err
+    assert immutable(tmp_path / "repo") == before
+    assert publish.run(*arguments).code == 0
+
+
+def test_publish_without_room_says_so_and_goes_on_when_there_is_some(tmp_path, started, bundles):
+    """The kernel refuses to let a file grow past a limit, as a full disk would; the small files before it are written."""
+    shutil.copytree(started["new"], tmp_path, dirs_exist_ok=True)
+    command = [sys.executable, "-m", "edged.publish.main", "publish", bundles["1.0.0"]]
+    command += ["--repo", tmp_path / "repo", "--keys", tmp_path / "keys"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+
+    def publish(blocks):
+        limited = ["sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh", *command]
+        return subprocess.run(limited, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+    full = publish(1000)
+    assert (full.returncode, full.stdout) == (1, "")
+    message, hint = full.stderr.splitlines()[-2:]
+    assert message.startswith("there is no room for ")
+    assert message.endswith("File too large [disk-full]")
+    assert hint == "hint: Make room and run the command again; it goes on where this one stopped."
+    assert versions_seen(tmp_path / "repo", tmp_path / "device") == []
+    assert list(tmp_path.rglob(".*.new")) == []
+
+    assert publish("unlimited").returncode == 0
+    assert versions_seen(tmp_path / "repo", tmp_path / "device") == ["1.0.0"]

@@ -1,21 +1,22 @@
 """Options that several verbs share, and what becomes of them."""
 
 import argparse
-import getpass
 import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from edged.cli.table import printable
 from edged.errors import UsageError
+from edged.publish.commands.terminal import Terminal
 from edged.publish.keys import PASSPHRASE_VARIABLE, Keyring
 from edged.publish.roles import Expiry
 
 Verbs = Any
 """What ``ArgumentParser.add_subparsers`` returns; its type is private to argparse."""
 
-KEYS_HELP = f"directory of the signing keys; {PASSPHRASE_VARIABLE} holds their passphrase, or you are asked for it"
+KEYS_HELP = f"directory of the signing keys; {PASSPHRASE_VARIABLE} holds their passphrase, otherwise you are asked"
 EXPIRY_ROLES = ("root", "targets", "model", "ops", "stop", "snapshot", "timestamp")
 
 
@@ -75,46 +76,34 @@ def read_expiry(args: argparse.Namespace) -> Expiry:
 
 
 def open_keyring(args: argparse.Namespace, *, encrypt_new: bool = False) -> Keyring:
-    """Open ``--keys``, asking for the passphrase where one is needed and somebody is there to be asked.
+    """Open ``--keys``; where somebody is there to be asked, passphrases are asked for when a key needs one.
 
     Args:
         args: Has ``keys``.
-        encrypt_new: New keys are to be encrypted, so a passphrase is needed even when no key is here yet.
+        encrypt_new: New keys are to be encrypted, even when no key here is.
 
     Raises:
-        UsageError: A passphrase is needed and cannot be had.
-        NotPermittedError: Other users may read a key.
+        UsageError: New keys are to be encrypted, and no passphrase can be had.
     """
-    keyring = Keyring(directory=args.keys)
-    if value := os.environ.get(PASSPHRASE_VARIABLE):
-        return Keyring(directory=args.keys, passphrase=value.encode())
-    has_encrypted = any(keyring.is_encrypted(name) for name in keyring.names())
-    if not has_encrypted and not encrypt_new:
-        return keyring
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "the keys need a passphrase", hint=f"Set {PASSPHRASE_VARIABLE}, or run the command in a terminal."
-        )
-    passphrase = _ask("Passphrase of the keys: ")
-    if encrypt_new and not has_encrypted and _ask("Once more: ") != passphrase:
-        raise UsageError("the two passphrases differ", hint="Try again.")
-    if not passphrase:
-        raise UsageError(
-            "an empty passphrase protects nothing", hint="Leave out --encrypt to store the keys unencrypted."
-        )
-    return Keyring(directory=args.keys, passphrase=passphrase.encode())
+    terminal = Terminal() if sys.stdin.isatty() else None
+    passphrase = read_passphrase()
+    if encrypt_new and passphrase is None:
+        if terminal is None:
+            raise UsageError(
+                "the keys need a passphrase", hint=f"Set {PASSPHRASE_VARIABLE}, or run the command in a terminal."
+            )
+        passphrase = terminal.new("the keys")
+    return Keyring(directory=args.keys, passphrase=passphrase, asker=terminal)
 
 
-def _ask(prompt: str) -> str:
-    try:
-        return getpass.getpass(prompt)
-    except EOFError as exc:
-        raise UsageError("no passphrase was given", hint=f"Type it, or set {PASSPHRASE_VARIABLE}.") from exc
+def read_passphrase(variable: str = PASSPHRASE_VARIABLE) -> bytes | None:
+    """Return a passphrase from the environment, None when it is not there or empty."""
+    return os.fsencode(os.environ.get(variable, "")) or None
 
 
 def report(line: str) -> None:
-    """Show progress on standard error."""
-    sys.stderr.write(f"{line}\n")
+    """Show progress on standard error; a line may quote what comes from outside."""
+    sys.stderr.write(f"{printable(line)}\n")
 
 
 def print_json(value: object) -> None:
@@ -124,5 +113,5 @@ def print_json(value: object) -> None:
 
 def print_line(line: str = "") -> None:
     """Print a result for people, at once: a server prints its address and goes on running."""
-    sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"{printable(line)}\n")
     sys.stdout.flush()

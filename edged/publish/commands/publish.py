@@ -4,7 +4,6 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edged.bundle.edgeb import read_manifest
 from edged.publish.commands.options import (
     Verbs,
     add_expiry,
@@ -15,13 +14,17 @@ from edged.publish.commands.options import (
     read_expiry,
     report,
 )
+from edged.publish.commands.secret_options import add_allowed, read_allowed
+from edged.publish.release import peek_manifest
 from edged.publish.repository import publish_bundle
 
 TEXT = """\
 Sign a bundle, put it into a repository, and name its version in the rollout, so that devices install it.
 
-A published version never changes. Keys needed: snapshot, timestamp, model-NAME, ops (not with --no-rollout), and for the first version
-of a model also targets; model-NAME is made then. A publish that was interrupted is finished by running it again.
+A published version never changes. What looks like a secret is refused (see: bundle scan).
+
+Keys needed: snapshot, timestamp, model-NAME, ops (not with --no-rollout), and for the first version of a model also targets; model-NAME
+is made then. A publish that was interrupted is finished by running it again.
 """
 
 
@@ -34,20 +37,23 @@ def add_parser(verbs: Verbs) -> None:
         text=TEXT,
         example="edge-publish publish build/magika-1.0.0 --repo repo --keys keys",
     )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE_DIR", help="made by: edge-publish bundle build")
+    parser.add_argument(
+        "bundle", type=Path, metavar="DIR|FILE.edgeb", help="made by: edge-publish bundle build; a file is unpacked"
+    )
     parser.add_argument("--repo", type=Path, required=True, metavar="DIR", help="the repository")
     add_keys(parser)
     parser.add_argument(
         "--no-rollout", dest="rollout", action="store_false", help="leave the rollout as it is; no device installs it"
     )
     parser.add_argument("--allow-lower", action="store_true", help="accept a version lower than one that is published")
+    add_allowed(parser)
     add_expiry(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Publish the bundle."""
-    _, manifest = read_manifest(args.bundle)
+    manifest = peek_manifest(args.bundle)
     result = publish_bundle(
         args.repo,
         args.bundle,
@@ -55,6 +61,7 @@ def run(args: argparse.Namespace) -> None:
         now=datetime.now(UTC),
         rollout=args.rollout,
         allow_lower=args.allow_lower,
+        allowed_secrets=read_allowed(args),
         expiry=read_expiry(args),
         report=report,
     )

@@ -13,6 +13,7 @@ from edged.publish.roles import Expiry
 from edged.publish.state import metadata_path, read_state
 from edged.publish.tree import Tree
 from edged.update.rollout import Rollout
+from tests.fakes.signers import MemorySigners
 
 NOW = datetime(2026, 11, 22, 10, 0, 0, 123456, tzinfo=UTC)
 
@@ -332,3 +333,17 @@ def test_resign_renews_the_root_with_as_many_keys_as_must_sign(repo, keys):
     assert (root.version, root.expires) == (2, later.replace(microsecond=0) + timedelta(days=365))
     assert (repo / metadata_path("root", 1)).read_bytes() == first
     assert not resign(repo, keys, now=later).is_changed
+
+
+def test_keys_need_not_be_files(tmp_path, adder):
+    """A hardware module keeps keys that nobody can copy; everything that signs works through ``Signers``."""
+    signers = MemorySigners()
+    init_repository(tmp_path / "repo", signers, now=NOW)
+    assert publish_bundle(tmp_path / "repo", adder, signers, now=NOW).is_changed
+    assert resign(tmp_path / "repo", signers, now=NOW + timedelta(days=200)).due == ()
+
+    other = MemorySigners()
+    for name in ("snapshot", "timestamp"):
+        other.ensure(name)
+    with pytest.raises(TrustError, match="memory:snapshot is not the key this repository trusts"):
+        resign(tmp_path / "repo", other, now=NOW + timedelta(days=400))
