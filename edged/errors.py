@@ -90,6 +90,12 @@ class UnsafeModelError(BundleError):
     code = "model-unsafe"
 
 
+class SecretFoundError(BundleError):
+    """A file of a bundle has something in it that looks like a secret."""
+
+    code = "secret-found"
+
+
 class ValidationFailedError(BundleError):
     """A model ran but its answers differ from the golden outputs, or it broke its budget."""
 

@@ -17,6 +17,7 @@ STATUSES: Final[Mapping[type[EdgedError], HTTPStatus]] = {
     errors.BundleError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ManifestError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnsafeModelError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.SecretFoundError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ValidationFailedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.IncompatibleError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TrustError: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import Final
 
 from edged import errors
+from edged.cli.table import printable
 from edged.errors import EdgedError
 
 
@@ -36,6 +37,7 @@ EXITS: Final[Mapping[type[EdgedError], Exit]] = {
     errors.BundleError: Exit.VERIFICATION_FAILED,
     errors.ManifestError: Exit.VERIFICATION_FAILED,
     errors.UnsafeModelError: Exit.VERIFICATION_FAILED,
+    errors.SecretFoundError: Exit.VERIFICATION_FAILED,
     errors.ValidationFailedError: Exit.VERIFICATION_FAILED,
     errors.IncompatibleError: Exit.FAILED,
     errors.TrustError: Exit.VERIFICATION_FAILED,
@@ -68,6 +70,9 @@ EXITS: Final[Mapping[type[EdgedError], Exit]] = {
     errors.PoisonError: Exit.FAILED,
     errors.NotPermittedError: Exit.NOT_PERMITTED,
 }
+
+MAX_MESSAGE: Final = 3500
+"""Characters of an error that are printed."""
 
 INTERRUPTED: Final = 130
 """What a shell reports for a command that SIGINT ended."""
@@ -121,6 +126,12 @@ def _give_up_on_stdout() -> None:
 
 
 def print_error(error: EdgedError) -> None:
-    """Print an error for a person on standard error: a sentence and its code, then a hint where there is one."""
-    hint = f"hint: {error.hint}\n" if error.hint else ""
-    sys.stderr.write(f"{error.message} [{error.code}]\n{hint}")
+    """Print an error for a person on standard error: a sentence and its code, then a hint where there is one.
+
+    A message may quote what comes from outside, so it is made safe for a terminal and cut where it would fill screens.
+    """
+    message = printable(error.message)
+    if len(message) > MAX_MESSAGE:
+        message = f"{message[:MAX_MESSAGE]}..."
+    hint = f"hint: {printable(error.hint)}\n" if error.hint else ""
+    sys.stderr.write(f"{message} [{error.code}]\n{hint}")

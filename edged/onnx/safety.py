@@ -9,22 +9,26 @@ sizes. The rules, in the order they are met:
 4. Operators come from ``ai.onnx`` and ``ai.onnx.ml``, or are functions of the model itself. ``com.microsoft`` is not among them: it
    has operators that name files (``EPContext``), and its kernels are not part of the standard that models are exchanged in. Only
    nodes are judged: ONNX Runtime's own tools write imports of domains that no node uses, and an import alone does nothing.
-5. A tensor has the data its shape claims, so that a few bytes cannot ask for gigabytes.
-6. Functions do not call themselves, and the graph stays below the node limit with all of them written out.
+5. A tensor has the data its type and shape claim, in one place (``edged.onnx.tensors``), so that a few bytes cannot ask for gigabytes.
+6. Functions do not call themselves, and the graph stays below the node limit with all of them written out (``edged.onnx.functions``).
+7. No nodes depend on each other in a circle, and no two write the same tensor (``edged.onnx.wiring``).
+8. A domain's operators are imported in one version, so that all parsers mean the same operators.
 
 One pass over the bytes, no copies of tensors, nesting bounded by ``MAX_DEPTH``. What a model allocates while it runs is bounded by the
 worker's memory limit, not here.
 """
 
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Final
 
 from edged.errors import UnsafeModelError
 from edged.onnx import schema
 from edged.onnx.functions import FunctionName, Functions
-from edged.onnx.protobuf import Field, GarbledError, WireType, read_fields, read_varint
+from edged.onnx.protobuf import Field, GarbledError, read_fields
+from edged.onnx.tensors import Claim, read_dims, shape_problem
+from edged.onnx.wiring import Wiring
 
 DOMAINS: Final = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 # A function of the model may not take a name under which runtimes have operators of their own.
@@ -37,15 +41,9 @@ MAX_DEPTH: Final = 48
 MAX_FIELDS: Final = 1 << 22
 MAX_NODES: Final = 100_000
 MAX_FUNCTIONS: Final = 10_000
-MAX_RANK: Final = 16
 MAX_SPARSE_ELEMENTS: Final = 1 << 28
-# Two-bit integers put four elements into a byte; nothing puts more than eight.
-MAX_ELEMENTS_PER_BYTE: Final = 8
 
 _ORT_FORMAT: Final = b"ORTM"
-_PAYLOAD: Final = frozenset(
-    {"raw_data", "float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data"}
-)
 
 
 def check_model(model: bytes) -> None:
@@ -77,11 +75,14 @@ class _Walk:
 
     def model(self) -> None:
         graphs = 0
+        opsets: set[str] = set()
         for name, field in self._read(schema.MODEL, 0, len(self._model), 0, "model"):
             match name:
                 case "graph":
                     graphs += 1
                     self._graph(field, 1, "graph")
+                case "opset_import":
+                    self._opset(field, 1, opsets, "model")
                 case "functions":
                     self._function(field, 1)
                 case "training_info":
@@ -114,50 +115,60 @@ class _Walk:
                 raise UnsafeModelError(
                     f"{where}: more than {MAX_FIELDS} fields up to here", hint="Store large tensors as raw data."
                 )
-            entry = known.get(field.number)
-            if entry is None or field.wire not in entry.wires:
-                raise UnsafeModelError(
-                    f"{where}: field {field.number} with wire type {field.wire} is not of any ONNX version edged knows",
-                    hint="Export the model with an older ONNX version, or update edged.",
-                )
+            entry = _entry(known, field, where)
             if not entry.is_repeated:
                 if field.number in seen:
                     raise UnsafeModelError(f"{where}: {entry.name} comes twice", hint="Export the model again.")
                 seen.add(field.number)
+            if entry.plain:
+                inner = self._read(schema.PLAIN[entry.plain], field.start, field.end, depth + 1, where)
+                deque(inner, maxlen=0)
             yield entry.name, field
 
-    def _graph(self, graph: Field, depth: int, where: str) -> None:
-        self._body(schema.GRAPH, graph, depth, where)
+    def _graph(self, graph: Field, depth: int, where: str) -> frozenset[bytes]:
+        """Walk a graph and return the tensors that it reads from the graphs around it."""
+        return self._body(schema.GRAPH, graph, depth, where)
 
-    def _body(self, known: schema.Schema, body: Field, depth: int, where: str) -> None:
+    def _body(self, known: schema.Schema, body: Field, depth: int, where: str) -> frozenset[bytes]:
         """Walk what graphs and functions have in common: nodes, and tensors beside them."""
         counts: Counter[str] = Counter()
+        wiring = Wiring()
         for name, field in self._read(known, body.start, body.end, depth, where):
             place = f"{where}, {name} {counts[name]}"
             counts[name] += 1
             match name:
                 case "node":
-                    self._node(field, depth + 1, place)
+                    self._node(field, depth + 1, place, wiring)
                 case "initializer":
-                    self._tensor(field, depth + 1, place)
+                    wiring.give(self._tensor(field, depth + 1, place))
                 case "sparse_initializer":
-                    self._sparse(field, depth + 1, place)
+                    wiring.give(self._sparse(field, depth + 1, place))
                 case "attribute_proto":
                     self._attribute(field, depth + 1, place)
+                case "input":
+                    # Of a function a name, of a graph a message that begins with one.
+                    wiring.give(self._bytes(field) if known is schema.FUNCTION else self._name(field))
                 case _:
                     pass
+        return wiring.check(where)
 
-    def _node(self, node: Field, depth: int, where: str) -> None:
+    def _node(self, node: Field, depth: int, where: str, wiring: Wiring) -> None:
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise UnsafeModelError(f"{where}: more than {MAX_NODES} nodes up to here", hint="Simplify the model.")
         texts = {"op_type": "", "domain": "", "name": ""}
         attributes = []
+        reads: set[bytes] = set()
+        writes: list[bytes] = []
         for name, field in self._read(schema.NODE, node.start, node.end, depth, where):
             if name in texts:
                 texts[name] = self._text(field)
             elif name == "attribute":
                 attributes.append(field)
+            elif name == "input":
+                reads.add(self._bytes(field))
+            elif name == "output":
+                writes.append(self._bytes(field))
         where = f"{where} ({_shown(texts['op_type'])} {_shown(texts['name'])})"
         domain = texts["domain"]
         if domain not in DOMAINS:
@@ -169,10 +180,13 @@ class _Walk:
             self._functions.call((domain, texts["op_type"]), where)
             self._calls[domain, texts["op_type"]] += 1
         for field in attributes:
-            self._attribute(field, depth + 1, where)
+            reads |= self._attribute(field, depth + 1, where)
+        wiring.add(reads, writes, where)
 
-    def _attribute(self, attribute: Field, depth: int, where: str) -> None:
+    def _attribute(self, attribute: Field, depth: int, where: str) -> frozenset[bytes]:
+        """Walk an attribute and return the tensors that graphs in it read from the graphs around them."""
         where = f"{where}, attribute"
+        reads: frozenset[bytes] = frozenset()
         for name, field in self._read(schema.ATTRIBUTE, attribute.start, attribute.end, depth, where):
             match name:
                 case "name":
@@ -182,67 +196,71 @@ class _Walk:
                 case "sparse_tensor" | "sparse_tensors":
                     self._sparse(field, depth + 1, where)
                 case "g" | "graphs":
-                    self._graph(field, depth + 1, f"{where}, graph")
+                    reads |= self._graph(field, depth + 1, f"{where}, graph")
                 case _:
                     pass
+        return reads
 
-    def _tensor(self, tensor: Field, depth: int, where: str) -> None:
-        dims: list[int] = []
-        payload = 0
+    def _tensor(self, tensor: Field, depth: int, where: str) -> bytes:
+        """Walk a tensor and return its name."""
+        claim = Claim()
+        own_name = b""
         for name, field in self._read(schema.TENSOR, tensor.start, tensor.end, depth, where):
             if name == "name":
+                own_name = self._bytes(field)
                 where = f"{where} ({_shown(self._text(field))})"
             elif name == "external_data" or (name == "data_location" and field.value != 0):
                 raise UnsafeModelError(
                     f"{where}: its data is outside the model file",
                     hint="Save the model with all tensors inside (onnx.save with save_as_external_data=False).",
                 )
-            elif name == "dims":
-                self._dims(field, dims, where)
-            elif name in _PAYLOAD:
-                payload += field.end - field.start
-                # An empty text is an element too; its length byte is outside the field's value.
-                payload += name == "string_data"
-        if (elements := math.prod(dims)) > MAX_ELEMENTS_PER_BYTE * payload:
-            raise UnsafeModelError(
-                f"{where}: its shape has {elements} elements, its data {payload} bytes", hint="Export the model again."
-            )
+            else:
+                claim.add(name, field, self._model)
+        if problem := claim.problem():
+            raise UnsafeModelError(f"{where}: {problem}", hint="Export the model again.")
+        return own_name
 
-    def _sparse(self, sparse: Field, depth: int, where: str) -> None:
+    def _sparse(self, sparse: Field, depth: int, where: str) -> bytes:
+        """Walk a sparse tensor and return its name, which is that of its values."""
         dims: list[int] = []
+        own_name = b""
         for name, field in self._read(schema.SPARSE, sparse.start, sparse.end, depth, where):
             if name == "dims":
-                self._dims(field, dims, where)
+                read_dims(field, self._model, dims)
             else:
-                self._tensor(field, depth + 1, f"{where}, {name}")
+                part = self._tensor(field, depth + 1, f"{where}, {name}")
+                own_name = part if name == "values" else own_name
+        if problem := shape_problem(dims):
+            raise UnsafeModelError(f"{where}: {problem}", hint="Export the model again.")
         # Runtimes write sparse tensors out in full.
         if (elements := math.prod(dims)) > MAX_SPARSE_ELEMENTS:
             raise UnsafeModelError(
                 f"{where}: {elements} elements when written out, at most {MAX_SPARSE_ELEMENTS} are allowed",
                 hint="Shrink the tensor.",
             )
+        return own_name
 
-    def _dims(self, field: Field, dims: list[int], where: str) -> None:
-        if field.wire is WireType.VARINT:
-            dims.append(field.value)
-        at = field.start
-        while field.wire is WireType.LENGTH and at < field.end and len(dims) <= MAX_RANK:
-            try:
-                value, at = read_varint(self._model, at, field.end)
-            except GarbledError as exc:
-                raise UnsafeModelError(f"{where}: {exc}", hint="The file is damaged; export it again.") from exc
-            dims.append(value)
-        if len(dims) > MAX_RANK or any(dim >= 1 << 63 for dim in dims):
+    def _opset(self, opset: Field, depth: int, seen: set[str], where: str) -> None:
+        domain = ""
+        for name, field in self._read(schema.OPSET, opset.start, opset.end, depth, f"{where}, opset_import"):
+            if name == "domain":
+                domain = self._text(field)
+        domain = "" if domain == "ai.onnx" else domain
+        if domain in seen:
             raise UnsafeModelError(
-                f"{where}: a shape with a negative size or more than {MAX_RANK} axes", hint="Export it again."
+                f"{where}: operators of domain {_shown(domain)!r} are imported twice", hint="Export the model again."
             )
+        seen.add(domain)
 
     def _function(self, function: Field, depth: int) -> None:
         texts = {"name": "", "domain": "", "overload": ""}
         where = f"function {self._functions.count}"
+        opsets: set[str] = set()
         for name, field in self._read(schema.FUNCTION, function.start, function.end, depth, where):
             if name in texts:
                 texts[name] = self._text(field)
+            elif name == "opset_import":
+                self._opset(field, depth + 1, opsets, where)
         where = f"function {_shown(texts['domain'])}.{_shown(texts['name'])}"
         if self._functions.count >= MAX_FUNCTIONS:
             raise UnsafeModelError(
@@ -267,7 +285,25 @@ class _Walk:
                 self._graph(field, depth + 1, f"training_info, {name}")
 
     def _text(self, field: Field) -> str:
-        return self._model[field.start : field.end].decode("utf-8", "backslashreplace")
+        return self._bytes(field).decode("utf-8", "backslashreplace")
+
+    def _bytes(self, field: Field) -> bytes:
+        return self._model[field.start : field.end]
+
+    def _name(self, message: Field) -> bytes:
+        """Return the name of a value, whose message was walked already."""
+        names = (field for field in read_fields(self._model, message.start, message.end) if field.number == 1)
+        return self._bytes(next(names, message._replace(end=message.start)))
+
+
+def _entry(known: schema.Schema, field: Field, where: str) -> schema.Known:
+    entry = known.get(field.number)
+    if entry is None or field.wire not in entry.wires:
+        raise UnsafeModelError(
+            f"{where}: field {field.number} with wire type {field.wire} is not of any ONNX version edged knows",
+            hint="Export the model with an older ONNX version, or update edged.",
+        )
+    return entry
 
 
 def _is_reserved(domain: str) -> bool:

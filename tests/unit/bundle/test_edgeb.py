@@ -32,7 +32,7 @@ def manifest_bytes(**changes):
         "precision": "fp32",
         "format": "onnx",
         "files": entries[:1],
-        "targets": {"arch": ["amd64"]},
+        "targets": {"arch": ["amd64", "arm64"]},
         "runtime": {"name": "onnxruntime", "version": ">=1.20"},
         "inputs": [tensor],
         "outputs": [tensor],
@@ -117,7 +117,7 @@ def test_bytes_are_the_same_with_every_python(packed):
     """The archive is part of the contract with other versions of edged; this digest changes only together with the format."""
     assert (
         hashlib.sha256(packed.read_bytes()).hexdigest()
-        == "2ed9e401bd355bc6fde63061aa8c45e91a3a8713ade4df45ef9b894a011bf3b0"
+        == "aff5d0ddcd58b3e0355c32eb8087a31ef3a0368a651803ec7ac766d0a2d71e43"
     )
 
 

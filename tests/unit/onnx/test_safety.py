@@ -54,8 +54,8 @@ def function(name="f", domain="mine", nodes=(), **attributes):
     return helper.make_function(domain, name, ["x"], ["y"], list(nodes) or [same()], imports, **attributes)
 
 
-def call(name, domain="mine"):
-    return helper.make_node(name, ["x"], ["y"], domain=domain)
+def call(name, domain="mine", output="y"):
+    return helper.make_node(name, ["x"], [output], domain=domain)
 
 
 def spoiled(change):
@@ -160,7 +160,9 @@ def test_operators_in_subgraphs_and_functions_are_judged_too():
 def test_functions_of_the_model_itself_pass():
     functions = [function("f", nodes=[call("g")]), function("g")]
 
-    check_model(build([call("f"), call("g")], [X], [Y], functions=functions, opsets=["mine"]).SerializeToString())
+    check_model(
+        build([call("f"), call("g", output="z")], [X], [Y], functions=functions, opsets=["mine"]).SerializeToString()
+    )
 
 
 @pytest.mark.parametrize("domain", ["", "ai.onnx.ml", "com.microsoft", "ai.onnx.training"])
@@ -186,7 +188,9 @@ def test_functions_that_call_themselves_are_refused(functions):
 
 def test_functions_that_double_themselves_are_refused():
     """Forty functions that call the next one twice are 2**40 nodes when written out."""
-    functions = [function(f"f{i}", nodes=[call(f"f{i + 1}"), call(f"f{i + 1}")]) for i in range(40)] + [function("f40")]
+    functions = [function(f"f{i}", nodes=[call(f"f{i + 1}"), call(f"f{i + 1}", output="z")]) for i in range(40)] + [
+        function("f40")
+    ]
 
     with pytest.raises(UnsafeModelError, match="written out"):
         check_model(build([call("f0")], [X], [Y], functions=functions, opsets=["mine"]).SerializeToString())

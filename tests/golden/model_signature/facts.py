@@ -1,0 +1,3 @@
+"""What was signed."""
+
+MODEL = b"These bytes stand for a model.\n"
