@@ -1,19 +1,23 @@
 """Turn JSON and TOML documents into typed values, strictly, and name every problem at once.
 
-The types are msgspec structs, which read fast and stop at the first problem. Only when that happens are the same types' JSON
-Schema and a full validator used to list all the problems: people mend a document once, not once per mistake.
+The types are msgspec structs, which read fast and stop at the first problem. Only when that happens is every problem looked for
+(``edged.diagnosis``): people mend a document once, not once per mistake.
 """
 
+import codecs
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from edged.diagnosis import escaped, problems_of, shortened
 from edged.errors import DocumentError, Problem
 
 T = TypeVar("T")
+_MARKS: Final = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,11 +41,11 @@ def decode_json(type_: type[T], data: bytes, *, source: str, error: type[Documen
     except msgspec.ValidationError as exc:
         first = exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise error(source, [_not_json(exc)]) from exc
+        raise error(source, [_not_json(data, exc)]) from exc
     try:
-        value = json.loads(data)
+        value = json.loads(data, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as exc:  # msgspec met its first mistake before the place where this is no JSON
-        raise error(source, [_not_json(exc)]) from exc
+        raise error(source, [_not_json(data, exc)]) from exc
     raise error(source, _all_problems(type_, value, first)) from first
 
 
@@ -78,66 +82,64 @@ def schema_of(type_: type) -> dict[str, Any]:
     return msgspec.json.schema(type_)
 
 
-def _not_json(exc: Exception) -> Problem:
-    return Problem(pointer="", expected="expected a JSON document", found=_short(str(exc)))
+def _not_json(data: bytes, exc: Exception) -> Problem:
+    """Say where a text stops being JSON."""
+    if data.startswith(_MARKS):
+        return Problem(pointer="", expected="expected a JSON document in UTF-8 without a byte order mark")
+    if isinstance(exc, RecursionError):
+        return Problem(pointer="", expected="expected a JSON document", found="one nested too deep")
+    try:
+        json.loads(data, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as better:
+        exc = ValueError(f"line {better.lineno}, column {better.colno}: {better.msg}")
+    except (ValueError, RecursionError) as better:
+        exc = better
+    return Problem(pointer="", expected="expected a JSON document", found=shortened(str(exc)))
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name}, which is no JSON number")
+
+
+class _Repetitive(dict[str, object]):
+    """An object of a JSON text in which keys come more than once."""
+
+    repeated: tuple[str, ...] = ()
+
+
+def repeated_keys(data: bytes) -> list[Problem]:
+    """Find the keys that come more than once in one object of a JSON text; decoders silently take the last of each.
+
+    Two readers of such a document may see two different ones, so what is signed must not have any.
+    """
+    is_clean = True
+
+    def collect(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        nonlocal is_clean
+        value = dict(pairs)
+        if len(value) == len(pairs):
+            return value
+        is_clean = False
+        marked = _Repetitive(value)
+        marked.repeated = tuple(sorted(key for key, count in Counter(key for key, _ in pairs).items() if count > 1))
+        return marked
+
+    document = json.loads(data, object_pairs_hook=collect)
+    return [] if is_clean else list(_repeated(document, ""))
+
+
+def _repeated(value: object, pointer: str) -> Iterator[Problem]:
+    if isinstance(value, _Repetitive):
+        for key in value.repeated:
+            yield Problem(pointer=f"{pointer}/{escaped(key)}", expected="expected each key once in an object")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _repeated(item, f"{pointer}/{escaped(key)}")
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from _repeated(item, f"{pointer}/{i}")
 
 
 def _all_problems(type_: type, value: object, first: msgspec.ValidationError) -> list[Problem]:
-    # Imported here: a document that is right never pays for the validator.
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - see above
-
-    validator = Draft202012Validator(schema_of(type_))
-    problems = {
-        Problem(pointer=_pointer(leaf.absolute_path), expected=_expected(leaf), found=_found(leaf))
-        for error in validator.iter_errors(value)
-        for leaf in _leaves(error)
-    }
-    if not problems:  # a rule msgspec knows and JSON Schema cannot express
-        return [Problem(pointer="", expected=_short(str(first)))]
-    return sorted(problems, key=lambda problem: (problem.pointer, problem.expected))
-
-
-def _leaves(error: Any) -> list[Any]:
-    """Follow a failed ``anyOf`` into the branch that was meant: the one whose tag matches, or the one that got furthest."""
-    if error.validator not in {"anyOf", "oneOf"} or not error.context:
-        return [error]
-    branches: dict[int, list[Any]] = {}
-    for child in error.context:
-        branches.setdefault(child.schema_path[0], []).append(child)
-    # A branch that fails on its constant tag or on its type is another member of the union, not the one meant.
-    meant = {k: v for k, v in branches.items() if not any(c.validator in {"enum", "const", "type"} for c in v)}
-    if not meant:
-        meant = {k: v for k, v in branches.items() if all(len(c.absolute_path) > len(error.absolute_path) for c in v)}
-    if len(meant) != 1:
-        return [error]
-    return [leaf for child in next(iter(meant.values())) for leaf in _leaves(child)]
-
-
-def _pointer(path: Any) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
-
-
-def _expected(error: Any) -> str:
-    match error.validator:
-        case "type":
-            return f"expected {error.validator_value}"
-        case "additionalProperties":
-            known = ", ".join(sorted(error.schema.get("properties", {})))
-            return f"{_short(error.message)}; known keys are {known}"
-        case "required":
-            return f"expected a key {error.message.split(' is a required')[0]}"
-        case "enum":
-            return "expected one of " + ", ".join(str(v) for v in error.validator_value)
-        case "pattern":
-            return f"expected a text matching {error.validator_value}"
-        case _:
-            return _short(error.message)
-
-
-def _found(error: Any) -> str:
-    # A whole object says nothing beside the name of the key that is missing or too many.
-    return "" if error.validator in {"required", "additionalProperties"} else _short(repr(error.instance))
-
-
-def _short(text: str, limit: int = 160) -> str:
-    return text if len(text) <= limit else text[: limit - 3] + "..."
+    # A rule msgspec knows and JSON Schema cannot express leaves no other problem than msgspec's own words.
+    return problems_of(schema_of(type_), value) or [Problem(pointer="", expected=shortened(str(first)))]

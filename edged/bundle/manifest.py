@@ -1,20 +1,17 @@
 """What a bundle says about itself: ``manifest.json`` as types.
 
-The JSON Schema that publishers see is generated from these types. Two kinds of rules exist: those of one field, which the types
-carry, and those between fields (files that must be listed, names that must match), which ``parse_manifest`` checks after. Both
-kinds are reported together with the JSON pointer of each problem.
+The JSON Schema that publishers see is generated from these types. They carry the rules of each field by itself; those between fields
+are in ``edged.bundle.parse``, which is how a manifest is read.
 """
 
-from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 import msgspec
 
-from edged.codec import Document, decode_json
-from edged.errors import ManifestError, Problem
+from edged.codec import Document
 from edged.ids import DIGEST_PATTERN, MODEL_NAME_PATTERN, VERSION_PATTERN, Digest, ModelName, Version
-from edged.pipeline.pipeline import Pipeline, misfits
+from edged.pipeline.pipeline import Pipeline
 from edged.pipeline.spec import TensorName, TensorSpec
 
 MANIFEST_NAME: Final = "manifest.json"
@@ -31,6 +28,25 @@ Architecture = Literal["amd64", "arm64"]
 """Debian's names of the architectures edged runs on."""
 
 Accelerator = Literal["cpu", "gpu", "npu"]
+CpuFeature = Literal[
+    "sse4_2",
+    "avx",
+    "avx2",
+    "fma",
+    "f16c",
+    "avx512",
+    "vnni",
+    "amx",
+    "neon",
+    "dotprod",
+    "i8mm",
+    "sve",
+    "sve2",
+    "fp16",
+    "bf16",
+]
+"""What a variant may ask of a CPU; ``edged.select.features`` says which flags of Linux each of them is."""
+
 Tier = Literal["speed", "memory", "quality"]
 Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
 Format = Literal["onnx", "tflite", "openvino", "executorch", "coreml", "tensorrt"]
@@ -87,8 +103,9 @@ class Targets(Document, frozen=True, kw_only=True):
     accelerators: tuple[Accelerator, ...] = ("cpu",)
     """Any one of them is enough."""
     min_memory_bytes: ByteCount = 0
-    cpu_features: tuple[str, ...] = ()
-    """All of them are needed; names as in /proc/cpuinfo."""
+    """Of the whole machine as its kernel counts it (MemTotal), which is 2 to 12 % less than the size it is sold with."""
+    cpu_features: tuple[CpuFeature, ...] = ()
+    """All of them are needed."""
 
 
 class Runtime(Document, frozen=True, kw_only=True):
@@ -169,8 +186,13 @@ class Metric(Document, frozen=True, kw_only=True, omit_defaults=True):
     metric: MetricName
     output: TensorName
     value: Annotated[float, msgspec.Meta(ge=0, le=1e9)]
-    samples: Annotated[int, msgspec.Meta(ge=1)]
+    samples: Annotated[int, msgspec.Meta(ge=1, le=1 << 40)]
     period: Annotated[float, msgspec.Meta(gt=0, le=1e9)] | None = None
+
+
+OriginMethod = Literal[
+    "exported", "converted", "imported", "quantized-static", "quantized-dynamic", "quantization-aware", "distilled"
+]
 
 
 class Ingredient(Document, frozen=True, kw_only=True):
@@ -192,9 +214,7 @@ class Making(Document, frozen=True, kw_only=True, omit_defaults=True):
 class Origin(Document, frozen=True, kw_only=True, omit_defaults=True):
     """Where one variant's model file came from."""
 
-    method: Literal[
-        "exported", "converted", "imported", "quantized-static", "quantized-dynamic", "quantization-aware", "distilled"
-    ]
+    method: OriginMethod
     made_from: Sha256 | None = None
     """SHA-256 of the model file it was made from (for ``distilled``: the teacher's)."""
     making: Making | None = None
@@ -286,134 +306,5 @@ class Manifest(Document, frozen=True, kw_only=True, omit_defaults=True):
         return list({entry.path: entry for entry in entries}.values())
 
     def file(self, path: str) -> FileEntry:
-        """Return the shared file with this path; ``parse_manifest`` has made sure that named files are listed."""
+        """Return the shared file with this path; ``edged.bundle.parse`` has made sure that named files are listed."""
         return next(entry for entry in self.files if entry.path == path)
-
-
-def parse_manifest(data: bytes, *, source: str) -> Manifest:
-    """Read a manifest and check the rules between its fields.
-
-    Args:
-        data: The document.
-        source: What to call it in errors.
-
-    Raises:
-        ManifestError: With every problem found.
-    """
-    manifest = decode_json(Manifest, data, source=source, error=ManifestError)
-    # Variants share the pipeline, and so its problems.
-    if problems := list(dict.fromkeys(_cross_checks(manifest))):
-        raise ManifestError(source, problems)
-    return manifest
-
-
-def _cross_checks(manifest: Manifest) -> Iterator[Problem]:
-    shared = {entry.path: entry for entry in manifest.files}
-    yield from _paths_agree(manifest)
-    yield from _listed("/sbom", manifest.sbom, "sbom", shared)
-    yield from _listed("/validation/kit", manifest.validation.kit, "kit", shared)
-    if manifest.signature is not None:
-        yield from _listed("/signature", manifest.signature, "signature", shared)
-    for kind, steps in (("pre", manifest.pipeline.pre), ("post", manifest.pipeline.post)):
-        for i, step in enumerate(steps):
-            for path, role in step.files.items():
-                yield from _listed(f"/pipeline/{kind}/{i}", path, role, shared)
-    outputs = {spec.name for spec in manifest.pipeline.outputs}
-    yield from _of_outputs("/validation/tolerance", manifest.validation.tolerance, outputs)
-    yield from _of_outputs("/validation/metrics", manifest.validation.metrics, outputs)
-    ids = [variant.id for variant in manifest.variants]
-    for i, variant in enumerate(manifest.variants):
-        where = f"/variants/{i}"
-        prefix = f"{manifest.name}-{manifest.version}-{variant.precision}-"
-        if not variant.id.startswith(prefix):
-            yield Problem(pointer=f"{where}/id", expected=f"expected {prefix}ARCH", found=variant.id)
-        if ids.index(variant.id) != i:
-            yield Problem(pointer=f"{where}/id", expected="expected an id no other variant has", found=variant.id)
-        if sum(file.role == "model" for file in variant.files) != 1:
-            yield Problem(pointer=f"{where}/files", expected="expected exactly one file with role model")
-        if variant.runtime.name != RUNTIMES[variant.format]:
-            yield Problem(
-                pointer=f"{where}/runtime/name",
-                expected=f"expected {RUNTIMES[variant.format]}, which runs {variant.format}",
-                found=variant.runtime.name,
-            )
-        yield from _of_outputs(f"{where}/tolerance", variant.tolerance, outputs)
-        yield from _of_outputs(f"{where}/metrics", variant.metrics, outputs)
-        yield from misfits(manifest.pipeline, variant.inputs, variant.outputs, where)
-        yield from _batching_fits(variant, where)
-        yield from _states_fit(variant, where)
-
-
-def _paths_agree(manifest: Manifest) -> Iterator[Problem]:
-    """One path means one content, no path is also a directory of another, and none takes the manifest's own name."""
-    seen: dict[str, str] = {MANIFEST_NAME: ""}
-    places = [(f"/files/{i}", entry) for i, entry in enumerate(manifest.files)]
-    for v, variant in enumerate(manifest.variants):
-        places += [(f"/variants/{v}/files/{i}", entry) for i, entry in enumerate(variant.files)]
-    for where, entry in places:
-        if seen.setdefault(entry.path, entry.sha256) != entry.sha256:
-            yield Problem(pointer=f"{where}/path", expected="expected a path no other content has", found=entry.path)
-        if (entry.index is not None) != (entry.size > CHUNK_BYTES):
-            yield Problem(
-                pointer=f"{where}/index", expected=f"expected an index exactly when size is above {CHUNK_BYTES}"
-            )
-    for where, entry in places:
-        if any(str(parent) in seen for parent in PurePosixPath(entry.path).parents):
-            yield Problem(
-                pointer=f"{where}/path", expected="expected a path that is not below another file", found=entry.path
-            )
-
-
-def _of_outputs(where: str, items: Sequence[Tolerance | MetricLimit | Metric], outputs: set[str]) -> Iterator[Problem]:
-    for i, item in enumerate(items):
-        if item.output not in outputs:
-            yield Problem(pointer=f"{where}/{i}/output", expected=_one_of(outputs), found=item.output)
-
-
-def _batching_fits(variant: Variant, where: str) -> Iterator[Problem]:
-    """Requests can share a run only where every tensor of the model is rows of any number; states belong to one request."""
-    if variant.batching is None:
-        return
-    if variant.state:
-        yield Problem(pointer=f"{where}/batching", expected="expected no batching beside state")
-    for kind, specs in (("inputs", variant.inputs), ("outputs", variant.outputs)):
-        for i, spec in enumerate(specs):
-            if spec.shape[:1] != (-1,):
-                yield Problem(
-                    pointer=f"{where}/{kind}/{i}/shape",
-                    expected="expected -1 as first axis, because of batching",
-                    found=str(list(spec.shape)),
-                )
-
-
-def _states_fit(variant: Variant, where: str) -> Iterator[Problem]:
-    inputs = {spec.name: spec for spec in variant.inputs}
-    outputs = {spec.name: spec for spec in variant.outputs}
-    seen: set[str] = set()
-    for i, state in enumerate(variant.state):
-        source, target = outputs.get(state.output), inputs.get(state.input)
-        if target is None or state.input in seen:
-            yield Problem(
-                pointer=f"{where}/state/{i}/input", expected=f"{_one_of(set(inputs))}, each once", found=state.input
-            )
-        if source is None:
-            yield Problem(pointer=f"{where}/state/{i}/output", expected=_one_of(set(outputs)), found=state.output)
-        if source and target and (source.dtype, len(source.shape)) != (target.dtype, len(target.shape)):
-            yield Problem(
-                pointer=f"{where}/state/{i}",
-                expected="expected an output and an input of one datatype and rank",
-                found=f"{source.dtype} {list(source.shape)} and {target.dtype} {list(target.shape)}",
-            )
-        if target and target.dtype == "BYTES":
-            yield Problem(pointer=f"{where}/state/{i}/input", expected="expected a tensor of numbers", found="BYTES")
-        seen.add(state.input)
-
-
-def _listed(pointer: str, path: str, role: Role, shared: dict[str, FileEntry]) -> Iterator[Problem]:
-    entry = shared.get(path)
-    if entry is None or entry.role != role:
-        yield Problem(pointer=pointer, expected=f"expected a path listed in /files with role {role}", found=path)
-
-
-def _one_of(names: set[str]) -> str:
-    return "expected one of " + ", ".join(sorted(names))

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edged.bundle.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, FileEntry, Manifest, Variant, parse_manifest
+from edged.bundle.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, FileEntry, Manifest, Variant
+from edged.bundle.parse import parse_manifest
 from edged.errors import DigestMismatchError, StoreError
 from edged.files import hash_bytes, hash_file, read_limited
 from edged.ids import Digest

@@ -1,52 +1,50 @@
 """Build a bundle directory from a recipe.
 
 Files are copied into a directory of their own first; everything the manifest says is then read from the copies, so that it cannot
-describe anything else. The finished directory appears under its name by one rename. Same recipe and files, same bytes.
+describe anything else. Models and steps are tried as a worker prepares them, so that what no device could load is not built. The finished
+directory appears under its name by one rename. Same recipe and files, same bytes.
 """
 
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
-from msgspec import structs
-
-from edged.bundle.kit import Kit, Sample
-from edged.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest, Role, Validation, Variant, parse_manifest
+from edged.bundle.kit import Kit
+from edged.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest, Provenance, Role, Validation, Variant
+from edged.bundle.parse import parse_manifest
 from edged.codec import decode_json, encode_readable
-from edged.errors import BundleError, ManifestError, Problem, UsageError
-from edged.files import hash_bytes
-from edged.onnx.safety import check_model
+from edged.errors import BackendError, BundleError, ManifestError, Problem, UsageError
+from edged.files import hash_bytes, hash_file
+from edged.pipeline.kernels import compile_stage
+from edged.pipeline.spec import TensorSpec
 from edged.publish.blobs import read_content
-from edged.publish.onnx import read_tensors
-from edged.publish.recipe import Recipe, RecipeVariant, read_recipe
+from edged.publish.collect import KIT_PATH, SIGNATURE_PATH, Collection, Item, VariantFiles, collect
+from edged.publish.formats import describe
+from edged.publish.making import describe_making
+from edged.publish.model_signature import check_signature, read_signature
+from edged.publish.recipe import ONNX_RUNTIME, Recipe, RecipeVariant, read_recipe
 from edged.publish.sbom import SBOM_PATH, make_sbom
-from edged.validation.validate import check_kit
+from edged.publish.secrets import refuse_secrets
+from edged.publish.sidecar import Sidecar, read_sidecar
+from edged.quantities import bytes_text
+from edged.validation.fit import check_kit
+from edged.worker.backends.ort import OnnxRuntime
+from edged.worker.graphs import Graphs
 
-KIT_DIRECTORY: Final = "kit"
-KIT_PATH: Final = f"{KIT_DIRECTORY}/kit.json"
 Report = Callable[[str], None]
+GIB: Final = 1 << 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """A file to put into the bundle: a copy of ``source``, or ``data`` where that is given."""
-
-    pointer: str
-    """The place in the recipe that asks for it."""
-    path: str
-    role: Role
-    source: Path
-    data: bytes | None = None
-
-
-def variant_id(recipe: Recipe, variant: RecipeVariant) -> str:
-    """Return NAME-VERSION-PRECISION-ARCH."""
-    return f"{recipe.name}-{recipe.version}-{variant.precision}-{variant.arch}"
-
-
-def build_bundle(recipe_path: Path, out: Path, *, report: Report, built_unix_s: int | None = None) -> Path:
+def build_bundle(
+    recipe_path: Path,
+    out: Path,
+    *,
+    report: Report,
+    built_unix_s: int | None = None,
+    allowed_secrets: Mapping[str, str] = MappingProxyType({}),
+) -> Path:
     """Build the bundle a recipe describes.
 
     Args:
@@ -54,6 +52,7 @@ def build_bundle(recipe_path: Path, out: Path, *, report: Report, built_unix_s: 
         out: Directory in which ``NAME-VERSION`` is made; one built before is replaced.
         report: Told one line for each step.
         built_unix_s: Time for the bill of materials, Unix seconds; None leaves it out.
+        allowed_secrets: Reasons by the fingerprints of findings that are no secrets; see ``edged.publish.secrets``.
 
     Returns:
         The bundle's directory.
@@ -63,10 +62,11 @@ def build_bundle(recipe_path: Path, out: Path, *, report: Report, built_unix_s: 
         ManifestError: The recipe, the kit, or the two together are wrong; every problem is named.
         UnsafeModelError: A model asks for something no model may do.
         ModelLoadError: ONNX Runtime cannot load a model.
+        SecretFoundError: Something in a file looks like a secret.
         BundleError: A model takes or gives something other than tensors, or the kit does not fit the pipeline.
     """
     recipe = read_recipe(recipe_path)
-    items = _collect(recipe, recipe_path)
+    files = collect(recipe, recipe_path)
     name = f"{recipe.name}-{recipe.version}"
     target = out / name
     if target.exists() and not (target / MANIFEST_NAME).is_file():
@@ -75,18 +75,13 @@ def build_bundle(recipe_path: Path, out: Path, *, report: Report, built_unix_s: 
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     try:
-        for item in items:
-            if item.role != "sample":
-                report(f"add {item.path}")
-            _stage(item, staging)
-        report(f"add {sum(item.role == 'sample' for item in items)} samples")
-        entries = {item.path: _entry(item.path, item.role, staging) for item in items}
-        manifest = _describe(recipe, entries, staging, report=report, built_unix_s=built_unix_s)
+        _stage(files.items, staging, report)
+        manifest = _describe(recipe, recipe_path, files, staging, report=report, built_unix_s=built_unix_s)
         document = encode_readable(manifest)
         parse_manifest(document, source=str(recipe_path))
-        kit = decode_json(Kit, (staging / KIT_PATH).read_bytes(), source=KIT_PATH, error=ManifestError)
-        check_kit(kit, manifest, source=str(recipe_path.parent / recipe.validation.kit))
+        _try_out(recipe, recipe_path, manifest, staging, report)
         (staging / MANIFEST_NAME).write_bytes(document)
+        refuse_secrets(staging, manifest, report=report, allowed=allowed_secrets)
         if target.exists():
             shutil.rmtree(target)
         staging.rename(target)
@@ -96,92 +91,21 @@ def build_bundle(recipe_path: Path, out: Path, *, report: Report, built_unix_s: 
     return target
 
 
-def _collect(recipe: Recipe, recipe_path: Path) -> list[Item]:
-    """List the files a recipe asks for; problems with any of them are reported together."""
-    base = recipe_path.parent
-    items = [
-        Item(
-            pointer=f"/variants/{i}/model", path=_model_path(recipe, variant), role="model", source=base / variant.model
-        )
-        for i, variant in enumerate(recipe.variants)
-    ]
-    items += [
-        Item(pointer=f"/files/{i}/source", path=file.path, role=file.role, source=base / file.source)
-        for i, file in enumerate(recipe.files)
-    ]
-    problems: list[Problem] = []
-    try:
-        items += _kit_items(base / recipe.validation.kit)
-    except ManifestError as exc:
-        problems += exc.problems
+def _stage(items: Sequence[Item], staging: Path, report: Report) -> None:
+    """Copy the files."""
     for item in items:
-        if item.data is None and not item.source.is_file():
-            problems.append(Problem(pointer=item.pointer, expected="expected a file", found=str(item.source)))
-    problems += _clashes(items)
-    if problems:
-        raise ManifestError(str(recipe_path), problems)
-    return items
-
-
-def _kit_items(path: Path) -> Iterator[Item]:
-    document = path / "kit.json" if path.is_dir() else path
-    pointer = "/validation/kit"
-    try:
-        data = document.read_bytes()
-    except OSError as exc:
-        raise ManifestError(
-            str(path), [Problem(pointer=pointer, expected="expected a readable kit", found=str(document))]
-        ) from exc
-    try:
-        kit = decode_json(Kit, data, source=str(document), error=ManifestError)
-    except ManifestError as exc:
-        # The recipe's other problems are listed beside these, so each says which document it is in.
-        raise ManifestError(
-            str(path),
-            [Problem(pointer=f"{document}{p.pointer}", expected=p.expected, found=p.found) for p in exc.problems],
-        ) from exc
-    rewritten = encode_readable(structs.replace(kit, samples=tuple(_moved(sample) for sample in kit.samples)))
-    yield Item(pointer=pointer, path=KIT_PATH, role="kit", source=document, data=rewritten)
-    for file in sorted({path for sample in kit.samples for path in sample.files}):
-        yield Item(pointer=pointer, path=f"{KIT_DIRECTORY}/{file}", role="sample", source=document.parent / file)
-
-
-def _moved(sample: Sample) -> Sample:
-    """Return a sample whose files are below the bundle's directory for the kit."""
-    inputs = tuple(
-        item if item.file is None else structs.replace(item, file=f"{KIT_DIRECTORY}/{item.file}")
-        for item in sample.inputs
-    )
-    path = None if sample.input is None else f"{KIT_DIRECTORY}/{sample.input}"
-    return structs.replace(sample, input=path, inputs=inputs)
-
-
-def _clashes(items: list[Item]) -> Iterator[Problem]:
-    """Two files cannot have one path, and no path can be a directory of another."""
-    taken = {MANIFEST_NAME: "", SBOM_PATH: ""}
-    for item in items:
-        if item.path in taken:
-            yield Problem(
-                pointer=item.pointer, expected="expected a path in the bundle that nothing else has", found=item.path
-            )
-        taken[item.path] = item.pointer
-    for item in items:
-        if any(str(parent) in taken for parent in Path(item.path).parents):
-            yield Problem(
-                pointer=item.pointer, expected="expected a path in the bundle that is not below a file", found=item.path
-            )
-
-
-def _stage(item: Item, staging: Path) -> None:
-    target = staging / item.path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        if item.data is None:
-            shutil.copyfile(item.source, target)
-        else:
-            target.write_bytes(item.data)
-    except OSError as exc:
-        raise BundleError(f"cannot copy {item.source} to {target}: {exc.strerror}") from exc
+        if item.role != "sample":
+            report(f"add {item.path}")
+        target = staging / item.path
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if item.data is None:
+                shutil.copyfile(item.source, target)
+            else:
+                target.write_bytes(item.data)
+        except OSError as exc:
+            raise BundleError(f"cannot copy {item.source} to {target}: {exc.strerror}") from exc
+    report(f"add {sum(item.role == 'sample' for item in items)} samples")
 
 
 def _entry(path: str, role: Role, staging: Path) -> FileEntry:
@@ -191,21 +115,23 @@ def _entry(path: str, role: Role, staging: Path) -> FileEntry:
 
 
 def _describe(
-    recipe: Recipe, entries: dict[str, FileEntry], staging: Path, *, report: Report, built_unix_s: int | None
+    recipe: Recipe, recipe_path: Path, files: Collection, staging: Path, *, report: Report, built_unix_s: int | None
 ) -> Manifest:
-    provenance = recipe.provenance
-    variants = tuple(_variant(recipe, variant, entries, staging, report) for variant in recipe.variants)
+    """Say everything about the copies that the manifest says."""
+    provenance = _provenance(recipe, recipe_path, files)
+    variants = _variants(recipe, recipe_path.parent, files.variants, staging, report)
+    shared = [_entry(item.path, item.role, staging) for item in files.shared]
     report(f"add {SBOM_PATH}")
     sbom = make_sbom(
         name=recipe.name,
         version=recipe.version,
-        licence=provenance.licence,
-        source=provenance.source,
-        files=list(entries.values()),
+        provenance=provenance,
+        variants=variants,
+        files=shared,
+        tools=provenance.making.tools if provenance.making else {},
         built_unix_s=built_unix_s,
     )
     (staging / SBOM_PATH).write_bytes(sbom)
-    shared = [entry for entry in entries.values() if entry.role != "model"]
     shared.append(_entry(SBOM_PATH, "sbom", staging))
     return Manifest(
         schema=1,
@@ -215,37 +141,109 @@ def _describe(
         variants=variants,
         files=tuple(sorted(shared, key=lambda entry: entry.path)),
         pipeline=recipe.pipeline,
-        validation=Validation(kit=KIT_PATH, tolerance=recipe.validation.tolerance),
+        validation=Validation(kit=KIT_PATH, tolerance=recipe.validation.tolerance, metrics=recipe.validation.metrics),
         fallback=recipe.fallback,
         sbom=SBOM_PATH,
+        signature=None if recipe.signature is None else SIGNATURE_PATH,
         provenance=provenance,
     )
 
 
+def _provenance(recipe: Recipe, recipe_path: Path, files: Collection) -> Provenance:
+    given = recipe.provenance
+    training = given.training_config_sha256
+    if given.training_config is not None:
+        training, _ = hash_file(recipe_path.parent / given.training_config)
+    return Provenance(
+        source=given.source,
+        licence=given.licence,
+        supplier=given.supplier,
+        training_config_sha256=training,
+        making=describe_making(recipe, recipe_path, files),
+    )
+
+
+def _variants(
+    recipe: Recipe, base: Path, files: Sequence[VariantFiles], staging: Path, report: Report
+) -> tuple[Variant, ...]:
+    """Describe the variants by their copies; what a file does not say, the first ONNX model says.
+
+    Raises:
+        ManifestError: Nobody says it.
+    """
+    described = []
+    for own, variant in zip(files, recipe.variants, strict=True):
+        report(f"read {own.path}")
+        if (least := variant.targets.min_memory_bytes) and not least % GIB:
+            report(f"note: {own.id} asks for {bytes_text(least)} of memory; machines sold with that much report less")
+        described.append(describe(staging / own.path, variant.format))
+    reference = next((d for d, v in zip(described, recipe.variants, strict=True) if v.format == "onnx"), None)
+    made = []
+    problems = []
+    for i, (own, variant, found) in enumerate(zip(files, recipe.variants, described, strict=True)):
+        inputs = variant.inputs or found.inputs or (reference and reference.inputs)
+        outputs = variant.outputs or found.outputs or (reference and reference.outputs)
+        if not inputs or not outputs:
+            problems.append(
+                Problem(
+                    pointer=f"/variants/{i}/inputs",
+                    expected=f"expected inputs and outputs, which {variant.model} does not say",
+                )
+            )
+            continue
+        source = base / variant.model
+        made.append(
+            _variant(variant, own, inputs, outputs, staging, read_sidecar(source) if source.is_file() else None)
+        )
+    if problems:
+        raise ManifestError("the recipe", problems)
+    return tuple(made)
+
+
 def _variant(
-    recipe: Recipe, variant: RecipeVariant, entries: dict[str, FileEntry], staging: Path, report: Report
+    variant: RecipeVariant,
+    own: VariantFiles,
+    inputs: tuple[TensorSpec, ...],
+    outputs: tuple[TensorSpec, ...],
+    staging: Path,
+    sidecar: Sidecar | None,
 ) -> Variant:
-    path = _model_path(recipe, variant)
-    report(f"read {path}")
-    data = (staging / path).read_bytes()
-    check_model(data)
-    inputs, outputs = read_tensors(data)
     return Variant(
-        id=variant_id(recipe, variant),
+        id=own.id,
         tier=variant.tier,
         precision=variant.precision,
         format=variant.format,
-        files=(entries[path],),
+        files=tuple(_entry(item.path, item.role, staging) for item in own.items),
         targets=variant.targets,
-        runtime=variant.runtime,
+        runtime=variant.runtime or ONNX_RUNTIME,
         inputs=inputs,
         outputs=outputs,
         budget=variant.budget,
         session=variant.session,
         batching=variant.batching,
         state=variant.state,
+        tolerance=variant.tolerance,
+        metrics=sidecar.metrics if sidecar else (),
+        origin=sidecar.origin if sidecar else None,
     )
 
 
-def _model_path(recipe: Recipe, variant: RecipeVariant) -> str:
-    return f"models/{variant_id(recipe, variant)}.{variant.format}"
+def _try_out(recipe: Recipe, recipe_path: Path, manifest: Manifest, staging: Path, report: Report) -> None:
+    """Do with the copies what devices will: read the kit, prepare the steps. And see that the signature is about these models."""
+    kit = decode_json(Kit, (staging / KIT_PATH).read_bytes(), source=KIT_PATH, error=ManifestError)
+    check_kit(kit, manifest, source=str(recipe_path.parent / recipe.validation.kit))
+    graphs = Graphs(OnnxRuntime())
+    for kind, steps in (("pre", manifest.pipeline.pre), ("post", manifest.pipeline.post)):
+        for i, step in enumerate(steps):
+            if step.files:
+                report(f"prepare {', '.join(step.files)}")
+            contents = {path: (staging / path).read_bytes() for path in step.files}
+            try:
+                compile_stage([step], contents, graphs.load)
+            except (BundleError, BackendError) as exc:
+                where = f"/pipeline/{kind}/{i}"
+                raise type(exc)(f"{recipe_path}: {where}: {exc.message}", hint=exc.hint) from exc
+    if manifest.signature is not None:
+        path = staging / manifest.signature
+        models = [file.sha256 for variant in manifest.variants for file in variant.files]
+        check_signature(read_signature(path), models, source=str(recipe_path.parent / (recipe.signature or "")))

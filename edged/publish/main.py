@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edged import __version__
 from edged.cli.exits import run_command
-from edged.publish.commands import bundle, init, keys, publish, resign, serve
+from edged.publish.commands import bundle, convert, init, keys, kit, publish, quantize, resign, root, serve
 
 DESCRIPTION = """\
 Build, sign and publish model bundles for edged.
@@ -35,7 +35,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"edge-publish {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for verb in (keys, init, bundle, publish, resign, serve):
+    for verb in (keys, init, kit, bundle, quantize, convert, publish, resign, root, serve):
         verb.add_parser(verbs)
     return parser
 

@@ -16,11 +16,15 @@ from edged.bundle.manifest import (
     Budget,
     BundlePath,
     Fallback,
-    Provenance,
+    Format,
+    MetricLimit,
+    Precision,
     Runtime,
     Session,
+    Sha256,
     State,
     Targets,
+    Text,
     Tier,
     Tolerance,
 )
@@ -28,31 +32,46 @@ from edged.codec import Document, convert
 from edged.errors import ManifestError, Problem, UsageError
 from edged.ids import MODEL_NAME_PATTERN, VERSION_PATTERN
 from edged.pipeline.pipeline import Pipeline
+from edged.pipeline.spec import TensorSpec
 
 FIRST_EDGED: Final = "0.1.0"
 """The first edged that reads manifests of schema 1; a bundle that uses nothing newer needs no newer edged."""
 
+ONNX_RUNTIME: Final = Runtime(name="onnxruntime", version=">=1.20,<2")
+"""What runs an ONNX variant that does not say otherwise."""
 MAX_RECIPE_BYTES: Final = 1 << 20
 SourcePath = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 
 
 class RecipeVariant(Document, frozen=True, kw_only=True):
-    """One build of the model. Its id is NAME-VERSION-PRECISION-ARCH, with ``any`` for more than one architecture."""
+    """One build of the model; ``edged.publish.naming`` says what its id is.
+
+    What is known of the file by ``MODEL.origin.json`` beside it (``edged.publish.sidecar``) comes into the bundle with it.
+    """
 
     model: SourcePath
+    """The model's file: ``.onnx``, ``.tflite``, ``.xml`` of OpenVINO with ``.bin`` beside it, ``.pte``, ``.engine``, or the ``.mlpackage``
+    directory."""
     tier: Tier
-    precision: Literal["fp32", "fp16", "int8"]
+    precision: Precision
     targets: Targets
     budget: Budget
-    format: Literal["onnx"] = "onnx"
-    runtime: Runtime = Runtime(name="onnxruntime", version=">=1.20,<2")
+    format: Format = "onnx"
+    runtime: Runtime | None = None
+    """ONNX Runtime 1.20 up to 2 for ``onnx``; has to be given for the other formats."""
+    inputs: tuple[TensorSpec, ...] = ()
+    """Only for formats other than ``onnx``, in place of what the file says; where neither does, those of the first ONNX variant."""
+    outputs: tuple[TensorSpec, ...] = ()
+    """As ``inputs``."""
     session: Session = Session()
     batching: Batching | None = None
     state: tuple[State, ...] = ()
+    tolerance: Annotated[tuple[Tolerance, ...], msgspec.Meta(max_length=64)] = ()
+    """For outputs where this variant may be off by another amount than ``validation.tolerance`` says."""
 
     @property
     def arch(self) -> str:
-        """The last part of the variant's id."""
+        """The fourth part of the variant's id."""
         return self.targets.arch[0] if len(self.targets.arch) == 1 else "any"
 
 
@@ -61,7 +80,7 @@ class RecipeFile(Document, frozen=True, kw_only=True):
 
     source: SourcePath
     path: BundlePath
-    role: Literal["labels", "licence", "document"]
+    role: Literal["labels", "tokenizer", "graph", "licence", "document"]
 
 
 class RecipeValidation(Document, frozen=True, kw_only=True):
@@ -72,6 +91,22 @@ class RecipeValidation(Document, frozen=True, kw_only=True):
 
     kit: SourcePath
     tolerance: Annotated[tuple[Tolerance, ...], msgspec.Meta(min_length=1)]
+    metrics: Annotated[tuple[MetricLimit, ...], msgspec.Meta(max_length=16)] = ()
+
+
+class RecipeProvenance(Document, frozen=True, kw_only=True):
+    """Where the model came from; how the bundle was built is added by building it."""
+
+    source: Text
+    """Where the model came from, for people: an address, a package with its version, a training run."""
+    licence: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    """An SPDX expression."""
+    supplier: Text | None = None
+    """Who answers for the model."""
+    training_config: SourcePath | None = None
+    """The file with the settings it was trained with, whose SHA-256 is recorded; it does not come into the bundle."""
+    training_config_sha256: Sha256 | None = None
+    """The same where the file itself is not at hand."""
 
 
 class Recipe(Document, frozen=True, kw_only=True):
@@ -82,8 +117,10 @@ class Recipe(Document, frozen=True, kw_only=True):
     variants: Annotated[tuple[RecipeVariant, ...], msgspec.Meta(min_length=1, max_length=64)]
     pipeline: Pipeline
     validation: RecipeValidation
-    provenance: Provenance
+    provenance: RecipeProvenance
     files: tuple[RecipeFile, ...] = ()
+    signature: SourcePath | None = None
+    """An OpenSSF model signature that came with the model; it is carried, and what devices trust stays TUF."""
     fallback: tuple[Fallback, ...] = ()
     min_edged: Annotated[str, msgspec.Meta(pattern=VERSION_PATTERN, max_length=64)] = FIRST_EDGED
 

@@ -21,7 +21,8 @@ from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Final
 
-from edged.bundle.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, FileEntry, Manifest, parse_manifest
+from edged.bundle.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, FileEntry, Manifest
+from edged.bundle.parse import parse_manifest
 from edged.errors import DigestMismatchError, DiskFullError, ManifestError, StoreError, TrustError
 from edged.files import hash_bytes, hash_file, read_limited, replace_durably, sync_directory
 from edged.ids import DIGEST_PATTERN, Digest

@@ -16,7 +16,8 @@ from typing import Final
 
 import edged
 from edged import journal
-from edged.bundle.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, FileEntry, Manifest, Variant, parse_manifest
+from edged.bundle.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, FileEntry, Manifest, Variant
+from edged.bundle.parse import parse_manifest
 from edged.codec import decode_json
 from edged.errors import (
     BundleError,

@@ -12,10 +12,11 @@ ROOT = Path(edged.__file__).parent
 # Foundation, core (pure), shell (input and output), surface, roots: later layers import earlier ones. A module belongs to the layer
 # of its longest listed prefix.
 LAYERS = (
-    "errors problems statuses ids clock files codec journal notify sockets no_tls footprint __init__",
-    """config.schema config.checks pipeline.steps pipeline.spec pipeline.pipeline pipeline.datatypes bundle.manifest bundle.kit
+    "errors problems statuses ids clock files codec diagnosis quantities journal notify sockets no_tls footprint __init__",
+    """config.schema config.checks pipeline.steps pipeline.spec pipeline.pipeline pipeline.datatypes bundle.manifest bundle.parse bundle.kit
     store.layout store.slots store.candidate select update.phases update.rollout update.backoff update.messages update.answer
-    egress.policy egress.request runtime.tensors runtime.wire runtime.calls schedule validation.comparison validation.metrics onnx
+    egress.policy egress.request runtime.tensors runtime.wire runtime.calls schedule validation.comparison
+    validation.closeness validation.metrics validation.verdict validation.quality validation.report validation.junit onnx
     tensor_socket callers.caller callers.rules callers.bucket callers.quotas telemetry.histogram telemetry.serving
     telemetry.exposition""",
     "callers config pipeline bundle store telemetry update egress runtime validation host worker",

@@ -59,7 +59,7 @@ def make_manifest(
     """Describe a bundle of ``model.onnx``, ``kit.json`` and ``sbom.json``; a second model file ``small.onnx`` becomes a variant, too."""
     variants = [
         Variant(
-            id=f"{name}-{version}-{precision}-any",
+            id=f"{name}-{version}-{precision}-{arch[0] if len(arch) == 1 else 'any'}",
             tier="quality",
             precision=precision,
             format="onnx",

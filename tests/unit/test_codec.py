@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.codec import Document, convert, decode_json, encode_canonical, encode_readable, schema_of
+from edged.codec import (
+    Document,
+    convert,
+    decode_json,
+    encode_canonical,
+    encode_readable,
+    repeated_keys,
+    schema_of,
+)
 from edged.errors import ConfigError, DocumentError
 
 
@@ -124,3 +132,48 @@ def test_schema_refuses_unknown_keys():
     schema = schema_of(Robot)
 
     assert schema["$defs"]["Robot"]["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("data", "pointers"),
+    [
+        (b'{"a": 1, "b": {"a": 1}}', []),
+        (b'{"a": 1, "a": 1}', ["/a"]),
+        (b'{"x": [{"a": 1}, {"a": 1, "b": 2, "a": {"c": 1, "c": 1}}]}', ["/x/1/a", "/x/1/a/c"]),
+        (b'{"a/b": 1, "a\\u002fb": 2}', ["/a~1b"]),
+        (b"[]", []),
+    ],
+)
+def test_keys_that_come_twice_are_found_wherever_they_are(data, pointers):
+    assert [problem.pointer for problem in repeated_keys(data)] == pointers
+
+
+def test_an_unknown_key_that_is_nearly_right_is_guessed():
+    found = problems_of({"name": "ida", "color": "red"})
+
+    assert "'color' was unexpected; did you mean 'colour'? known keys are" in found[""]
+
+
+def test_an_unknown_kind_is_told_with_those_there_are():
+    found = problems_of({"name": "ida", "parts": [{"kind": "wheels"}, {}, 5, {"kind": 7}]})
+
+    assert "expected one of track, wheel; did you mean 'wheel'?, got 'wheels'" in found["/parts/0/kind"]
+    assert "expected a key 'kind'" in found["/parts/1"]
+    assert "expected object, got 5" in found["/parts/2"]
+    assert "expected one of track, wheel, got 7" in found["/parts/3/kind"]
+
+
+def test_what_may_be_absent_is_told_by_what_it_is_when_it_is_there():
+    class Lamp(Document, frozen=True, kw_only=True):
+        power_watts: Annotated[float, msgspec.Meta(gt=0)] | None = None
+
+    assert problems_of({"power_watts": "60 W"}, Lamp) == {
+        "/power_watts": "/power_watts: expected number of watts; write 60, got '60 W'"
+    }
+    assert "expected above 0, got -1" in problems_of({"power_watts": -1}, Lamp)["/power_watts"]
+
+
+@pytest.mark.parametrize("value", ["x" * 10_000, ["x" * 10_000], {"k" * 10_000: 1}])
+def test_errors_stay_short_whatever_was_found(value):
+    for text in problems_of({"name": value, "x" * 10_000: 1}).values():
+        assert len(text) < 1000

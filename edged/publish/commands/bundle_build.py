@@ -8,6 +8,7 @@ from edged.bundle.edgeb import SUFFIX, pack
 from edged.errors import UsageError
 from edged.publish.build import build_bundle
 from edged.publish.commands.options import Verbs, add_verb, print_line, report
+from edged.publish.commands.secret_options import add_allowed, read_allowed
 
 TEXT = """\
 Make the bundle directory OUT/NAME-VERSION from a recipe: manifest, model files, labels, validation kit and bill of materials.
@@ -21,7 +22,7 @@ The recipe is TOML; paths in it are relative to it:
   [[variants]]
   model = "model.onnx"
   tier = "quality"                       # speed, memory or quality
-  precision = "fp32"                     # fp32, fp16 or int8
+  precision = "fp32"                     # fp32, fp16, bf16, int8 or int4
   targets = { arch = ["amd64", "arm64"] }
   budget = { latency_ms = 50.0, memory_bytes = 134217728 }
 
@@ -42,8 +43,12 @@ The recipe is TOML; paths in it are relative to it:
   source = "https://example.org/magika"
   licence = "Apache-2.0"
 
-The tensors of the model are read from the model. The same recipe and files give the same bytes; SOURCE_DATE_EPOCH, where set, is the
-time in the bill of materials.
+The tensors of the model are read from the model; models in other formats (format = "tflite" ...) are carried beside an ONNX one. Steps are
+prepared as a device does, so a broken tokenizer or graph is found here. What edge-publish quantize wrote beside a model comes along.
+
+The same recipe and files give the same bytes; SOURCE_DATE_EPOCH, where set, is the time in the bill of materials.
+
+edge-publish bundle init writes a first recipe for a model; edge-publish bundle schema recipe prints every field there is.
 """
 
 
@@ -65,12 +70,19 @@ def add_parser(verbs: Verbs) -> None:
         help="where NAME-VERSION is made; one built before is replaced",
     )
     parser.add_argument("--edgeb", action="store_true", help="also write it as one file, NAME-VERSION.edgeb")
+    add_allowed(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Build the bundle and print where it is."""
-    directory = build_bundle(args.recipe, args.out, report=report, built_unix_s=_source_date_epoch())
+    directory = build_bundle(
+        args.recipe,
+        args.out,
+        report=report,
+        built_unix_s=_source_date_epoch(),
+        allowed_secrets=read_allowed(args),
+    )
     print_line(str(directory))
     if args.edgeb:
         packed = args.out / f"{directory.name}{SUFFIX}"

@@ -3,65 +3,12 @@ import json
 
 import pytest
 
-from edged.bundle.manifest import CHUNK_BYTES, Manifest, parse_manifest
+from edged.bundle.manifest import CHUNK_BYTES, Manifest
+from edged.bundle.parse import parse_manifest
 from edged.codec import encode_canonical, encode_readable
 from edged.errors import ManifestError
 from edged.ids import Version
-
-A, B, C, D = ("a" * 64, "b" * 64, "c" * 64, "d" * 64)
-
-
-def entry(path, role, sha256=A, size=10, index=None):
-    return {"path": path, "role": role, "sha256": sha256, "size": size, "index": index}
-
-
-def variant(**changes):
-    return {
-        "id": "toy-1.2.3-fp32-any",
-        "tier": "quality",
-        "precision": "fp32",
-        "format": "onnx",
-        "files": [entry("models/toy.onnx", "model", B)],
-        "targets": {"arch": ["amd64", "arm64"]},
-        "runtime": {"name": "onnxruntime", "version": ">=1.20,<2"},
-        "inputs": [{"name": "window", "dtype": "INT32", "shape": [1, 8]}],
-        "outputs": [{"name": "scores", "dtype": "FP32", "shape": [1, 3]}],
-        "budget": {"latency_ms": 5.0, "memory_bytes": 1000},
-    } | changes
-
-
-def document(**changes):
-    return {
-        "schema": 1,
-        "name": "toy",
-        "version": "1.2.3",
-        "min_edged": "0.1.0",
-        "variants": [variant()],
-        "files": [entry("labels.txt", "labels", C), entry("kit/kit.json", "kit", D), entry("sbom.cdx.json", "sbom")],
-        "pipeline": {
-            "inputs": [{"name": "file", "dtype": "BYTES", "shape": [1]}],
-            "pre": [
-                {
-                    "op": "bytes_window@1",
-                    "input": "file",
-                    "output": "window",
-                    "begin": 4,
-                    "end": 4,
-                    "block": 64,
-                    "padding": 0,
-                }
-            ],
-            "post": [
-                {"op": "softmax@1", "input": "scores", "output": "probabilities"},
-                {"op": "top_k@1", "input": "probabilities", "values": "confidence", "indices": "index", "k": 1},
-                {"op": "labels@1", "input": "index", "output": "label", "file": "labels.txt"},
-            ],
-            "outputs": [{"name": "label", "dtype": "BYTES", "shape": [1, 1]}],
-        },
-        "validation": {"kit": "kit/kit.json", "tolerance": [{"output": "label"}]},
-        "sbom": "sbom.cdx.json",
-        "provenance": {"source": "made for tests", "licence": "Apache-2.0"},
-    } | changes
+from tests.fakes.manifests import B, C, D, document, entry, variant
 
 
 def parse(value):
@@ -227,7 +174,7 @@ def test_no_file_is_also_a_directory():
 
 @pytest.mark.parametrize("files", [[entry("a", "labels")], [entry("a", "model"), entry("b", "model")]])
 def test_each_variant_has_one_model_file(files):
-    assert pointers(changed("/variants/0/files", files)) == {"/variants/0/files"}
+    assert "/variants/0/files" in pointers(changed("/variants/0/files", files))
 
 
 @pytest.mark.parametrize(
@@ -291,3 +238,146 @@ def test_limits_without_a_limit_are_refused(place):
 
     with pytest.raises(ManifestError, match="1000000000"):
         parse_manifest(json.dumps(data).encode(), source="manifest")
+
+
+def problems(value):
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(value if isinstance(value, bytes) else json.dumps(value).encode(), source="manifest.json")
+    return {problem.pointer: str(problem) for problem in caught.value.problems}
+
+
+def test_broken_fields_and_broken_rules_between_others_are_reported_together():
+    """People mend a manifest once: a typing mistake in one place does not hide a wrong name in another."""
+    value = changed("/sbom", "absent")
+    value["variants"] += [variant(id="other"), variant(tier="cheap")]
+    value["provenance"]["surprise"] = 1
+    value["min_edged"] = "new"
+
+    assert set(problems(value)) == {"/sbom", "/variants/1/id", "/variants/2/tier", "/provenance", "/min_edged"}
+
+
+@pytest.mark.parametrize("part", ["name", "files", "pipeline", "validation", "variants", "sbom"])
+@pytest.mark.parametrize("value", [None, 5, {}, [5]])
+def test_a_part_that_cannot_be_read_spares_the_others_what_follows_from_it(part, value):
+    found = problems(document(**{part: value}, min_edged="new"))
+
+    assert "/min_edged" in found
+    assert all(pointer.startswith((f"/{part}", "/min_edged")) for pointer in found), found
+
+
+def test_a_key_that_comes_twice_is_refused():
+    """Whoever signs reads the one, whoever runs the other."""
+    text = json.dumps(document()).replace('"tier": "quality"', '"tier": "speed", "tier": "quality"')
+
+    assert set(problems(text.encode())) == {"/variants/0/tier"}
+    assert set(problems(text.replace('"0.1.0"', '"new"').encode())) == {"/variants/0/tier", "/min_edged"}
+
+
+@pytest.mark.parametrize(
+    ("pointer", "value", "advice"),
+    [
+        ("/variants/0/budget/latency_ms", "200ms", "expected number of milliseconds; write 200, got '200ms'"),
+        ("/variants/0/budget/latency_ms", "0.2 s", "write 200,"),
+        ("/variants/0/budget/latency_ms", "fast", "expected number of milliseconds, got 'fast'"),
+        ("/variants/0/budget/memory_bytes", "128MB", "expected integer of bytes; write 128000000, got"),
+        ("/variants/0/budget/memory_bytes", "128 MiB", "write 134217728,"),
+        ("/variants/0/budget/power_watts", "1.5W", "write 1.5,"),
+        ("/variants/0/targets/min_memory_bytes", "2G", "write 2147483648,"),
+        ("/variants/0/targets/cpu_features", ["avx-2"], "did you mean 'avx2'?"),
+        ("/variants/0/precision", "int16", "did you mean 'int8'?"),
+        ("/pipeline/post/0/op", "soft_max@1", "did you mean 'softmax@1'?"),
+        ("/version", "1.2", "expected a semantic version such as 1.4.0"),
+        ("/files/0/sha256", "A" * 64, "expected a SHA-256 as 64 lower-case hexadecimal digits"),
+        ("/files/0/size", -1, "expected at least 0, got -1"),
+    ],
+)
+def test_an_error_says_what_to_write_instead(pointer, value, advice):
+    text = problems(changed(pointer, value))
+
+    assert any(advice in problem for place, problem in text.items() if place.startswith(pointer)), text
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "right"),
+    [
+        ("/variants/0/budget", "latency", "latency_ms"),
+        ("/variants/0/budget", "memory", "memory_bytes"),
+        ("/variants/0", "targts", "targets"),
+        ("/provenance", "license", "licence"),
+        ("", "variant", "variants"),
+    ],
+)
+def test_a_key_that_was_nearly_right_is_guessed(place, wrong, right):
+    assert f"{wrong!r} was unexpected; did you mean {right!r}?" in problems(changed(f"{place}/{wrong}", 1))[place]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b"\xef\xbb\xbf{}", "without a byte order mark"),
+        ("{}".encode("utf-16"), "without a byte order mark"),
+        (b'{\n  "schema": 1,\n  "name" "toy"\n}', "line 3, column 10"),
+        (b'{"schema": NaN}', "NaN, which is no JSON number"),
+        (b'{"schema": -Infinity}', "-Infinity, which is no JSON number"),
+        (b'{"schema": ' + b"9" * 5000 + b"}", "JSON"),
+        (b"[" * 100_000, "nested too deep"),
+        (b"", "line 1, column 1"),
+        (b'{"a": "\xff"}', "utf-8"),
+    ],
+)
+def test_what_is_no_json_is_said_with_its_place(text, found):
+    assert found in problems(text)[""]
+
+
+def test_a_number_above_all_numbers_is_refused():
+    assert "/files/0/size" in problems(changed("/files/0/size", 10**30))
+
+
+@pytest.mark.parametrize(
+    ("id_", "arch", "is_right"),
+    [
+        ("toy-1.2.3-fp32-any", ["amd64", "arm64"], True),
+        ("toy-1.2.3-fp32-any-dotprod", ["amd64", "arm64"], True),
+        ("toy-1.2.3-fp32-arm64", ["arm64"], True),
+        ("toy-1.2.3-fp32-any", ["arm64"], False),
+        ("toy-1.2.3-fp32-anything", ["amd64", "arm64"], False),
+        ("toy-1.2.3-int8-any", ["amd64", "arm64"], False),
+    ],
+)
+def test_an_id_is_name_version_precision_and_architecture(id_, arch, is_right):
+    value = document(variants=[variant(id=id_, targets={"arch": arch})])
+
+    if is_right:
+        assert parse(value).variants[0].id == id_
+    else:
+        assert pointers(value) == {"/variants/0/id"}
+
+
+def test_files_of_a_variant_are_its_model_and_weights():
+    files = [entry("models/m.xml", "model"), entry("models/m.bin", "weights", B), entry("readme", "document", C)]
+
+    assert pointers(changed("/variants/0/files", files)) == {"/variants/0/files/2/role"}
+
+
+def test_what_runs_a_format_is_fixed():
+    assert pointers(changed("/variants/0/format", "tflite")) == {"/variants/0/runtime/name"}
+
+
+def test_a_signature_is_listed():
+    value = document(signature="model.sig")
+    assert pointers(value) == {"/signature"}
+
+    value["files"].append(entry("model.sig", "signature"))
+    assert parse(value).signature == "model.sig"
+
+
+def test_no_step_touches_a_state():
+    state = {
+        "inputs": [{"name": "window", "dtype": "INT32", "shape": [1, 8]}],
+        "outputs": [
+            {"name": n, "dtype": d, "shape": s} for n, d, s in (("scores", "FP32", [1, 3]), ("next", "INT32", [1, 8]))
+        ],
+        "state": [{"input": "window", "output": "next"}],
+    }
+
+    assert pointers(document(variants=[variant(**state)])) == {"/variants/0/state/0/input"}

@@ -59,7 +59,7 @@ def test_every_problem_of_a_file_is_listed_with_dotted_keys(tmp_path):
         load_config([path])
 
     assert [p.pointer for p in caught.value.problems] == ["repository.url", "serve", "update.timeout_s"]
-    assert f"{path}: update.timeout_s: expected number, got 'soon'" in str(caught.value)
+    assert f"{path}: update.timeout_s: expected number of seconds, got 'soon'" in str(caught.value)
     assert "'max_qeued' was unexpected" in str(caught.value)
 
 

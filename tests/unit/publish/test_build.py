@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from edged.bundle.kit import Kit
-from edged.bundle.manifest import parse_manifest
+from edged.bundle.parse import parse_manifest
 from edged.codec import decode_json
 from edged.errors import BundleError, ManifestError, ModelLoadError, UnsafeModelError, UsageError
 from edged.files import hash_bytes
@@ -65,7 +65,9 @@ def test_kit_names_its_samples_by_their_paths_in_the_bundle(adder):
 def test_kit_may_be_named_by_its_document(recipe, adder, tmp_path):
     recipe.write_text(recipe.read_text().replace('kit = "kit"', 'kit = "kit/kit.json"'))
 
-    assert contents(build(recipe, tmp_path)) == contents(adder)
+    built, before = contents(build(recipe, tmp_path)), contents(adder)
+    for path in built.keys() - {"manifest.json", "sbom.cdx.json"}:  # they have the recipe's digest
+        assert built[path] == before[path]
 
 
 def test_same_recipe_and_files_give_same_bytes(recipe, adder, tmp_path):
@@ -154,3 +156,16 @@ def test_a_kit_no_device_would_run_is_not_built(recipe, tmp_path):
     with pytest.raises(BundleError, match=r"kit: empty\.bin: golden sum: is INT32, the pipeline gives FP32"):
         build(recipe, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(("least", "is_noted"), [(2 << 30, True), (1900 << 20, False), (0, False)])
+def test_asking_for_the_memory_a_machine_is_sold_with_is_noted(recipe, tmp_path, least, is_noted):
+    """A machine sold with 2 GiB reports 1.8 to 1.95 of them, and would not get a variant that asks for 2."""
+    recipe.write_text(recipe.read_text().replace('"arm64"] }', f'"arm64"], min_memory_bytes = {least} }}'))
+    lines = []
+    build_bundle(recipe, tmp_path / "out", report=lines.append)
+
+    assert (
+        any("asks for 2.0 GiB of memory; machines sold with that much report less" in line for line in lines)
+        is is_noted
+    )

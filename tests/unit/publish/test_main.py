@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,14 +64,49 @@ def test_second_run_changes_nothing_and_is_no_error(place, adder, capsys):
         (["init", "repo2", "--keys", "keys", "--expiry", "boss=3"], 2),
         (["init", "repo2", "--keys", "keys", "--expiry", "root=99999999999999999999"], 2),
         (["init", "file", "--keys", "keys"], 1),
+        (["init", "repo2", "--keys", "repo2/keys"], 2),
+        (["init", "repo2", "--keys", "keys", "--root-public", "nothing.pub"], 2),
+        (["init", "repo2", "--keys", "keys", "--root-public", "file"], 2),
+        (["init", "repo2", "--keys", "keys", "--root-public", "keys/root-1.pem"], 2),
+        (["init", "repo2", "--keys", "keys", "--root-public", "keys/ops.pub"], 2),
+        (["init", "repo2", "--keys", "keys", "--root-public", "keys/ops.pub", "--root-keys", "2"], 2),
+        (["init", "repo2", "--keys", "keys", "--ceremony"], 2),
+        (["init", "repo2", "--keys", "file"], 1),
+        (["keys", "create", "boss", "--keys", "keys", "--unencrypted"], 2),
+        (["keys", "create", "ops", "--keys", "keys", "--unencrypted"], 2),
+        (["keys", "create", "root-ada", "--keys", "keys"], 2),
+        (["keys", "create", "root-ada", "--keys", "file", "--unencrypted"], 1),
+        (["keys", "show", "--keys", "file"], 2),
+        (["keys", "export-public", "nothing", "--keys", "keys"], 2),
+        (["keys", "export-public", "ops", "--keys", "keys", "--out", "nothing/ops.pub"], 1),
+        (["keys", "export-public", "ops", "--keys", "keys", "--out", "file"], 2),
+        (["keys", "passphrase", "nothing", "--keys", "keys", "--unencrypted"], 2),
+        (["keys", "passphrase", "ops", "--keys", "keys"], 2),
+        (["root", "show", "nothing"], 2),
+        (["root", "show", "file"], 10),
+        (["root", "show", "repo"], 1),
+        (["root", "show", "repo/metadata/timestamp.json"], 10),
+        (["root", "sign", "nothing", "--key", "keys/root-1.pem"], 2),
+        (["root", "sign", "repo/metadata/1.root.json", "--key", "keys/ops.pem"], 2),
+        (["root", "sign", "repo/metadata/1.root.json", "--key", "keys/nothing.pem"], 2),
+        (["root", "sign", "repo/metadata/1.root.json", "--key", "file"], 2),
+        (["root", "rotate", "nothing"], 2),
+        (["root", "rotate", "repo", "--keys", "repo"], 2),
+        (["root", "rotate", "repo", "--add", "file"], 2),
+        (["root", "rotate", "repo", "--drop", "00000000"], 2),
         (["bundle", "build", "nothing.toml", "--out", "out"], 2),
         (["bundle", "build", "file", "--out", "out"], 10),
         (["bundle", "show", "nothing"], 2),
         (["bundle", "show", "file"], 10),
         (["bundle", "show", "repo"], 10),
         (["bundle", "validate", "repo"], 10),
-        (["bundle", "validate", "nothing"], 10),
+        (["bundle", "validate", "nothing"], 2),
         (["publish", "repo", "--repo", "repo", "--keys", "keys"], 10),
+        (["publish", "file", "--repo", "repo", "--keys", "keys"], 10),
+        (["publish", "BUNDLE", "--repo", "repo", "--keys", "repo"], 2),
+        (["publish", "BUNDLE", "--repo", "repo", "--keys", "strange"], 10),
+        (["publish", "BUNDLE", "--repo", "repo", "--keys", "open"], 4),
+        (["publish", "BUNDLE", "--repo", "torn", "--keys", "keys"], 10),
         (["publish", "BUNDLE", "--repo", "nothing", "--keys", "keys"], 2),
         (["publish", "BUNDLE", "--repo", "repo", "--keys", "nothing"], 2),
         (["resign", "nothing", "--keys", "keys"], 2),
@@ -83,11 +119,17 @@ def test_bad_input_gets_a_sentence_and_an_exit_code(place, adder, capsys, argume
     """Exit codes are those of the design; nobody ever sees a traceback."""
     init_repository_at(place)
     (place / "file").write_text("x")
+    init_repository_at(place / "other")
+    (place / "other/keys").rename(place / "strange")
+    shutil.copytree(place / "keys", place / "open")
+    (place / "open/targets.pem").chmod(0o644)
+    shutil.copytree(place / "repo", place / "torn")
+    (place / "torn/metadata/timestamp.json").write_text("[" * 100_000)
 
     assert main([str(adder) if a == "BUNDLE" else a for a in arguments]) == code
     err = capsys.readouterr().err
     assert "Traceback" not in err
-    assert err.splitlines()[0].endswith("]")
+    assert next(line for line in reversed(err.splitlines()) if not line.startswith("hint: ")).endswith("]")
 
 
 def init_repository_at(place):
@@ -126,7 +168,11 @@ def test_wrong_usage_is_code_2(verb):
 
 @pytest.mark.parametrize(
     "verb",
-    ["", "keys show", "init", "bundle", "bundle build", "bundle validate", "bundle show", "publish", "resign", "serve"],
+    [
+        *("", "keys", "keys show", "keys create", "keys export-public", "keys passphrase", "init"),
+        *("bundle", "bundle build", "bundle validate", "bundle show", "publish", "resign", "serve"),
+        *("root", "root show", "root sign", "root rotate"),
+    ],
 )
 def test_every_verb_has_help(verb, capsys):
     with pytest.raises(SystemExit) as caught:
@@ -155,7 +201,7 @@ def test_passphrase_from_the_environment_encrypts_and_opens_keys(place, monkeypa
     assert main(["publish", str(adder), "--repo", "repo", "--keys", "keys"]) == 0
 
     monkeypatch.delenv("EDGE_PUBLISH_PASSPHRASE")
-    assert main(["resign", "repo", "--keys", "keys"]) == 2
+    assert main(["resign", "repo", "--keys", "keys", "--expiry", "timestamp=9"]) == 2
     assert "hint: Set EDGE_PUBLISH_PASSPHRASE" in capsys.readouterr().err
 
 
@@ -177,7 +223,7 @@ def test_show_explains_a_bundle_and_its_packed_form_alike(place, adder, capsys):
         "adder 1.0.0: 7 files",
         "best for quality",
         "bytes_window@1: file -> window",
-        "sum within 0.001",
+        "sum each element within 0.001",
         "licence Apache-2.0",
     ):
         assert words in text
@@ -239,3 +285,99 @@ def test_nobody_typing_a_passphrase_is_a_sentence(place, monkeypatch, capsys):
 
     assert main(["init", "repo", "--keys", "keys", "--encrypt"]) == 2
     assert "no passphrase was given" in capsys.readouterr().err
+
+
+def test_keys_of_several_people_make_a_repository_without_a_ceremony(place, monkeypatch, adder, capsys):
+    """For scripts: every holder makes a key, hands over its public part, and signs a copy of the root."""
+    for name in ("ada", "ben", "cy"):
+        monkeypatch.setenv("EDGE_PUBLISH_PASSPHRASE", f"secret of {name}")
+        assert main(["keys", "create", f"root-{name}", "--keys", name]) == 0
+        assert main(["keys", "export-public", f"root-{name}", "--keys", name, "--out", f"{name}.pub"]) == 0
+    monkeypatch.delenv("EDGE_PUBLISH_PASSPHRASE")
+    made = [line.split()[-1] for line in capsys.readouterr().out.splitlines()]
+    assert made[::2] == made[1::2]
+    init = ["init", "repo", "--keys", "keys", "--root-public", "ada.pub", "ben.pub", "cy.pub", "--root-threshold", "2"]
+
+    assert main(init) == 6
+    out = capsys.readouterr().out
+    assert "2 more of its keys must sign" in out
+    assert all(" ".join(keyid[i : i + 8] for i in range(0, 64, 8)) in out for keyid in made)
+    for name in ("ada", "cy"):
+        (place / f"at-{name}").mkdir()
+        shutil.copy("repo.pending/1.root.json", f"at-{name}")
+        assert main(["root", "show", f"at-{name}/1.root.json"]) == 0
+        assert "root: 2 of 3 must sign" in capsys.readouterr().out
+        monkeypatch.setenv("EDGE_PUBLISH_PASSPHRASE", f"secret of {name}")
+        sign = ["root", "sign", f"at-{name}/1.root.json", "--key", f"{name}/root-{name}.pem"]
+        assert main([*sign, "--out", f"repo.pending/{name}.sig"]) == 0
+    monkeypatch.delenv("EDGE_PUBLISH_PASSPHRASE")
+    capsys.readouterr()
+
+    assert main(init) == 0
+    assert capsys.readouterr().out == "repo is ready; devices trust it by repo/metadata/1.root.json\n"
+    assert main(init) == 0
+    assert "was ready already" in capsys.readouterr().out
+    assert main(["publish", str(adder), "--repo", "repo", "--keys", "keys"]) == 0
+
+    # A year later: ben is found, ada's key is lost and dora comes in her place.
+    assert main(["keys", "create", "root-dora", "--keys", "dora", "--unencrypted"]) == 0
+    rotate = ["root", "rotate", "repo", "--drop", made[0][:12], "--add", "dora/root-dora.pub"]
+    assert main(rotate) == 6
+    for name in ("ben", "cy"):
+        monkeypatch.setenv("EDGE_PUBLISH_PASSPHRASE", f"secret of {name}")
+        assert main(["root", "sign", "repo.pending/2.root.json", "--key", f"{name}/root-{name}.pem"]) == 0
+    capsys.readouterr()
+    assert main(rotate) == 0
+    assert capsys.readouterr().out.startswith("repo/metadata/2.root.json holds until ")
+
+
+def test_new_keys_are_encrypted_unless_it_is_said(place, monkeypatch, capsys):
+    assert main(["keys", "create", "ops", "--keys", "keys"]) == 2
+    assert "say --unencrypted" in capsys.readouterr().err
+    assert not (place / "keys").exists()
+
+    assert main(["keys", "create", "ops", "stop", "--keys", "keys", "--unencrypted"]) == 0
+    monkeypatch.setenv("EDGE_PUBLISH_PASSPHRASE", "secret")
+    assert main(["keys", "create", "targets", "--keys", "keys"]) == 0
+    capsys.readouterr()
+    assert main(["keys", "show", "--keys", "keys", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["keys"]
+    assert [(row["name"], row["encrypted"]) for row in rows] == [("ops", False), ("stop", False), ("targets", True)]
+
+
+def test_either_all_keys_are_made_or_none(place):
+    assert main(["keys", "create", "ops", "--keys", "keys", "--unencrypted"]) == 0
+    assert main(["keys", "create", "stop", "ops", "--keys", "keys", "--unencrypted"]) == 2
+
+    assert not (place / "keys/stop.pem").exists()
+
+
+def test_key_that_was_moved_away_is_shown_by_its_public_part(place, capsys):
+    init_repository_at(place)
+    keyid = Keyring(directory=place / "keys").public("targets").keyid
+    (place / "keys/targets.pem").unlink()
+    assert main(["keys", "show", "--keys", "keys"]) == 0
+
+    assert f"targets    {keyid}  public part only" in capsys.readouterr().out
+
+
+def test_passphrase_is_changed_by_a_script(place, monkeypatch, capsys):
+    monkeypatch.setenv("EDGE_PUBLISH_PASSPHRASE", "old")
+    assert main(["keys", "create", "ops", "stop", "--keys", "keys"]) == 0
+    monkeypatch.setenv("EDGE_PUBLISH_NEW_PASSPHRASE", "new")
+    assert main(["keys", "passphrase", "ops", "stop", "--keys", "keys"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "keys/stop.pem  encrypted anew"
+    assert main(["keys", "export-public", "ops", "--keys", "keys"]) == 2
+    assert "the passphrase does not open it" in capsys.readouterr().err
+
+    monkeypatch.setenv("EDGE_PUBLISH_PASSPHRASE", "new")
+    assert main(["keys", "passphrase", "ops", "--keys", "keys", "--unencrypted"]) == 0
+    assert b"ENCRYPTED" not in (place / "keys/ops.pem").read_bytes()
+
+
+def test_packed_bundle_is_published(place, adder, capsys):
+    init_repository_at(place)
+    pack(adder, place / "adder.edgeb")
+    assert main(["publish", "adder.edgeb", "--repo", "repo", "--keys", "keys"]) == 0
+
+    assert capsys.readouterr().out == "adder 1.0.0 published in repo\n"

@@ -8,7 +8,10 @@ from tests.fakes.bundles import make_recipe
 def problems_of(path):
     with pytest.raises(ManifestError) as caught:
         read_recipe(path)
-    return {problem.pointer: problem.expected for problem in caught.value.problems}
+    found = {}
+    for problem in caught.value.problems:
+        found[problem.pointer] = f"{found.get(problem.pointer, '')}{problem.expected}\n"
+    return found
 
 
 def test_recipe_has_defaults_for_what_seldom_differs(tmp_path):
@@ -16,7 +19,7 @@ def test_recipe_has_defaults_for_what_seldom_differs(tmp_path):
 
     assert recipe.min_edged == FIRST_EDGED
     assert recipe.variants[0].format == "onnx"
-    assert recipe.variants[0].runtime.version == ">=1.20,<2"
+    assert recipe.variants[0].runtime is None
     assert recipe.variants[0].arch == "any"
 
 
@@ -50,3 +53,22 @@ def test_missing_recipe_is_a_usage_error(tmp_path):
     for path in (tmp_path / "nothing", tmp_path):
         with pytest.raises(UsageError, match="cannot read the recipe"):
             read_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "pointer", "advice"),
+    [
+        ("latency_ms = 1000.0", 'latency_ms = "1s"', "/variants/0/budget/latency_ms", "write 1000"),
+        ("memory_bytes = 134217728", 'memory_bytes = "128 MiB"', "/variants/0/budget/memory_bytes", "write 134217728"),
+        ("licence =", "license =", "/provenance", "did you mean 'licence'?"),
+        ('op = "bytes_window@1"', 'op = "byte_window@1"', "/pipeline/pre/0/op", "did you mean 'bytes_window@1'?"),
+        ('precision = "fp32"', 'precision = "float32"', "/variants/0/precision", "expected one of bf16, fp16, fp32"),
+        ("targets = {", 'making = "x"\ntargets = {', "/variants/0", "'making' was unexpected"),
+    ],
+)
+def test_a_mistake_is_told_with_what_to_write_instead(tmp_path, before, after, pointer, advice):
+    path = make_recipe(tmp_path)
+    assert before in path.read_text()
+    path.write_text(path.read_text().replace(before, after))
+
+    assert advice in problems_of(path)[pointer]

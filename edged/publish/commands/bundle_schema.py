@@ -1,0 +1,31 @@
+"""``edge-publish bundle schema``: print the JSON Schema of a manifest, a recipe or a kit."""
+
+import argparse
+import sys
+
+from edged.codec import encode_readable
+from edged.publish.commands.options import Verbs, add_verb
+from edged.publish.schema import DOCUMENTS, document_schema
+
+TEXT = """\
+Print the JSON Schema (2020-12) of a document, as editors and other tools use it; the package has the same in /usr/share/edged/schema. It
+says what each field may be. How fields have to fit together is checked by bundle build and bundle validate.
+"""
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the action."""
+    parser = add_verb(
+        verbs,
+        "schema",
+        summary="print the JSON Schema of a manifest, a recipe or a kit",
+        text=TEXT,
+        example="edge-publish bundle schema recipe > recipe.schema.json",
+    )
+    parser.add_argument("document", choices=sorted(DOCUMENTS), help="which document")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the schema."""
+    sys.stdout.write(encode_readable(document_schema(args.document)).decode())
