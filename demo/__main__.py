@@ -19,6 +19,10 @@ from demo.magika import BIN, SCORE_TOLERANCE, Answer, ask_magika, edge_publish, 
 
 GOOD, BAD = "1.0.0", "1.1.0"
 WAIT_S: Final = 60.0
+GAUGE: Final = Path(__file__).parents[1] / "models/gauge"
+GAUGES: Final = 8
+"""How many pictures of gauges are read in the demonstration."""
+GAUGE_LIMIT_DEGREES: Final = 2.5
 
 
 class DemoFailedError(Exception):
@@ -62,7 +66,10 @@ def tell(work: Path, stack: ExitStack) -> None:
     step("A device: gate, updater and daemon, each an unprivileged process")
     device = work / "device"
     stack.enter_context(edged_dev(work, device, url))
-    wait_for(lambda: active_version(device) == GOOD, "version 1.0.0 to be fetched, verified, validated and activated")
+    wait_for(
+        lambda: active_version(device, "magika") == GOOD,
+        "version 1.0.0 to be fetched, verified, validated and activated",
+    )
 
     step("Files through POST /v2/models/magika/infer on the Unix socket")
     compare(device, samples, answers)
@@ -76,9 +83,16 @@ def tell(work: Path, stack: ExitStack) -> None:
     publish(work, BAD, samples, wrong)
     wait_for(lambda: bool(refusals(device)), "version 1.1.0 to be refused")
     edgectl(device, "status", expect=6)
-    if active_version(device) != GOOD:
+    if active_version(device, "magika") != GOOD:
         raise DemoFailedError("version 1.0.0 no longer answers")
     compare(device, samples, answers, rows=3)
+
+    step("A second model: edged's own gauge reader, in three precisions, beside the first")
+    edge_publish("bundle", "build", GAUGE / "gauge.toml", "--out", work / "bundles")
+    edge_publish("bundle", "validate", work / "bundles/gauge-1.0.0")
+    edge_publish("publish", work / "bundles/gauge-1.0.0", "--repo", work / "repo", "--keys", work / "keys")
+    wait_for(lambda: active_version(device, "gauge") is not None, "the gauge reader to answer")
+    read_gauges(device)
 
 
 def publish(work: Path, version: str, samples: dict[str, bytes], answers: dict[str, Answer]) -> None:
@@ -170,11 +184,11 @@ def status_of(device: Path) -> dict[str, Any]:
     return status
 
 
-def active_version(device: Path) -> str | None:
-    """Return the version of magika that answers and has proven itself."""
+def active_version(device: Path, name: str) -> str | None:
+    """Return the version of a model that answers and has proven itself."""
     for model in status_of(device)["models"]:
         for slot in model["slots"]:
-            if slot["slot"] == model.get("active") and slot["state"] == "good":
+            if model["name"] == name and slot["slot"] == model.get("active") and slot["state"] == "good":
                 return str(slot["version"])
     return None
 
@@ -193,10 +207,7 @@ def compare(device: Path, samples: dict[str, bytes], answers: dict[str, Answer],
     print(f"{'file':<18}{'answer':<12}{'confidence':>10}  {'variant':<24}{'latency':>9}")
     different = []
     for name in list(samples)[:rows]:
-        begun_s = time.perf_counter()
-        # Content-Length 0 of the inference header says: the whole body is the one input.
-        reply = ask(device, "POST", "/v2/models/magika/infer", samples[name], {"Inference-Header-Content-Length": "0"})
-        latency_ms = (time.perf_counter() - begun_s) * 1000
+        reply, latency_ms = infer(device, "magika", samples[name])
         outputs = {output["name"]: output["data"][0] for output in reply["outputs"]}
         label, score = outputs["label"], outputs["score"]
         variant = reply["parameters"]["variant"]
@@ -208,6 +219,40 @@ def compare(device: Path, samples: dict[str, bytes], answers: dict[str, Answer],
     if different:
         raise DemoFailedError("answers differ from the magika package's:\n  " + "\n  ".join(different))
     print(f"{len(samples) if rows is None else rows} answers, all equal to the magika package's")
+
+
+def read_gauges(device: Path) -> None:
+    """Send pictures of dials, as files, and hold the readings against where the needles really point.
+
+    Raises:
+        DemoFailedError: They are further off, on average, than the model's own limit.
+    """
+    kit = json.loads((GAUGE / "kit/kit.json").read_text())
+    print(f"{'picture':<24}{'needle':>8}{'reading':>9}{'off':>7}  {'sure':>5}  {'variant':<24}{'latency':>9}")
+    errors = []
+    for sample in kit["samples"][:GAUGES]:
+        picture = (GAUGE / "kit" / sample["input"]).read_bytes()
+        reply, latency_ms = infer(device, "gauge", picture)
+        read = {output["name"]: output["data"][0] for output in reply["outputs"]}
+        true = next(item["data"][0] for item in sample["truth"] if item["name"] == "angle")
+        off = (read["angle"] - true + 180) % 360 - 180
+        errors.append(abs(off))
+        print(
+            f"{sample['input']:<24}{true:>8.1f}{read['angle']:>9.1f}{off:>+7.1f}  {read['confidence']:>5.2f}  "
+            f"{reply['parameters']['variant']:<24}{latency_ms:>6.1f} ms"
+        )
+    mean = sum(errors) / len(errors)
+    if mean > GAUGE_LIMIT_DEGREES:
+        raise DemoFailedError(f"readings are {mean:.1f} degrees off on average, {GAUGE_LIMIT_DEGREES:g} is the limit")
+    print(f"{len(errors)} dials read, {mean:.1f} degrees off on average")
+
+
+def infer(device: Path, model: str, content: bytes) -> tuple[Any, float]:
+    """Send a file to a model and return what it answers and how long that took in milliseconds."""
+    begun_s = time.perf_counter()
+    # Content-Length 0 of the inference header says: the whole body is the one input.
+    reply = ask(device, "POST", f"/v2/models/{model}/infer", content, {"Inference-Header-Content-Length": "0"})
+    return reply, (time.perf_counter() - begun_s) * 1000
 
 
 def edgectl(device: Path, verb: str, *, expect: int) -> None:
