@@ -17,7 +17,7 @@ with warnings.catch_warnings():
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-from edged.publish.build import build_bundle
+from edged.publish.building.build import build_bundle
 
 WINDOW = 4
 SAMPLES: Mapping[str, bytes] = {

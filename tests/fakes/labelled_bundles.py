@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from edged.publish.build import build_bundle
+from edged.publish.building.build import build_bundle
 from tests.fakes.models import classifier_model
 
 LABELS = "nought\none\ntwo\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edged.publish.build import build_bundle
+from edged.publish.building.build import build_bundle
 from edged.worker.arrays import datatype_of, to_tensor
 from tests.fakes.models import allocating_model, build, constant, helper, loop_model, stubborn_model
 

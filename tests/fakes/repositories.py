@@ -21,9 +21,9 @@ from edged.bundle.manifest import (
 from edged.codec import encode_canonical
 from edged.pipeline.pipeline import Pipeline
 from edged.pipeline.spec import TensorSpec
-from edged.publish.keys import Keyring
-from edged.publish.repository import init_repository, publish_bundle
-from edged.publish.roles import Expiry
+from edged.publish.keys.directory import Keyring
+from edged.publish.repository.operations import init_repository, publish_bundle
+from edged.publish.repository.roles import Expiry
 from edged.store.install import SignedManifest
 
 TENSOR = TensorSpec(name="x", dtype="FP32", shape=(1,))

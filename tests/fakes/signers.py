@@ -6,7 +6,7 @@ from edged.errors import UsageError
 
 
 class MemorySigners:
-    """Makes and keeps ed25519 keys in memory; implements ``edged.publish.signers.Signers``."""
+    """Makes and keeps ed25519 keys in memory; implements ``edged.publish.keys.signers.Signers``."""
 
     def __init__(self):
         self._signers = {}

@@ -18,8 +18,8 @@ import pytest
 
 from edged.config.schema import ServeConfig
 from edged.daemon.descriptors import descriptors_wanted
-from edged.publish.keys import Keyring
-from edged.publish.repository import init_repository, publish_bundle
+from edged.publish.keys.directory import Keyring
+from edged.publish.repository.operations import init_repository, publish_bundle
 from tests.fakes.bundles import adder_answer, make_bundle
 from tests.fakes.gates import short_directory
 from tests.fakes.static_host import static_host

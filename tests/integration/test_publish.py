@@ -13,13 +13,13 @@ from edged.bundle.manifest import ChunkIndex
 from edged.bundle.parse import parse_manifest
 from edged.codec import decode_json
 from edged.files import hash_bytes
-from edged.publish.keys import Keyring
-from edged.publish.repository import init_repository, publish_bundle
-from edged.publish.roles import Expiry
-from edged.publish.server import StaticServer
-from edged.publish.state import read_state
-from edged.publish.transaction import Transaction
-from edged.publish.tree import Tree
+from edged.publish.keys.directory import Keyring
+from edged.publish.repository.operations import init_repository, publish_bundle
+from edged.publish.repository.roles import Expiry
+from edged.publish.repository.server import StaticServer
+from edged.publish.repository.state import read_state
+from edged.publish.repository.transaction import Transaction
+from edged.publish.repository.tree import Tree
 from tests.fakes.bundles import make_bundle
 from tests.fakes.tuf_clients import make_updater
 

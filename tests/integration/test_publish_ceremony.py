@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import pytest
 
 from edged.files import hash_file
-from edged.publish.keys import Keyring
+from edged.publish.keys.directory import Keyring
 from edged.publish.main import main
-from edged.publish.repository import publish_bundle
-from edged.publish.state import read_state
-from edged.publish.tree import Tree
+from edged.publish.repository.operations import publish_bundle
+from edged.publish.repository.state import read_state
+from edged.publish.repository.tree import Tree
 from tests.fakes.bundles import make_bundle
 from tests.fakes.terminals import Person
 from tests.fakes.tuf_clients import make_updater

@@ -16,10 +16,10 @@ import pytest
 from edged.bundle.edgeb import pack
 from edged.bundle.parse import parse_manifest
 from edged.files import hash_file
-from edged.publish.keys import Keyring
-from edged.publish.repository import init_repository, publish_bundle
-from edged.publish.state import is_repository, read_state
-from edged.publish.tree import Tree
+from edged.publish.keys.directory import Keyring
+from edged.publish.repository.operations import init_repository, publish_bundle
+from edged.publish.repository.state import is_repository, read_state
+from edged.publish.repository.tree import Tree
 from tests.fakes.bundles import make_bundle
 from tests.fakes.publishers import publisher, why_not
 from tests.fakes.tuf_clients import make_updater

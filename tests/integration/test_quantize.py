@@ -17,7 +17,7 @@ import pytest
 
 import edged
 from edged.onnx.safety import check_model
-from edged.publish.sidecar import read_sidecar
+from edged.publish.building.sidecar import read_sidecar
 from tests.fakes.models import TensorProto, build, constant, helper, onnx
 
 RECIPE = """

@@ -15,9 +15,9 @@ from PIL import Image
 
 from edged.bundle.edgeb import read_manifest
 from edged.files import hash_bytes
-from edged.publish.build import build_bundle
+from edged.publish.building.build import build_bundle
+from edged.publish.kit.try_variants import validate_variants
 from edged.publish.main import main
-from edged.publish.try_variants import validate_variants
 from tests.fakes.models import FLOAT, build, constant, helper
 
 COLOURS = ("red", "green", "blue")

@@ -16,8 +16,8 @@ from jsonschema import Draft202012Validator
 
 from edged.bundle.kit import Kit
 from edged.bundle.manifest import Manifest
-from edged.publish.recipe import Recipe
-from edged.publish.schema import DOCUMENTS, document_schema
+from edged.publish.building.recipe import Recipe
+from edged.publish.building.schema import DOCUMENTS, document_schema
 from tests.fakes.manifests import full_manifest
 
 GOLDEN = Path(__file__).parents[1] / "golden/bundle/sources"

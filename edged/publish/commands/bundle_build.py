@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edged.bundle.edgeb import SUFFIX, pack
 from edged.errors import UsageError
-from edged.publish.build import build_bundle
+from edged.publish.building.build import build_bundle
 from edged.publish.commands.options import Verbs, add_verb, print_line, report
 from edged.publish.commands.secret_options import add_allowed, read_allowed
 

@@ -10,7 +10,7 @@ from edged.cli.exits import Exit
 from edged.cli.table import printable
 from edged.publish.commands.manifests import BUNDLE, manifest_of
 from edged.publish.commands.options import Verbs, add_json, add_verb, print_json, print_line
-from edged.publish.diff import Change, differences
+from edged.publish.review.diff import Change, differences
 
 TEXT = """\
 Say what changed from one bundle to another: files and sizes, tensors, the steps around the model, budgets, tolerances, and measures with

@@ -7,9 +7,9 @@ from pathlib import Path
 from edged.errors import UsageError
 from edged.ids import MODEL_NAME_PATTERN
 from edged.onnx.safety import check_model
+from edged.publish.building.first_recipe import first_recipe, name_from, precision_of
 from edged.publish.commands.options import Verbs, add_verb, print_line, report
-from edged.publish.first_recipe import first_recipe, name_from, precision_of
-from edged.publish.onnx import read_tensors
+from edged.publish.formats.onnx import read_tensors
 
 TEXT = """\
 Write a first recipe beside an ONNX model, NAME.toml. What can be read from the model is filled in (tensors, number format, size); every

@@ -4,8 +4,8 @@ import argparse
 import sys
 
 from edged.codec import encode_readable
+from edged.publish.building.schema import DOCUMENTS, document_schema
 from edged.publish.commands.options import Verbs, add_verb
-from edged.publish.schema import DOCUMENTS, document_schema
 
 TEXT = """\
 Print the JSON Schema (2020-12) of a document, as editors and other tools use it; the package has the same in /usr/share/edged/schema. It

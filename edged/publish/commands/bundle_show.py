@@ -8,7 +8,7 @@ from edged.cli.table import printable
 from edged.codec import encode_readable
 from edged.publish.commands.manifests import BUNDLE, manifest_of
 from edged.publish.commands.options import Verbs, add_json, add_verb, print_line
-from edged.publish.explain import explain
+from edged.publish.review.explain import explain
 
 TEXT = """\
 Explain a bundle: where it comes from and how it was made, where each variant runs and what it may cost, what apps send and receive with the

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from edged.errors import BundleError, UsageError
+from edged.publish.building.model_signature import check_signature, read_signature, verify_signature
 from edged.publish.commands.options import Verbs, add_json, add_verb, print_json, print_line
 from edged.publish.commands.whole_bundle import opened
-from edged.publish.model_signature import check_signature, read_signature, verify_signature
 
 TEXT = """\
 Say what the model signature in a bundle signs, and which of the bundle's models are among it. With --key, verify that it was made by this

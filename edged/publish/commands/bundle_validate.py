@@ -11,7 +11,7 @@ from edged.cli.table import align, printable
 from edged.errors import IncompatibleError, UsageError, ValidationFailedError
 from edged.publish.commands.options import Verbs, add_json, add_verb, print_json, print_line, report
 from edged.publish.commands.whole_bundle import opened
-from edged.publish.try_variants import validate_variants
+from edged.publish.kit.try_variants import validate_variants
 from edged.select.machine import read_machine
 from edged.select.matcher import misfits
 from edged.validation.junit import junit_of

@@ -6,7 +6,7 @@ from typing import Final
 
 from edged.errors import UsageError
 from edged.publish.commands.options import Verbs, add_verb, print_line, report
-from edged.publish.convert import to_half, to_openvino
+from edged.publish.formats.convert import to_half, to_openvino
 
 TEXT = """\
 Make an alternate of an ONNX model: an OpenVINO model (NAME.xml and NAME.bin; needs pip install 'edged[openvino]'), or the same model in

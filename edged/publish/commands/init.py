@@ -8,8 +8,6 @@ from pathlib import Path
 from edged.cli.exits import Exit
 from edged.errors import UsageError
 from edged.files import hash_bytes
-from edged.publish import ceremony_texts
-from edged.publish.ceremony import Ceremony
 from edged.publish.commands.options import (
     Verbs,
     add_expiry,
@@ -21,10 +19,12 @@ from edged.publish.commands.options import (
     report,
 )
 from edged.publish.commands.terminal import Terminal
-from edged.publish.founding import found_repository
-from edged.publish.key_files import read_public
-from edged.publish.repository import init_repository
-from edged.publish.state import metadata_path
+from edged.publish.keys.files import read_public
+from edged.publish.repository.operations import init_repository
+from edged.publish.repository.state import metadata_path
+from edged.publish.root import texts
+from edged.publish.root.ceremony import Ceremony
+from edged.publish.root.founding import found_repository
 
 ROOT_KEYS = 5
 TEXT = """\
@@ -107,7 +107,7 @@ def _found(args: argparse.Namespace) -> Exit:
         report=report,
     )
     if signing.path is not None:
-        for line in ceremony_texts.waiting(signing):
+        for line in texts.waiting(signing):
             print_line(line)
         return Exit.DEGRADED
     _print_state(args.directory, is_changed=signing.is_changed)
@@ -130,10 +130,10 @@ def _hold_ceremony(args: argparse.Namespace) -> Exit:
         report=report,
     ).hold()
     if signing.path is not None:
-        lines = ceremony_texts.waiting(signing, plan)
+        lines = texts.waiting(signing, plan)
     else:
         root = args.directory / metadata_path("root", 1)
-        lines = ceremony_texts.ready(args.directory, root, hash_bytes(root.read_bytes()), plan, keys, signing)
+        lines = texts.ready(args.directory, root, hash_bytes(root.read_bytes()), plan, keys, signing)
     print_line()
     for line in lines:
         print_line(line)

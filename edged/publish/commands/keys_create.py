@@ -6,7 +6,7 @@ import sys
 from edged.errors import UsageError
 from edged.publish.commands.options import Verbs, add_keys, add_verb, print_line, read_passphrase
 from edged.publish.commands.terminal import Terminal
-from edged.publish.keys import PASSPHRASE_VARIABLE, Keyring, check_name
+from edged.publish.keys.directory import PASSPHRASE_VARIABLE, Keyring, check_name
 
 TEXT = f"""\
 Make ed25519 keys: NAME.pem, which only its owner can read, and its public part NAME.pub, which may be handed to anyone. Names are

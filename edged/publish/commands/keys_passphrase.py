@@ -7,7 +7,7 @@ from typing import Final
 from edged.errors import UsageError
 from edged.publish.commands.options import Verbs, add_keys, add_verb, open_keyring, print_line, read_passphrase
 from edged.publish.commands.terminal import Terminal
-from edged.publish.keys import PASSPHRASE_VARIABLE
+from edged.publish.keys.directory import PASSPHRASE_VARIABLE
 
 NEW_PASSPHRASE_VARIABLE: Final = "EDGE_PUBLISH_NEW_PASSPHRASE"  # noqa: S105 - the name of a variable, not its value
 TEXT = f"""\

@@ -4,7 +4,7 @@ import argparse
 
 from edged.errors import UsageError
 from edged.publish.commands.options import Verbs, add_json, add_keys, add_verb, print_json, print_line
-from edged.publish.keys import Keyring
+from edged.publish.keys.directory import Keyring
 
 TEXT = """\
 List the keys in a directory with their TUF key IDs. Private parts are never shown, and no passphrase is needed. A key whose private

@@ -10,8 +10,8 @@ from typing import Any
 from edged.cli.table import printable
 from edged.errors import UsageError
 from edged.publish.commands.terminal import Terminal
-from edged.publish.keys import PASSPHRASE_VARIABLE, Keyring
-from edged.publish.roles import Expiry
+from edged.publish.keys.directory import PASSPHRASE_VARIABLE, Keyring
+from edged.publish.repository.roles import Expiry
 
 Verbs = Any
 """What ``ArgumentParser.add_subparsers`` returns; its type is private to argparse."""

@@ -15,8 +15,8 @@ from edged.publish.commands.options import (
     report,
 )
 from edged.publish.commands.secret_options import add_allowed, read_allowed
-from edged.publish.release import peek_manifest
-from edged.publish.repository import publish_bundle
+from edged.publish.repository.operations import publish_bundle
+from edged.publish.repository.release import peek_manifest
 
 TEXT = """\
 Sign a bundle, put it into a repository, and name its version in the rollout, so that devices install it.

@@ -15,7 +15,7 @@ from edged.publish.commands.options import (
     read_expiry,
     report,
 )
-from edged.publish.repository import resign
+from edged.publish.repository.operations import resign
 
 TEXT = """\
 Sign again what has less than half of its time left, as far as its keys are here. Run it from a timer twice a day: the timestamp holds

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edged.cli.exits import Exit
-from edged.publish import ceremony_texts
 from edged.publish.commands.options import (
     KEYS_HELP,
     Verbs,
@@ -16,9 +15,10 @@ from edged.publish.commands.options import (
     read_expiry,
     report,
 )
-from edged.publish.key_files import read_public
-from edged.publish.rotation import rotate_root
-from edged.publish.state import metadata_path
+from edged.publish.keys.files import read_public
+from edged.publish.repository.state import metadata_path
+from edged.publish.root import texts
+from edged.publish.root.rotation import rotate_root
 
 TEXT = """\
 Make the next version of the root: with a key added or dropped (a lost one: drop it and add its successor), or with the same keys, so
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> Exit:
         report=report,
     )
     if signing.path is not None:
-        for line in ceremony_texts.waiting(signing):
+        for line in texts.waiting(signing):
             print_line(line)
         return Exit.DEGRADED
     print_line(

@@ -7,10 +7,10 @@ from pathlib import Path
 from tuf.api.metadata import Root
 
 from edged.files import hash_bytes
-from edged.publish.ceremony_texts import spoken
 from edged.publish.commands.options import Verbs, add_verb, print_line
-from edged.publish.pending import read_root_file
-from edged.publish.roles import TOP_ROLES
+from edged.publish.repository.roles import TOP_ROLES
+from edged.publish.root.pending import read_root_file
+from edged.publish.root.texts import spoken
 
 TEXT = """\
 Say what a root's file names: its version, until when it holds, its keys with their IDs, and how many must sign. Look at it before you

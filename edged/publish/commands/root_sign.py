@@ -8,8 +8,8 @@ from edged.errors import UsageError
 from edged.publish.commands.options import Verbs, add_verb, print_line, read_passphrase, report
 from edged.publish.commands.root_show import describe_root
 from edged.publish.commands.terminal import Terminal
-from edged.publish.keys import Keyring
-from edged.publish.pending import read_root_file, sign_root_file
+from edged.publish.keys.directory import Keyring
+from edged.publish.root.pending import read_root_file, sign_root_file
 
 TEXT = """\
 Sign a copy of a root that waits for signatures. This needs no repository and no network. It writes a small file that ends in .sig beside

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edged.errors import UsageError
 from edged.publish.commands.options import Verbs, add_verb, print_line
-from edged.publish.server import StaticServer
+from edged.publish.repository.server import StaticServer
 
 TEXT = """\
 Serve a repository as static files on this machine, with byte ranges and ETags, until interrupted. For trying things out: in production

@@ -6,8 +6,8 @@ import textwrap
 from typing import Final
 
 from edged.errors import UsageError
-from edged.publish.key_files import check_passphrase
-from edged.publish.keys import PASSPHRASE_VARIABLE
+from edged.publish.keys.directory import PASSPHRASE_VARIABLE
+from edged.publish.keys.files import check_passphrase
 
 WIDTH: Final = 100
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from edged.bundle.edgeb import read_manifest, unpack
 from edged.bundle.manifest import Manifest
 from edged.errors import UsageError
-from edged.publish.blobs import read_blobs
+from edged.publish.repository.blobs import read_blobs
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from edged.errors import BundleError
 from edged.onnx.safety import check_model
 from edged.publish.formats.coreml import describe_coreml
 from edged.publish.formats.described import Described, ModelFile, not_a
+from edged.publish.formats.onnx import read_tensors
 from edged.publish.formats.openvino import describe_openvino
 from edged.publish.formats.tflite import describe_tflite
-from edged.publish.onnx import read_tensors
 
 _EXECUTORCH: Final = (b"ET12", b"ET13")
 """At byte 4: the file identifier of ExecuTorch's program schema."""

@@ -13,12 +13,12 @@ from edged.onnx.safety import check_model
 from edged.pipeline.kernels import Stage, compile_stage
 from edged.pipeline.pipeline import Pipeline
 from edged.pipeline.spec import TensorSpec
-from edged.publish.onnx import read_tensors
+from edged.publish.building.recipe import Recipe, RecipeVariant
+from edged.publish.building.sidecar import read_sidecar, sidecar_path, write_sidecar
+from edged.publish.formats.onnx import read_tensors
 from edged.publish.quantize.evaluate import Candidate, Measure, Result, evaluate, loss
 from edged.publish.quantize.make import ORIGINS, Method, Settings, load_tools, make_variant, tool_versions
 from edged.publish.quantize.rows import Rows, read_rows
-from edged.publish.recipe import Recipe, RecipeVariant
-from edged.publish.sidecar import read_sidecar, sidecar_path, write_sidecar
 from edged.worker.backends.ort import OnnxRuntime
 from edged.worker.graphs import Graphs
 

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 import pytest
 
 from edged.errors import EdgedError
-from edged.publish.keys import Keyring
-from edged.publish.repository import init_repository, publish_bundle
+from edged.publish.keys.directory import Keyring
+from edged.publish.repository.operations import init_repository, publish_bundle
 from edged.store.slots import SlotState
 from tests.fakes.bundles import adder_answer, make_bundle
 from tests.fakes.daemons import HELLO, started_daemon

@@ -9,7 +9,7 @@ import pytest
 import edged
 from edged.clock import SystemClock
 from edged.config.schema import Config, PathsConfig, RepositoryConfig, UpdateConfig
-from edged.publish.roles import Expiry
+from edged.publish.repository.roles import Expiry
 from edged.select.machine import read_machine
 from edged.store.layout import StoreLayout
 from edged.update.client import CHECK_EVERY_S

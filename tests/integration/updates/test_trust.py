@@ -11,7 +11,7 @@ from edged.errors import (
     StoreError,
     TrustError,
 )
-from edged.publish.roles import Expiry
+from edged.publish.repository.roles import Expiry
 from tests.fakes.clocks import ManualClock
 from tests.fakes.repositories import Publisher
 from tests.fakes.updates import device

@@ -13,7 +13,7 @@ from edged.bundle.kit import Kit
 from edged.codec import decode_json
 from edged.onnx.safety import check_model
 from edged.pipeline.kernels import compile_stage
-from edged.publish.recipe import read_recipe
+from edged.publish.building.recipe import read_recipe
 from models.gauge.make_kit import SIZES, choose_samples, prepare
 from models.gauge.metrics import SURE, errors_in_degrees, measure
 from models.gauge.reading import read_with_onnxruntime

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from edged.bundle.edgeb import pack, read_manifest
+from edged.publish.building.model_signature import parse_signature
 from edged.publish.main import main
-from edged.publish.model_signature import parse_signature
 from tests.fakes.bundles import adder_model, make_bundle, make_recipe
 from tests.fakes.secrets import CERTAIN
 

@@ -7,9 +7,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from edged.bundle.edgeb import pack
+from edged.publish.building.schema import DOCUMENTS, document_schema
+from edged.publish.building.schema import main as write_schemas
 from edged.publish.main import main
-from edged.publish.schema import DOCUMENTS, document_schema
-from edged.publish.schema import main as write_schemas
 from edged.select.machine import Machine
 from tests.fakes.bundles import make_bundle
 

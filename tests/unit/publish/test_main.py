@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from edged.bundle.edgeb import pack
-from edged.publish.keys import Keyring
+from edged.publish.keys.directory import Keyring
 from edged.publish.main import main
-from edged.publish.repository import init_repository
+from edged.publish.repository.operations import init_repository
 from tests.fakes.bundles import make_recipe
 
 
@@ -151,7 +151,7 @@ def test_problems_of_a_recipe_are_all_printed(place, capsys):
 
 
 def test_busy_repository_is_code_8(place, adder, capsys):
-    from edged.publish.tree import Tree
+    from edged.publish.repository.tree import Tree
 
     init_repository_at(place)
     with Tree(place / "repo").locked():

@@ -1,0 +1,1 @@
+"""The keys that sign a repository, wherever they are kept."""

@@ -1,0 +1,1 @@
+"""The tree of static files that devices read: signed metadata, manifests, blobs."""
