@@ -19,7 +19,7 @@ from edged.errors import UsageError
 from edged.publish.keys.directory import root_keys
 from edged.publish.keys.signers import Signers
 from edged.publish.repository.blobs import read_blobs
-from edged.publish.repository.release import check_version, copy_blobs, opened_bundle, set_rollout
+from edged.publish.repository.release import check_models, check_version, copy_blobs, opened_bundle, set_rollout
 from edged.publish.repository.roles import (
     OPS,
     STOP,
@@ -146,6 +146,7 @@ def publish_bundle(
 
     Raises:
         SecretFoundError: Something in it looks like a secret.
+        UnsafeModelError: A model asks for what devices refuse.
         BundleError: The bundle is not what its manifest says; this version is published with other content; the version is lower than
             a published one and ``allow_lower`` is not set.
         UsageError: No repository, or a key is missing.
@@ -159,6 +160,7 @@ def publish_bundle(
         blobs = read_blobs(bundle_dir, manifest)
         # Whoever built it, wherever: what is published cannot be taken back.
         refuse_secrets(bundle_dir, manifest, report=report, allowed=allowed_secrets)
+        check_models(bundle_dir, manifest)
         check_version(transaction.state, manifest, data, allow_lower=allow_lower)
         role = model_role(manifest.model)
         if role not in transaction.state.targets:

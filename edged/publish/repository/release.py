@@ -15,9 +15,10 @@ from typing import Final
 from edged.bundle.edgeb import read_manifest, read_packed_manifest, unpack
 from edged.bundle.manifest import Manifest
 from edged.codec import decode_json, encode_canonical
-from edged.errors import BundleError
+from edged.errors import BundleError, UnsafeModelError
 from edged.files import hash_bytes
 from edged.ids import ModelName, Version
+from edged.onnx.safety import check_model
 from edged.publish.repository.blobs import Blob, blob_path, index_path
 from edged.publish.repository.roles import OPS, ROLLOUT_PATH, manifest_path, model_role
 from edged.publish.repository.state import State
@@ -40,6 +41,22 @@ def peek_manifest(bundle: Path) -> Manifest:
         OSError: It cannot be read.
     """
     return read_packed_manifest(bundle) if bundle.is_file() else read_manifest(bundle)[1]
+
+
+def check_models(directory: Path, manifest: Manifest) -> None:
+    """Check that no ONNX file of a bundle asks for what devices refuse, whoever built it.
+
+    Raises:
+        UnsafeModelError: One does.
+        OSError: A file cannot be read.
+    """
+    files = [variant.model_file for variant in manifest.variants if variant.format == "onnx"]
+    files += [entry for entry in manifest.files if entry.role == "graph"]
+    for path in dict.fromkeys(entry.path for entry in files):
+        try:
+            check_model((directory / path).read_bytes())
+        except UnsafeModelError as exc:
+            raise UnsafeModelError(f"{path}: {exc.message}", hint=exc.hint, **exc.facts) from exc
 
 
 @contextmanager

@@ -1,15 +1,18 @@
+import json
+import shutil
 from datetime import UTC, datetime
 
 import pytest
 
 from edged.bundle.edgeb import pack
-from edged.errors import BundleError, DigestMismatchError
+from edged.errors import BundleError, DigestMismatchError, UnsafeModelError
 from edged.files import hash_file
 from edged.publish.keys.directory import Keyring
 from edged.publish.repository.blobs import Blob, read_content
 from edged.publish.repository.operations import init_repository, publish_bundle
 from edged.publish.repository.release import copy_blobs, opened_bundle, peek_manifest
 from edged.publish.repository.tree import Tree
+from tests.fakes.models import external_data_model
 
 NOW = datetime.now(UTC)
 
@@ -88,3 +91,20 @@ def test_large_files_are_reported_while_they_are_copied(tmp_path):
     ]
     digest = blobs[0].content.digest
     assert hash_file(tmp_path / f"repo/blobs/{digest[:2]}/{digest}") == (digest, 40_000_000)
+
+
+def test_model_that_devices_would_refuse_is_not_signed(tmp_path, keys, adder):
+    """Somebody wrote the manifest by hand: building would have found it."""
+    bundle = shutil.copytree(adder, tmp_path / "adder")
+    manifest = json.loads((bundle / "manifest.json").read_bytes())
+    [model] = manifest["variants"][0]["files"]
+    (bundle / model["path"]).write_bytes(external_data_model())
+    model["sha256"], model["size"] = hash_file(bundle / model["path"])
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    init_repository(tmp_path / "repo", keys, now=NOW)
+
+    with pytest.raises(UnsafeModelError, match=model["path"]):
+        publish_bundle(tmp_path / "repo", bundle, keys, now=NOW)
+
+    assert not keys.has("model-adder")
+    assert not blobs_of(tmp_path / "repo")
