@@ -15,7 +15,7 @@ TOP = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CONTROL = read_control((TOP / "debian/control").read_text(encoding="utf-8"))
 # Debian's package of a PyPI project is python3-<project> but for this one.
-DEBIAN_NAMES = {"cyclonedx-python-lib": "cyclonedx-lib"}
+DEBIAN_NAMES = {"cyclonedx-python-lib": "cyclonedx-lib", "pillow": "pil"}
 
 
 def requirements(lines):
