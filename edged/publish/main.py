@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 from edged import __version__
 from edged.cli.exits import run_command
-from edged.publish.commands import bundle, convert, init, keys, kit, publish, quantize, resign, root, serve
+from edged.publish.commands import bundle, convert, init, keys, kit, origin, publish, quantize, resign, root, serve
 
 DESCRIPTION = """\
 Build, sign and publish model bundles for edged.
 
-A first repository and a first bundle:
-  edge-publish init repo --keys keys
-  edge-publish bundle build recipe.toml --out build
+A first bundle and a first repository:
+  edge-publish bundle init model.onnx
+  edge-publish kit make NAME.toml --samples DIR
+  edge-publish bundle build NAME.toml --out build
   edge-publish bundle validate build/NAME-VERSION
+  edge-publish init repo --keys keys
   edge-publish publish build/NAME-VERSION --repo repo --keys keys
   edge-publish serve repo --port 8080
 """
@@ -35,7 +37,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"edge-publish {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for verb in (keys, init, kit, bundle, quantize, convert, publish, resign, root, serve):
+    for verb in (keys, init, bundle, kit, quantize, convert, origin, publish, resign, root, serve):
         verb.add_parser(verbs)
     return parser
 

@@ -72,11 +72,8 @@ class OneHot(OneToOne, frozen=True, kw_only=True, tag="one_hot@1"):
         return (TensorSpec(name=self.output, dtype="FP32", shape=(*spec.shape, self.depth)),)
 
 
-class TopK(StepBase, frozen=True, kw_only=True, tag="top_k@1"):
-    """The ``k`` largest values of the last axis, largest first; the smaller index first among equals.
-
-    ``input`` is FP32 [..., n]; ``values`` is FP32 [..., k]; ``indices`` is INT64 [..., k].
-    """
+class Ranking(StepBase, frozen=True, kw_only=True):
+    """A step that finds the largest of some scores: the ``values``, and their ``indices`` among all."""
 
     input: TensorName
     values: TensorName
@@ -92,6 +89,13 @@ class TopK(StepBase, frozen=True, kw_only=True, tag="top_k@1"):
     def writes(self) -> tuple[TensorName, ...]:
         """``values`` and ``indices``."""
         return (self.values, self.indices)
+
+
+class TopK(Ranking, frozen=True, kw_only=True, tag="top_k@1"):
+    """The ``k`` largest values of the last axis, largest first; the smaller index first among equals.
+
+    ``input`` is FP32 [..., n]; ``values`` is FP32 [..., k]; ``indices`` is INT64 [..., k].
+    """
 
     def gives(self, known: Mapping[str, TensorSpec]) -> tuple[TensorSpec, ...]:
         """FP32 and INT64 with a last axis of ``k``."""
@@ -105,7 +109,7 @@ class TopK(StepBase, frozen=True, kw_only=True, tag="top_k@1"):
         )
 
 
-class Threshold(StepBase, frozen=True, kw_only=True, tag="threshold@1"):
+class Threshold(Ranking, frozen=True, kw_only=True, tag="threshold@1"):
     """All classes of one item whose score is at least ``threshold``: for models that give several labels, or none.
 
     ``input`` is FP32 [n] or [1, n]; ``values`` is FP32 and ``indices`` is INT64, both [m] or [1, m] with ``m`` at most ``k``: the largest
@@ -113,21 +117,7 @@ class Threshold(StepBase, frozen=True, kw_only=True, tag="threshold@1"):
     threshold. Several rows are refused: each would have a number of classes of its own.
     """
 
-    input: TensorName
-    values: TensorName
-    indices: TensorName
     threshold: Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
-    k: Count
-
-    @property
-    def reads(self) -> tuple[TensorName, ...]:
-        """``input``."""
-        return (self.input,)
-
-    @property
-    def writes(self) -> tuple[TensorName, ...]:
-        """``values`` and ``indices``."""
-        return (self.values, self.indices)
 
     def gives(self, known: Mapping[str, TensorSpec]) -> tuple[TensorSpec, ...]:
         """FP32 and INT64 with a free last axis."""

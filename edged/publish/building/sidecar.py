@@ -62,9 +62,12 @@ def write_sidecar(model: Path, *, origin: Origin, metrics: tuple[Metric, ...] = 
     """Write what is known of a model file beside it, replacing what was said before, and return where.
 
     Raises:
+        ManifestError: Something is longer or larger than its type allows.
         OSError: The file cannot be read, or the sidecar not be written.
     """
     digest, _ = hash_file(model)
     path = sidecar_path(model)
-    replace_durably(path, encode_readable(Sidecar(schema=1, sha256=digest, origin=origin, metrics=metrics)))
+    data = encode_readable(Sidecar(schema=1, sha256=digest, origin=origin, metrics=metrics))
+    decode_json(Sidecar, data, source=str(path), error=ManifestError)
+    replace_durably(path, data)
     return path
