@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import resource
 import signal
 from pathlib import Path
@@ -51,6 +52,20 @@ async def test_a_request_that_outgrows_the_memory_limit_gets_an_error(allocator,
 
     result = await allocator.infer(count(3), timeout_s=PATIENCE_S)
     assert to_array(result.outputs[0]).tolist() == [0, 0, 0]
+
+
+def private_bytes(pid):
+    """What counts against ``RLIMIT_DATA``."""
+    return int(re.search(r"(?m)^VmData:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) << 10
+
+
+async def test_a_request_that_outgrows_the_memory_limit_leaves_the_memory_to_the_next(allocator):
+    """The runtime's arena would ask for all that is left from then on, and let nobody else have any."""
+    with pytest.raises(BackendError):
+        await allocator.infer(count(1 << 28), timeout_s=PATIENCE_S)
+    await allocator.infer(count(3), timeout_s=PATIENCE_S)
+
+    assert private_bytes(allocator.pid) < MEMORY_BYTES * 3 // 4
 
 
 async def test_a_model_that_outgrows_the_memory_limit_is_refused(template, tmp_path):

@@ -28,6 +28,8 @@ DEFAULTS: Final = Settings()
 """One thread, no spinning: small models are fastest so, and spinning threads take a shared machine's cores from everybody else."""
 LOG_ERRORS: Final = 3
 LOG_NOTHING: Final = 4
+AS_REQUESTED: Final = 1
+"""``ArenaExtendStrategy::kSameAsRequested``."""
 GIVE_BACK: Final = ("memory.enable_memory_arena_shrinkage", "cpu:0")
 """Run option: free what of the session's memory no run uses, when this run ends."""
 MAX_REASON: Final = 600
@@ -212,6 +214,7 @@ def load_library() -> ModuleType:
     os.environ.pop("ORT_LOAD_CONFIG_FROM_MODEL", None)
     with _standard_error_closed():
         library = importlib.import_module("onnxruntime")
+        _register_arena(library)
         # The first session sets up what all sessions share; done here, workers inherit it.
         library.InferenceSession(_SMALLEST_MODEL, session_options(library), providers=[PROVIDER])
     return library
@@ -228,7 +231,22 @@ def session_options(library: ModuleType, settings: Settings = DEFAULTS) -> Any:
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     # The library would otherwise guess the format from the bytes, and its own format passes by the safety check.
     options.add_session_config_entry("session.load_model_format", "ONNX")
+    # The arena of ``_register_arena``.
+    options.add_session_config_entry("session.use_env_allocators", "1")
     return options
+
+
+@cache
+def _register_arena(library: ModuleType) -> None:
+    """Have all sessions of a process share an arena that asks the system for as much as it was asked for; once in a process.
+
+    By default it asks for twice as much each time, and remembers that even where it was refused: after one request that is too large
+    for the worker's limit, the next small one takes all that is left of it, and whatever comes then has no memory.
+    """
+    arena, default = library.OrtAllocatorType.ORT_ARENA_ALLOCATOR, library.OrtMemType.DEFAULT
+    library.create_and_register_allocator(
+        library.OrtMemoryInfo("Cpu", arena, 0, default), library.OrtArenaCfg({"arena_extend_strategy": AS_REQUESTED})
+    )
 
 
 @contextmanager
