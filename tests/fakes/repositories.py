@@ -1,4 +1,4 @@
-"""Signed repositories for tests of the updater, made with the publisher's own code around models that are just bytes."""
+"""Signed repositories for tests of the updater, made with the publisher's own code around models that do nothing."""
 
 import hashlib
 import random
@@ -25,12 +25,22 @@ from edged.publish.keys.directory import Keyring
 from edged.publish.repository.operations import init_repository, publish_bundle
 from edged.publish.repository.roles import Expiry
 from edged.store.install import SignedManifest
+from tests.fakes.models import identity_model
 
 TENSOR = TensorSpec(name="x", dtype="FP32", shape=(1,))
 
 
 def some_bytes(size: int, seed: str) -> bytes:
     return random.Random(seed).randbytes(size)
+
+
+def some_model(size: int, seed: str) -> bytes:
+    """Return a model that gives back what it is given, with a comment of random bytes that makes it as large as that."""
+    model = identity_model()
+    doc_string = 6 << 3 | 2  # of ModelProto; its length follows as a number of 7 bits a byte, here always five bytes
+    length = size - len(model) - 6
+    head = bytes([doc_string, *(length >> 7 * i & 0x7F | 0x80 for i in range(4)), length >> 28])
+    return model + head + some_bytes(length, seed)
 
 
 def entry_for(path: str, role: str, data: bytes) -> FileEntry:
@@ -92,7 +102,7 @@ def make_manifest(
 
 def make_files(*, model_bytes: int = 3000, seed: str = "1") -> dict[str, bytes]:
     return {
-        "model.onnx": some_bytes(model_bytes, f"model {seed}"),
+        "model.onnx": some_model(model_bytes, f"model {seed}"),
         "kit/kit.json": some_bytes(300, f"kit {seed}"),
         "sbom.json": some_bytes(200, f"sbom {seed}"),
     }

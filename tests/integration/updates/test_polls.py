@@ -10,7 +10,7 @@ from edged.errors import (
     TrustError,
 )
 from edged.update.phases import Phase
-from tests.fakes.repositories import make_files, make_manifest, some_bytes
+from tests.fakes.repositories import make_files, make_manifest, some_model
 from tests.fakes.static_host import Fault
 from tests.fakes.updates import THREE_CHUNKS, blob_path, bundle_of
 
@@ -54,7 +54,7 @@ def test_phases_are_reported_in_order_with_all_bytes(it, publisher):
 
 
 def test_only_files_this_machine_can_use_are_fetched(make_device, publisher, web):
-    files = {**make_files(), "small.onnx": some_bytes(500, "small")}
+    files = {**make_files(), "small.onnx": some_model(500, "small")}
     manifest = make_manifest(files)
     publisher.publish(manifest, files)
 

@@ -19,7 +19,7 @@ from edged.store.install import (
     prepare_store,
 )
 from edged.store.layout import StoreLayout
-from tests.fakes.repositories import make_files, make_manifest, sign_off, some_bytes
+from tests.fakes.repositories import make_files, make_manifest, sign_off, some_model
 
 
 def nothing() -> None:
@@ -136,7 +136,7 @@ def test_missing_blob_is_a_store_error(layout):
 
 
 def test_files_of_a_variant_that_became_usable_are_added(layout):
-    files = {**make_files(), "small.onnx": some_bytes(500, "small")}
+    files = {**make_files(), "small.onnx": some_model(500, "small")}
     signed = sign_off(make_manifest(files))
     put_blobs(layout, files)
     first = signed.manifest.files_for(signed.manifest.variants[:1])
