@@ -17,6 +17,8 @@ from edged.diagnosis import escaped, problems_of, shortened
 from edged.errors import DocumentError, Problem
 
 T = TypeVar("T")
+MAX_DEPTH: Final = 100
+"""No document of edged is nested half as deep. Interpreters differ in how deep they read, and all give up on what is much deeper."""
 _MARKS: Final = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -74,6 +76,15 @@ def encode_readable(value: object) -> bytes:
     """Write a value as indented JSON with sorted keys and a final newline; equal values give equal bytes."""
     text = json.dumps(msgspec.to_builtins(value), sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
     return text.encode() + b"\n"
+
+
+def is_too_deep(value: object) -> bool:
+    """Tell whether a document is nested deeper than ``MAX_DEPTH``; what follows it to its end may then fail for want of stack."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        held = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list)]
+        level = [item for items in held for item in items]
+    return bool(level)
 
 
 @cache
@@ -141,5 +152,7 @@ def _repeated(value: object, pointer: str) -> Iterator[Problem]:
 
 
 def _all_problems(type_: type, value: object, first: msgspec.ValidationError) -> list[Problem]:
+    if is_too_deep(value):
+        return [Problem(pointer="", expected=f"expected a document nested at most {MAX_DEPTH} deep")]
     # A rule msgspec knows and JSON Schema cannot express leaves no other problem than msgspec's own words.
     return problems_of(schema_of(type_), value) or [Problem(pointer="", expected=shortened(str(first)))]

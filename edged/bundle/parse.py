@@ -36,7 +36,7 @@ from edged.bundle.manifest import (
     Validation,
     Variant,
 )
-from edged.codec import decode_json, repeated_keys
+from edged.codec import decode_json, is_too_deep, repeated_keys
 from edged.errors import ManifestError, Problem
 from edged.pipeline.pipeline import Pipeline, misfits
 
@@ -82,12 +82,12 @@ def parse_manifest(data: bytes, *, source: str) -> Manifest:
 
 
 def _object_in(data: bytes) -> dict[str, Any] | None:
-    """Return the object that some bytes are in JSON; None when they are not."""
+    """Return the object that some bytes are in JSON; None when they are not, or one that is nested too deep to be looked through."""
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and not is_too_deep(value) else None
 
 
 def _readable_parts(value: dict[str, Any]) -> _Parts:

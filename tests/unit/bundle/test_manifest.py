@@ -381,3 +381,16 @@ def test_no_step_touches_a_state():
     }
 
     assert pointers(document(variants=[variant(**state)])) == {"/variants/0/state/0/input"}
+
+
+@pytest.mark.parametrize("depth", [50, 150, 900, 2_000, 9_000, 50_000])
+@pytest.mark.parametrize(
+    ("begin", "opening", "closing"),
+    [('{"schema":1,"schema":1,"x":', "[", "]"), ('{"name":', "[", "]"), ('{"files":', '[{"a":', ',"a":2}]')],
+)
+def test_a_document_of_any_depth_is_refused_and_not_tripped_over(depth, begin, opening, closing):
+    """Interpreters read to depths at which what looks through a document afterwards has no stack left."""
+    text = f"{begin}{opening * depth}1{closing * depth}}}"
+
+    with pytest.raises(ManifestError, match="deep: /"):
+        parse_manifest(text.encode(), source="deep")
