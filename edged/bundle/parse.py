@@ -246,9 +246,9 @@ def _states_fit(variant: Variant, where: str) -> Iterator[Problem]:
 
 def _states_are_left_alone(pipeline: Pipeline, variant: Variant, where: str) -> Iterator[Problem]:
     """States come from apps or from their sequence as they are: no step reads or writes one."""
-    used = {name for step in pipeline.pre for name in (*step.reads, *step.writes)} | pipeline.borrowed
+    touched = pipeline.touched
     for i, state in enumerate(variant.state):
-        if state.input in used:
+        if state.input in touched:
             yield Problem(
                 pointer=f"{where}/state/{i}/input",
                 expected="expected an input that no step reads or writes",

@@ -35,6 +35,11 @@ class Pipeline(Document, frozen=True, kw_only=True):
         return (*self.pre, *self.post)
 
     @property
+    def touched(self) -> frozenset[str]:
+        """The tensors from before the model that a step reads or writes; states must not be among them."""
+        return frozenset(name for step in self.pre for name in (*step.reads, *step.writes)) | self.borrowed
+
+    @property
     def borrowed(self) -> frozenset[str]:
         """The tensors from before the model that are read after it."""
         written = {name for step in self.post for name in step.writes}

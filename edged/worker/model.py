@@ -246,8 +246,7 @@ def load_model(spec: WorkerSpec, descriptors: Sequence[int], backend: Backend, *
     if len(descriptors) != len(spec.files):
         raise BundleError(f"{spec.name}: {len(descriptors)} files handed over, {len(spec.files)} named")
     states = {state.input for state in spec.variant.state}
-    used = {name for step in spec.pipeline.pre for name in (*step.reads, *step.writes)} | spec.pipeline.borrowed
-    if touched := sorted(states & used):
+    if touched := sorted(states & spec.pipeline.touched):
         raise BundleError(
             f"{spec.name}: a step reads or writes {touched[0]}, which is a state of the model",
             hint="Correct the manifest's pipeline: states come as they are from apps or from their sequence.",
