@@ -147,6 +147,17 @@ def test_a_loss_may_be_a_share_of_what_the_reference_has(project):
     assert quantize(project, "--method", "int8", "--period", "1", max_loss="0%").returncode == 10
 
 
+def test_a_place_that_cannot_be_written_changes_nothing(project):
+    (project.directory / "taken").write_text("a file")
+
+    ended = quantize(project, "--method", "fp16", "--out", "taken/below")
+
+    assert ended.returncode == 1
+    assert "taken" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not list(project.directory.glob("*.origin.json"))
+
+
 def test_the_same_inputs_give_the_same_bytes(project):
     methods = ("--method", "int8", "--method", "int8-dynamic", "--method", "fp16")
     for out in ("first", "second"):

@@ -115,7 +115,6 @@ def quantize(
             f"{source.name} gives answers that are no numbers", hint="Mend the model before it is made smaller."
         )
     known = read_sidecar(source)
-    write_sidecar(source, origin=known.origin if known else Origin(method="exported"), metrics=(before.metric,))
     most = request.max_loss * (before.metric.value if request.is_share else 1.0)
     made = []
     for method, path, data, result in zip(request.methods, paths, variants, results, strict=True):
@@ -134,6 +133,8 @@ def quantize(
         origin = Origin(method=ORIGINS[method], made_from=hash_bytes(model), making=making)
         write_sidecar(path, origin=origin, metrics=(result.metric,))
         report(f"wrote {path}")
+    # Last: where a variant cannot be written, what is said of the reference is still that of the variants that are there.
+    write_sidecar(source, origin=known.origin if known else Origin(method="exported"), metrics=(before.metric,))
     return before, made, reference
 
 
