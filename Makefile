@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-venv test-debian check bench bench-debian deb deb-repro vm-test clean
+.PHONY: help demo test test-venv test-debian check explore bench bench-debian deb deb-repro vm-test clean
 
 help:
 	@echo 'make demo       a real model from a signed repository to an answer on the socket'
 	@echo 'make test       all that CI runs: lint, types, demo, tests with both sets of versions, packages, a booted Debian 13 (root)'
 	@echo 'make check      lint, format and types'
+	@echo 'make explore    the property tests with examples that nobody has seen yet'
 	@echo 'make bench      what serving costs, beside other servers, in one run (wants an idle machine); bench-debian: inside Debian 13 (root)'
 	@echo 'make deb        the Debian packages, in dist/ (root)'
 	@echo 'make deb-repro  the same, built twice and compared byte by byte (root)'
@@ -33,6 +34,9 @@ check: $(VENV)/ready
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
+
+explore: $(VENV)/ready
+	$(RUN) -m pytest --hypothesis-profile=explore -q $$(grep -rl '^from hypothesis' tests --include='test_*.py')
 
 bench: $(VENV)/ready
 	$(RUN) -m bench

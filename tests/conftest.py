@@ -1,4 +1,4 @@
-"""How every test runs: hypothesis without deadlines and files, onnxruntime without its reports to its maker, no loop left open."""
+"""How every test runs: hypothesis with the same examples each time, onnxruntime without its reports to its maker, no loop left open."""
 
 import asyncio
 import os
@@ -8,8 +8,10 @@ import pytest
 import pytest_asyncio
 from hypothesis import settings
 
-# Noisy machines have no deadlines; a source tree may be read-only.
-settings.register_profile("edged", database=None, deadline=None)
+# Noisy machines have no deadlines, and a source tree may be read-only. What passed for one commit passes again for it: new examples
+# are looked for where somebody reads what was found, by "make explore".
+settings.register_profile("edged", database=None, deadline=None, derandomize=True)
+settings.register_profile("explore", database=None, deadline=None, derandomize=False, max_examples=500)
 settings.load_profile("edged")
 
 # For what imports onnxruntime by itself, as the magika package does; edged's own loader sets it, too.
