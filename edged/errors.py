@@ -214,6 +214,18 @@ class UnavailableError(EdgedError):
         self.retry_after_s = retry_after_s
 
 
+class ModelStoppedError(UnavailableError):
+    """The publisher stopped this model; it answers again when that is lifted."""
+
+    code = "model-stopped"
+
+
+class NothingToDoError(EdgedError):
+    """What was asked for is so already, or there is nothing to do it with."""
+
+    code = "nothing-to-do"
+
+
 class QuotaError(EdgedError):
     """The caller asks for more than it may; others are served. ``limit`` among the facts names the setting that was hit."""
 

@@ -39,6 +39,8 @@ STATUSES: Final[Mapping[type[EdgedError], HTTPStatus]] = {
     errors.WorkerLostError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.DeadlineError: HTTPStatus.GATEWAY_TIMEOUT,
     errors.UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ModelStoppedError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.NothingToDoError: HTTPStatus.CONFLICT,
     errors.QuotaError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.DaemonUnreachableError: HTTPStatus.BAD_GATEWAY,
     # The caller.

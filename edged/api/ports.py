@@ -10,6 +10,7 @@ from edged.ids import ModelName, Version
 from edged.pipeline.spec import TensorSpec
 from edged.runtime.calls import Call, Segment
 from edged.runtime.tensors import InferResult
+from edged.store.history import Entry
 from edged.telemetry.serving import ServingStats
 
 
@@ -124,6 +125,40 @@ class StatusSource(Protocol):
 
     def status(self) -> Status:
         """Return the state of the device right now."""
+        ...
+
+
+class Updates(Protocol):
+    """What administrators may tell the device about its models. ``by`` names the person: ``operator alice``."""
+
+    async def rollback(self, model: str, *, reason: str, by: str) -> str:
+        """Turn the active version down for good and let the one before it answer again; returns that version.
+
+        Raises:
+            ModelUnknownError: There is no such model.
+            NothingToDoError: There is no proven version to go back to.
+            StoreError: The disk refused; nothing changed.
+        """
+        ...
+
+    async def apply(self, model: str, *, version: str | None, by: str) -> str:
+        """Let a model's candidate go on at once, whatever the quiet window says, and also if it was turned down; returns its version.
+
+        Args:
+            model: Its name.
+            version: Only this one; None takes what the rollout names.
+            by: Who says so.
+
+        Raises:
+            ModelUnknownError: Neither the rollout nor the store knows the model or the version.
+            NothingToDoError: It runs already.
+            NotPermittedError: It is below the floor, or stopped.
+            StoreError: The disk refused; nothing changed.
+        """
+        ...
+
+    def history(self, *, model: str, limit: int) -> Sequence[Entry]:
+        """Return what happened, newest first; an empty ``model`` means all."""
         ...
 
 

@@ -35,7 +35,47 @@ class Refusal(Document, frozen=True, kw_only=True):
 DeviceState = Literal["serving", "idle", "degraded"]
 """``idle`` has no model; ``degraded`` has a model that is refused, failed or rolled back."""
 
-ModelState = Literal["serving", "loading", "refused", "failed"]
+ModelState = Literal["serving", "loading", "refused", "failed", "stopped", "fallback"]
+"""``stopped``: the publisher says so. ``fallback``: a rule of the manifest answers in the model's place."""
+
+
+class RolloutStatus(Document, frozen=True, kw_only=True):
+    """What the signed rollout means for this device; ``edged.ops.rollout.RolloutDecision``."""
+
+    version: str | None
+    """What should run here; None: nothing."""
+    rule: Literal["pin", "next", "everyone", "nobody"]
+    reason: str
+    floor: str | None = None
+    """Versions below are not activated."""
+
+
+class CandidateStatus(Document, frozen=True, kw_only=True):
+    """A version that is in the store and not yet active."""
+
+    version: str
+    waiting_for: tuple[str, ...]
+    """What the quiet window waits for; empty while it is being validated."""
+    since: float
+    """Unix seconds."""
+
+
+class TrialStatus(Document, frozen=True, kw_only=True):
+    """How the trial of the active version goes."""
+
+    reason: str
+    """What is waited for, in words."""
+    began_at: float
+    """Unix seconds."""
+
+
+class StopStatus(Document, frozen=True, kw_only=True):
+    """Why a model does not answer."""
+
+    reason: str
+    since: str
+    action: Literal["refuse", "fall-back"]
+    source: Literal["stop", "lease"]
 
 
 class WorkerStatus(Document, frozen=True, kw_only=True):
@@ -67,6 +107,21 @@ class ModelStatus(Document, frozen=True, kw_only=True):
     worker: WorkerStatus | None = None
     needs_review: bool = False
     """True after a refusal or a rollback, until a newer version is good."""
+    rollout: RolloutStatus | None = None
+    """None when no rollout names the model."""
+    candidate: CandidateStatus | None = None
+    trial: TrialStatus | None = None
+    stop: StopStatus | None = None
+    fallback: str | None = None
+    """What answers in the model's place, in words, while something does."""
+
+
+class DeviceStatus(Document, frozen=True, kw_only=True):
+    """What rollouts and flags know this device by."""
+
+    id: str
+    arch: str
+    labels: dict[str, str]
 
 
 class Status(Document, frozen=True, kw_only=True):
@@ -81,3 +136,5 @@ class Status(Document, frozen=True, kw_only=True):
     models: tuple[ModelStatus, ...]
     update: UpdateStatus | None = None
     """What edged-update last reported; None when it has not run since boot."""
+    device: DeviceStatus | None = None
+    """None where this device has no ID."""

@@ -58,6 +58,8 @@ EXITS: Final[Mapping[type[EdgedError], Exit]] = {
     errors.WorkerLostError: Exit.FAILED,
     errors.DeadlineError: Exit.TIMEOUT,
     errors.UnavailableError: Exit.BUSY,
+    errors.ModelStoppedError: Exit.DEGRADED,
+    errors.NothingToDoError: Exit.NOTHING_TO_DO,
     errors.QuotaError: Exit.BUSY,
     errors.DaemonUnreachableError: Exit.UNREACHABLE,
     # The caller.

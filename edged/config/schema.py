@@ -1,10 +1,13 @@
 """Every setting, its unit, its default and its limits. Reading files is ``edged.config.load``'s work."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
+from edged.activation.trial import TrialRules
+from edged.activation.window import WindowRules
 from edged.codec import Document
+from edged.ops.segments import Label
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Bytes = Annotated[int, msgspec.Meta(ge=0)]
@@ -23,6 +26,16 @@ class PathsConfig(Document, frozen=True, kw_only=True):
     tensor_socket: AbsolutePath = "/run/edged/tensor.sock"
     gate_socket: AbsolutePath = "/run/edged-egress/proxy.sock"
     update_status: AbsolutePath = "/run/edged-update/status.json"
+    update_control: AbsolutePath = "/run/edged-update/control.sock"
+
+
+class DeviceConfig(Document, frozen=True, kw_only=True):
+    """What this device is in its fleet. Changing it needs a restart."""
+
+    id: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{0,128}$(?!\n)")] = ""
+    """Empty derives it from the machine ID (``edged.ops.identity``)."""
+    labels: dict[Label, Label] = msgspec.field(default_factory=dict)
+    """``region = "eu"``, ``ring = "canary"``: what rollouts and flags choose devices by."""
 
 
 class RepositoryConfig(Document, frozen=True, kw_only=True):
@@ -44,6 +57,14 @@ class UpdateConfig(Document, frozen=True, kw_only=True):
     """Longest wait for any one answer of the host."""
     backoff_min_s: Seconds = 5.0
     backoff_max_s: Seconds = 3600.0
+    max_bytes: Bytes = 0
+    """Most bytes that one refresh may fetch; 0 is no limit. What is left over comes with the next."""
+    max_bytes_per_day: Bytes = 0
+    """Most bytes in any 24 hours, over restarts and reboots; 0 is no limit."""
+    metered: Literal["fetch", "wait"] = "fetch"
+    """What to do with bundles while the link is metered, as the gate reports; documents and stops always come."""
+    min_bytes_per_s: Bytes = 256
+    """A host that sends less for longer than ``timeout_s`` is given up, and asked again later."""
 
 
 class EgressConfig(Document, frozen=True, kw_only=True):
@@ -124,8 +145,11 @@ class Config(Document, frozen=True, kw_only=True):
     """All of edged's settings, merged from every file."""
 
     paths: PathsConfig = PathsConfig()
+    device: DeviceConfig = DeviceConfig()
     repository: RepositoryConfig = RepositoryConfig()
     update: UpdateConfig = UpdateConfig()
+    window: WindowRules = WindowRules()
+    trial: TrialRules = TrialRules()
     egress: EgressConfig = EgressConfig()
     serve: ServeConfig = ServeConfig()
     limits: LimitsConfig = LimitsConfig()

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from edged import journal
+from edged.activation.candidate import is_worth_trying
 from edged.bundle.read import InstalledBundle, read_bundle, verify_files
 from edged.clock import Clock
 from edged.codec import decode_json
@@ -41,12 +42,11 @@ from edged.errors import (
 )
 from edged.files import read_limited
 from edged.ids import ModelName, SlotName, Version
+from edged.ops.rollout import MAX_ROLLOUT_BYTES, Rollout
 from edged.select.machine import Machine
 from edged.select.matcher import choose_variant
-from edged.store.candidate import is_worth_trying
 from edged.store.layout import StoreLayout
 from edged.store.slots import Content, SlotEvent, SlotState
-from edged.update.rollout import MAX_ROLLOUT_BYTES, Rollout
 from edged.validation.validate import Infers
 
 LOG = logging.getLogger(__name__)
@@ -164,7 +164,9 @@ class Lifecycle:
                 self._said = str(exc)
                 LOG.warning("Rollout document cannot be read: %s", exc)
             return {}
-        return {ModelName(name): Version.parse(entry.version) for name, entry in rollout.models.items()}
+        return {
+            ModelName(name): Version.parse(entry.version) for name, entry in rollout.models.items() if entry.version
+        }
 
     def _candidate(self, model: ModelName, wanted: Version) -> InstalledBundle | None:
         refused = {refused.version for refused in self._table.refused.values() if refused.model == model}

@@ -29,8 +29,28 @@ class StoreLayout:
 
     @property
     def rollout(self) -> Path:
-        """The newest verified rollout document."""
+        """The newest verified rollout document (``edged.ops.rollout``)."""
         return self.ops / "rollout.json"
+
+    @property
+    def flags(self) -> Path:
+        """The newest verified flags document (``edged.ops.flags``)."""
+        return self.ops / "flags.json"
+
+    @property
+    def policy(self) -> Path:
+        """The newest verified policy document (``edged.ops.policy``)."""
+        return self.ops / "policy.json"
+
+    @property
+    def stop(self) -> Path:
+        """The newest verified stop document (``edged.ops.stop``)."""
+        return self.ops / "stop.json"
+
+    @property
+    def standing(self) -> Path:
+        """What the newest trusted metadata says beside its documents (``edged.ops.standing``)."""
+        return self.ops / "standing.json"
 
     @property
     def partial(self) -> Path:

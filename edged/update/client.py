@@ -29,6 +29,7 @@ from edged.errors import (
 )
 from edged.files import read_limited
 from edged.ids import Digest, ModelName, Version
+from edged.ops.rollout import MAX_ROLLOUT_BYTES, Rollout
 from edged.store.install import (
     SignedManifest,
     disk_errors,
@@ -43,7 +44,6 @@ from edged.store.layout import StoreLayout
 from edged.update.download import Downloader, check_space
 from edged.update.fetcher import Host
 from edged.update.phases import Phase, Progress, Report
-from edged.update.rollout import MAX_ROLLOUT_BYTES, Rollout
 from edged.update.trust import TrustedRepository, refresh_trust
 
 LOG = logging.getLogger(__name__)
@@ -134,6 +134,8 @@ class Client:
         wanted: set[Digest] = set()
         installed: set[Digest] = set()
         for name, entry in sorted(rollout.models.items()):  # (3)
+            if entry.version is None:
+                continue
             model = ModelName(name)
             try:
                 signed = self._read_manifest(repository, model, entry.version)

@@ -8,8 +8,8 @@ from edged.clock import Clock, trusted_unix_s
 from edged.codec import decode_json
 from edged.errors import EdgedError
 from edged.files import read_limited
+from edged.ops.rollout import MAX_ROLLOUT_BYTES, Rollout
 from edged.store.layout import StoreLayout
-from edged.update.rollout import MAX_ROLLOUT_BYTES, Rollout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

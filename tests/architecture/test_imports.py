@@ -14,12 +14,12 @@ ROOT = Path(edged.__file__).parent
 LAYERS = (
     "errors problems statuses ids clock files codec diagnosis quantities journal notify sockets no_tls footprint __init__",
     """config.schema config.checks pipeline.steps pipeline.spec pipeline.pipeline pipeline.datatypes bundle.manifest bundle.parse bundle.kit
-    store.layout store.slots store.candidate select update.phases update.rollout update.backoff update.messages update.answer
+    store.layout store.slots store.history activation ops select update.phases update.backoff update.messages update.answer
     egress.policy egress.request runtime.tensors runtime.wire runtime.calls schedule validation.comparison
     validation.closeness validation.metrics validation.verdict validation.quality validation.report validation.junit onnx
     tensor_socket callers.caller callers.rules callers.bucket callers.quotas telemetry.histogram telemetry.serving
     telemetry.exposition""",
-    "callers config pipeline bundle store telemetry update egress runtime validation host worker",
+    "callers config pipeline bundle ops.identity store telemetry update egress runtime validation host worker",
     "api cli client publish",
     "process event_loop daemon dev __main__ update.__main__ update.refresh egress.__main__ worker.template publish.main cli.edgectl",
 )

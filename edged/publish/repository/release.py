@@ -19,12 +19,12 @@ from edged.errors import BundleError, UnsafeModelError
 from edged.files import hash_bytes
 from edged.ids import ModelName, Version
 from edged.onnx.safety import check_model
+from edged.ops.rollout import Rollout, RolloutEntry
 from edged.publish.repository.blobs import Blob, blob_path, index_path
 from edged.publish.repository.roles import OPS, ROLLOUT_PATH, manifest_path, model_role
 from edged.publish.repository.state import State
 from edged.publish.repository.transaction import Transaction
 from edged.publish.repository.tree import Tree
-from edged.update.rollout import Rollout, RolloutEntry
 
 LARGE_BYTES: Final = 16_000_000
 """From this size on a file gets a line of its own while it is copied, and another after each tenth, though not more often than this."""

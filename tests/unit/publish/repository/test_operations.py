@@ -7,12 +7,12 @@ from tuf.api.metadata import Metadata
 
 from edged.codec import decode_json
 from edged.errors import BundleError, SignatureInvalidError, TrustError, UsageError
+from edged.ops.rollout import Rollout
 from edged.publish.keys.directory import Keyring
 from edged.publish.repository.operations import init_repository, publish_bundle, resign
 from edged.publish.repository.roles import Expiry
 from edged.publish.repository.state import metadata_path, read_state
 from edged.publish.repository.tree import Tree
-from edged.update.rollout import Rollout
 from tests.fakes.signers import MemorySigners
 
 NOW = datetime(2026, 11, 22, 10, 0, 0, 123456, tzinfo=UTC)

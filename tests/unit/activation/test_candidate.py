@@ -2,9 +2,9 @@
 
 import pytest
 
+from edged.activation.candidate import is_worth_trying
 from edged.files import hash_bytes
 from edged.ids import Version
-from edged.store.candidate import is_worth_trying
 from edged.store.slots import Content, Slot, Slots, SlotState
 
 ONE, TWO = Version.parse("1.0.0"), Version.parse("2.0.0")
