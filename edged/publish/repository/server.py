@@ -8,6 +8,8 @@ import os
 import re
 import socket
 import sys
+import time
+from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +22,8 @@ from edged.files import READ_BLOCK_BYTES
 
 _RANGE: Final = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
 _IDLE_TIMEOUT_S: Final = 60
+_SLOW_BLOCK_S: Final = 0.05
+"""How much of a body is sent at once when the rate is limited."""
 
 
 def parse_range(header: str, size: int) -> tuple[int, int] | None:
@@ -128,10 +132,14 @@ class StaticHandler(BaseHTTPRequestHandler):
 
     def _copy(self, file: BinaryIO, begin: int, length: int) -> None:
         file.seek(begin)
+        rate = self.server.bytes_per_s
+        block_bytes = min(READ_BLOCK_BYTES, max(1, int(rate * _SLOW_BLOCK_S))) if rate else READ_BLOCK_BYTES
         try:
-            while length and (block := file.read(min(length, READ_BLOCK_BYTES))):
+            while length and (block := file.read(min(length, block_bytes))):
                 self.wfile.write(block)
                 length -= len(block)
+                if rate:
+                    self.server.pause(len(block) / rate)
         except (BrokenPipeError, ConnectionResetError, TimeoutError):
             self.close_connection = True
         if length:  # the file became shorter; only closing tells the client
@@ -154,13 +162,26 @@ class StaticServer(ThreadingHTTPServer):
         host: Name or address to listen on.
         port: 0 takes a free one.
         prints_access: Print one line for each answer on standard error.
+        bytes_per_s: How fast each body is sent, as a slow link would bring it; 0 is as fast as can be.
+        pause: Waits for so many seconds, to keep to that rate.
     """
 
     daemon_threads = True
 
-    def __init__(self, root: Path, *, host: str = "127.0.0.1", port: int = 0, prints_access: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        prints_access: bool = False,
+        bytes_per_s: float = 0.0,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
         self.root = root.resolve()
         self.prints_access = prints_access
+        self.bytes_per_s = bytes_per_s
+        self.pause = pause
         if ":" in host:
             self.address_family = socket.AF_INET6
         super().__init__((host, port), StaticHandler)

@@ -173,6 +173,22 @@ def test_access_lines_go_to_standard_error_when_asked_for(root, capsys):
     assert '"GET /nothing HTTP/1.1" 404' in capsys.readouterr().err
 
 
+def test_a_limited_rate_spreads_a_body_over_time(root):
+    pauses_s = []
+    with StaticServer(root, bytes_per_s=5120, pause=pauses_s.append) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        client = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        _, body = get(client, "/blobs/data")
+        client.close()
+        server.shutdown()
+        thread.join()
+
+    assert body == DATA
+    assert sum(pauses_s) == pytest.approx(len(DATA) / 5120)
+    assert len(pauses_s) == 10
+
+
 def test_url_names_the_port_that_was_free(root):
     with StaticServer(root) as server:
         assert server.url == f"http://127.0.0.1:{server.server_port}/"
