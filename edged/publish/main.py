@@ -6,7 +6,24 @@ from collections.abc import Sequence
 
 from edged import __version__
 from edged.cli.exits import run_command
-from edged.publish.commands import bundle, convert, init, keys, kit, origin, publish, quantize, resign, root, serve
+from edged.publish.commands import (
+    bundle,
+    convert,
+    flags,
+    init,
+    keys,
+    kit,
+    origin,
+    policy,
+    publish,
+    quantize,
+    resign,
+    rollout,
+    root,
+    serve,
+    stop,
+    verify,
+)
 
 DESCRIPTION = """\
 Build, sign and publish model bundles for edged.
@@ -21,8 +38,13 @@ A first bundle and a first repository:
   edge-publish serve repo --port 8080
 """
 
+VERBS = (
+    *(keys, init, bundle, kit, quantize, convert, origin, publish),
+    *(rollout, flags, policy, stop, resign, verify, root, serve),
+)
+
 EPILOG = """\
-Exit codes: 0 ok, 1 failed, 2 usage, 4 not permitted, 5 not found, 6 degraded, 8 busy, 9 timeout, 10 verification failed.
+Exit codes: 0 ok, 1 failed, 2 usage, 4 not permitted, 5 not found, 6 degraded, 7 nothing to do, 8 busy, 9 timeout, 10 verification failed.
 Results go to standard output, progress and errors to standard error.
 """
 
@@ -37,7 +59,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"edge-publish {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for verb in (keys, init, bundle, kit, quantize, convert, origin, publish, resign, root, serve):
+    for verb in VERBS:
         verb.add_parser(verbs)
     return parser
 

@@ -19,13 +19,15 @@ from edged.files import hash_file
 from edged.publish.keys.directory import Keyring
 from edged.publish.repository.operations import init_repository, publish_bundle
 from edged.publish.repository.state import is_repository, read_state
-from edged.publish.repository.tree import Tree
+from edged.publish.repository.tree import METADATA_LOCK, WORK_LOCK, Tree
 from tests.fakes.bundles import make_bundle
-from tests.fakes.publishers import publisher, why_not
+from tests.fakes.publishers import publisher
+from tests.fakes.syscalls import why_not
 from tests.fakes.tuf_clients import make_updater
 
 NOW = datetime.now(UTC)
 VERSIONS = ("1.0.0", "1.0.1")
+LOCKS = {METADATA_LOCK, WORK_LOCK}
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +78,7 @@ def versions_seen(repo, device):
 
 
 def immutable(repo):
-    files = (p for p in repo.rglob("*") if p.is_file() and p.name not in {"timestamp.json", ".publish.lock"})
+    files = (p for p in repo.rglob("*") if p.is_file() and p.name not in {"timestamp.json", *LOCKS})
     return {str(p.relative_to(repo)): p.read_bytes() for p in files}
 
 
@@ -150,7 +152,7 @@ def test_publish_killed_at_any_call_shows_all_or_nothing_and_is_finished_by_the_
         assert immutable(repo).items() >= kept.items()
         assert content(repo) == content(whole / "repo"), killed.calls[-1]
         assert listed(repo) == listed(whole / "repo")
-        assert [p for p in place.rglob(".*") if p.name != ".publish.lock"] == [], killed.calls[-1]
+        assert [p for p in place.rglob(".*") if p.name not in LOCKS] == [], killed.calls[-1]
         assert {p.stat().st_mode & 0o777 for p in repo.rglob("*") if p.is_dir()} == {0o755}
         shutil.rmtree(place)
 
@@ -180,7 +182,65 @@ def test_init_killed_at_any_call_is_finished_by_the_next(tmp_path, publish):
         assert listed(repo) == listed(whole / "repo")
         assert {name: (place / "keys" / name).read_bytes() for name in keys} == keys
         assert sorted(p.name for p in place.rglob("*.pem")) == sorted(p.name for p in whole.rglob("*.pem"))
-        assert [p for p in place.rglob(".*") if p.name != ".publish.lock"] == [], killed.calls[-1]
+        assert [p for p in place.rglob(".*") if p.name not in LOCKS] == [], killed.calls[-1]
+
+
+@pytest.fixture(scope="module")
+def rolling(tmp_path_factory, publish, started, bundles):
+    """A repository in which a second version goes to the first devices."""
+    place = tmp_path_factory.mktemp("rolling")
+    shutil.copytree(started["published"], place, dirs_exist_ok=True)
+    place_of = ("--repo", place / "repo", "--keys", place / "keys")
+    run = publish.run("publish", bundles["1.0.1"], "--percent", "1", *place_of)
+    assert run.code == 0, run.err
+    return place
+
+
+def said(repo, device):
+    """What a device is told of the model: the percentage of what is rolled out, and why it is stopped."""
+    updater = make_updater(f"{repo.as_uri()}/", device, (repo / "metadata/1.root.json").read_bytes())
+    updater.refresh()
+    rollout = json.loads(Path(updater.download_target(updater.get_targetinfo("ops/rollout.json"))).read_bytes())
+    stop = updater.get_targetinfo("stop/stop.json")
+    stopped = json.loads(Path(updater.download_target(stop)).read_bytes())["models"] if stop else {}
+    return rollout["models"]["adder"]["next"]["percent"], stopped.get("adder", {}).get("reason")
+
+
+@pytest.mark.parametrize(
+    ("verb", "after"),
+    [
+        (("stop", "adder", "--reason", "wrong sums"), (1.0, "wrong sums")),
+        (("rollout", "advance", "adder", "--percent", "10", "--now"), (10.0, None)),
+    ],
+)
+def test_a_word_to_the_fleet_killed_at_any_call_is_said_or_not_and_may_be_said_again(
+    tmp_path, publish, rolling, verb, after
+):
+    whole = tmp_path / "whole"
+    shutil.copytree(rolling, whole)
+    run = publish.run(*verb, "--repo", whole / "repo", "--keys", whole / "keys", watched=whole)
+    assert run.code == 0, run.err
+    outcomes = set()
+    for at in instants(run.calls, 4):
+        place = tmp_path / str(at)
+        repo = place / "repo"
+        shutil.copytree(rolling, place)
+        arguments = (*verb, "--repo", repo, "--keys", place / "keys")
+        killed = publish.run(*arguments, watched=place, kill_at=at)
+        if killed.code == 0 and at == len(run.calls) - 1:
+            break  # one call fewer: the new timestamp fell into a later second than the old one by itself
+        assert killed.code == -9
+        outcomes.add(said(repo, place / "device"))
+
+        kept = {path: data for path, data in immutable(repo).items() if not Path(path).name.startswith(".")}
+        again = publish.run(*arguments)
+        assert again.code == 0, again.err
+        assert said(repo, place / "device") == after, killed.calls[-1]
+        assert immutable(repo).items() >= kept.items()
+        assert [p for p in place.rglob(".*") if p.name not in LOCKS] == [], killed.calls[-1]
+        shutil.rmtree(place)
+
+    assert outcomes <= {(1.0, None), after}
 
 
 def test_reader_never_meets_an_error_while_ten_versions_are_published(tmp_path, started, publish):
@@ -226,7 +286,7 @@ def test_second_publisher_is_told_that_the_repository_is_busy(tmp_path, started,
     shutil.copytree(started["new"], tmp_path, dirs_exist_ok=True)
     before = immutable(tmp_path / "repo")
     arguments = ("publish", bundles["1.0.0"], "--repo", tmp_path / "repo", "--keys", tmp_path / "keys")
-    with Tree(tmp_path / "repo").locked():
+    with Tree(tmp_path / "repo").working():
         second = publish.run(*arguments)
 
     assert second.code == 8

@@ -11,11 +11,11 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from edged.bundle.fallback import Fallback
 from edged.bundle.manifest import (
     Batching,
     Budget,
     BundlePath,
-    Fallback,
     Format,
     MetricLimit,
     Precision,
@@ -121,7 +121,8 @@ class Recipe(Document, frozen=True, kw_only=True):
     files: tuple[RecipeFile, ...] = ()
     signature: SourcePath | None = None
     """An OpenSSF model signature that came with the model; it is carried, and what devices trust stays TUF."""
-    fallback: tuple[Fallback, ...] = ()
+    fallback: Annotated[tuple[Fallback, ...], msgspec.Meta(max_length=8)] = ()
+    """What answers when the model cannot, the first that applies; a variant is named by its id in the bundle."""
     min_edged: Annotated[str, msgspec.Meta(pattern=VERSION_PATTERN, max_length=64)] = FIRST_EDGED
 
 

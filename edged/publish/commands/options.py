@@ -17,6 +17,7 @@ Verbs = Any
 """What ``ArgumentParser.add_subparsers`` returns; its type is private to argparse."""
 
 KEYS_HELP = f"directory of the signing keys; {PASSPHRASE_VARIABLE} holds their passphrase, otherwise you are asked"
+MAX_DAYS = 36500
 EXPIRY_ROLES = ("root", "targets", "model", "ops", "stop", "snapshot", "timestamp")
 
 
@@ -66,9 +67,9 @@ def read_expiry(args: argparse.Namespace) -> Expiry:
         role, _, number = setting.partition("=")
         if role not in EXPIRY_ROLES:
             raise UsageError(f"--expiry {setting}: no such role", hint=f"Roles are {', '.join(EXPIRY_ROLES)}.")
-        if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= 36500:
+        if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= MAX_DAYS:
             raise UsageError(
-                f"--expiry {setting}: expected a number of days from 1 to 36500",
+                f"--expiry {setting}: expected a number of days from 1 to {MAX_DAYS}",
                 hint="For example: --expiry timestamp=2",
             )
         days[f"{role}_days"] = int(number)

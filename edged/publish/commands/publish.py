@@ -4,6 +4,7 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
+from edged.publish.commands.fleet_options import parse_percent, parse_version
 from edged.publish.commands.options import (
     Verbs,
     add_expiry,
@@ -19,7 +20,8 @@ from edged.publish.repository.operations import publish_bundle
 from edged.publish.repository.release import peek_manifest
 
 TEXT = """\
-Sign a bundle, put it into a repository, and name its version in the rollout, so that devices install it.
+Sign a bundle, put it into a repository, and name its version in the rollout, so that devices install it: as the version for everyone, or
+with --percent as the next one for some of them first (see: rollout). While another version is being rolled out, publish with --no-rollout.
 
 A published version never changes. What looks like a secret is refused (see: bundle scan).
 
@@ -42,9 +44,12 @@ def add_parser(verbs: Verbs) -> None:
     )
     parser.add_argument("--repo", type=Path, required=True, metavar="DIR", help="the repository")
     add_keys(parser)
-    parser.add_argument(
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
         "--no-rollout", dest="rollout", action="store_false", help="leave the rollout as it is; no device installs it"
     )
+    how.add_argument("--percent", metavar="N", help="roll it out in steps, to so many percent of all devices first")
+    parser.add_argument("--min-version", metavar="V", help="let no lower version run any more, for ever")
     parser.add_argument("--allow-lower", action="store_true", help="accept a version lower than one that is published")
     add_allowed(parser)
     add_expiry(parser)
@@ -60,6 +65,8 @@ def run(args: argparse.Namespace) -> None:
         open_keyring(args),
         now=datetime.now(UTC),
         rollout=args.rollout,
+        percent=None if args.percent is None else parse_percent(args.percent),
+        min_version=None if args.min_version is None else parse_version(args.min_version),
         allow_lower=args.allow_lower,
         allowed_secrets=read_allowed(args),
         expiry=read_expiry(args),

@@ -1,13 +1,11 @@
-"""Make and change a repository: the operations behind ``edge-publish init``, ``publish`` and ``resign``.
+"""Make and change a repository: the operations behind ``edge-publish init`` and ``publish``.
 
-Each operation holds the tree's lock, verifies what is there, and can be run again after being killed at any point: it finds what it wrote
-already and goes on.
+Each verifies what is there, and can be run again after being killed at any point: it finds what it wrote already and goes on.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,11 +13,26 @@ from securesystemslib.signer import Key
 from tuf.api.metadata import MetaFile, Root, Snapshot, Timestamp
 
 from edged.bundle.edgeb import read_manifest
+from edged.bundle.manifest import Manifest
 from edged.errors import UsageError
+from edged.ids import Version
+from edged.ops.rollout import Next, RolloutEntry
+from edged.ops.segments import Issued
+from edged.publish.fleet.rollout import DEFAULT_SOAK_S, release, rollout_id, start
 from edged.publish.keys.directory import root_keys
 from edged.publish.keys.signers import Signers
 from edged.publish.repository.blobs import read_blobs
-from edged.publish.repository.release import check_models, check_version, copy_blobs, opened_bundle, set_rollout
+from edged.publish.repository.changing import (
+    DEFAULT_EXPIRY,
+    Published,
+    Report,
+    Repository,
+    check_place,
+    check_repository,
+    quiet,
+)
+from edged.publish.repository.fleet import EntryChange, apply_floor, change_entry
+from edged.publish.repository.release import check_models, check_version, copy_blobs, opened_bundle
 from edged.publish.repository.roles import (
     OPS,
     STOP,
@@ -38,32 +51,10 @@ from edged.publish.repository.state import (
     lost_timestamp,
     metadata_path,
     read_root,
-    read_state,
 )
 from edged.publish.repository.transaction import Transaction
 from edged.publish.repository.tree import Tree
 from edged.publish.secrets import refuse_secrets
-
-Report = Callable[[str], None]
-DEFAULT_EXPIRY = Expiry()
-
-
-def quiet(_line: str) -> None:
-    """Report to nobody."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """What an operation did: the roles it signed, in order; none when everything was there already."""
-
-    signed: tuple[str, ...]
-    due: tuple[tuple[str, datetime], ...] = ()
-    """After a ``resign``: roles that should be signed again but whose keys are not here, with the time each expires."""
-
-    @property
-    def is_changed(self) -> bool:
-        """Tell whether devices will see anything new."""
-        return bool(self.signed)
 
 
 def init_repository(
@@ -126,6 +117,8 @@ def publish_bundle(
     *,
     now: datetime,
     rollout: bool = True,
+    percent: float | None = None,
+    min_version: Version | None = None,
     allow_lower: bool = False,
     allowed_secrets: Mapping[str, str] = MappingProxyType({}),
     expiry: Expiry = DEFAULT_EXPIRY,
@@ -139,6 +132,8 @@ def publish_bundle(
         keys: Needs ``snapshot``, ``timestamp``, ``model-<model>``, for a rollout ``ops``, and for a model's first version ``targets``.
         now: UTC.
         rollout: Also name this version in the rollout document.
+        percent: Name it as the next one, for so many percent of all devices; None names it as the version for everyone.
+        min_version: Let no lower version run any more.
         allow_lower: Let the version be lower than the highest one published.
         allowed_secrets: As for ``refuse_secrets``.
         expiry: How long the signatures hold.
@@ -149,84 +144,75 @@ def publish_bundle(
         UnsafeModelError: A model asks for what devices refuse.
         BundleError: The bundle is not what its manifest says; this version is published with other content; the version is lower than
             a published one and ``allow_lower`` is not set.
-        UsageError: No repository, or a key is missing.
+        UsageError: No repository, a key is missing, another version is being rolled out, or the floor cannot be.
         TrustError: The repository was altered, or a key is not the one it trusts.
+        UnavailableError: Another publisher is copying files into it.
     """
-    with (
-        _opened(Tree(directory), keys, now, expiry, report) as transaction,
-        opened_bundle(bundle, directory) as bundle_dir,
-    ):
+    tree = Tree(directory)
+    repository = Repository(tree=tree, keys=keys, now=now, expiry=expiry, report=report)
+    # Before the lock: in a directory that is something else, nothing is made or cleared away.
+    check_repository(tree)
+    check_place(tree, keys)
+    with tree.working(), opened_bundle(bundle, directory) as bundle_dir:
         data, manifest = read_manifest(bundle_dir)
         blobs = read_blobs(bundle_dir, manifest)
         # Whoever built it, wherever: what is published cannot be taken back.
         refuse_secrets(bundle_dir, manifest, report=report, allowed=allowed_secrets)
         check_models(bundle_dir, manifest)
-        check_version(transaction.state, manifest, data, allow_lower=allow_lower)
-        role = model_role(manifest.model)
-        if role not in transaction.state.targets:
-            transaction.add_role(role)
-        transaction.set_target(role, manifest_path(manifest.model, manifest.version), data)
-        if rollout:
-            set_rollout(transaction, {manifest.model: manifest.version}, now)
-        transaction.check_keys()
-        copy_blobs(transaction.tree, blobs, bundle_dir, report)
-        return Published(signed=tuple(transaction.commit()))
-
-
-def resign(
-    directory: Path,
-    keys: Signers,
-    *,
-    now: datetime,
-    expiry: Expiry = DEFAULT_EXPIRY,
-    report: Report = quiet,
-) -> Published:
-    """Sign again what has less than half of its time left, as far as the keys are here, and say what is left over.
-
-    Raises:
-        UsageError: No repository, the keys lie in it, the snapshot or timestamp key is missing, or a key cannot be opened.
-        NotPermittedError: A key can be read by other users.
-        TrustError: The repository was altered, or a key is not the one it trusts.
-    """
-    with _opened(Tree(directory), keys, now, expiry, report) as transaction:
-        # The root last: a root key that cannot be opened must not keep the timestamp from being signed.
-        roles = transaction.commit()
-        if transaction.renew_root():
-            roles.append("root")
-        return Published(signed=tuple(roles), due=transaction.due())
-
-
-@contextmanager
-def _opened(tree: Tree, keys: Signers, now: datetime, expiry: Expiry, report: Report) -> Iterator[Transaction]:
-    # Before the lock: in a directory that is something else, nothing is made or cleared away.
-    check_repository(tree)
-    check_place(tree, keys)
-    with tree.locked():
-        transaction = Transaction(tree=tree, state=read_state(tree), keys=keys, expiry=expiry, now=now, report=report)
-        transaction.renew()
-        yield transaction
-
-
-def check_repository(tree: Tree) -> None:
-    """Make sure that a directory is a repository.
-
-    Raises:
-        UsageError: It is not.
-    """
-    if not tree.has(metadata_path("root", 1)):
-        raise UsageError(f"{tree.root} is not a repository", hint="Make one: edge-publish init DIR --keys KEYS.")
-
-
-def check_place(tree: Tree, keys: Signers) -> None:
-    """Make sure that private keys do not lie where anyone may read them.
-
-    Raises:
-        UsageError: They do.
-    """
-    if keys.lie_in(tree.root):
-        raise UsageError(
-            "the keys lie in the repository, which anyone may read", hint="Name another directory with --keys."
+        change = partial(
+            _add_version,
+            manifest=manifest,
+            data=data,
+            named=_naming(manifest, percent) if rollout else None,
+            min_version=min_version,
+            allow_lower=allow_lower,
         )
+        repository.prepare(change)
+        copy_blobs(tree, blobs, bundle_dir, report)
+        published = repository.commit(change)
+    repository.warn()
+    return published
+
+
+def _add_version(
+    transaction: Transaction,
+    *,
+    manifest: Manifest,
+    data: bytes,
+    named: EntryChange | None,
+    min_version: Version | None,
+    allow_lower: bool,
+) -> None:
+    check_version(transaction.state, manifest, data, allow_lower=allow_lower)
+    role = model_role(manifest.model)
+    if role not in transaction.state.targets:
+        transaction.add_role(role)
+    transaction.set_target(role, manifest_path(manifest.model, manifest.version), data)
+    if named is not None:
+        change_entry(transaction, manifest.model, named)
+    if min_version is not None:
+        apply_floor(transaction, manifest.model, min_version)
+
+
+def _naming(manifest: Manifest, percent: float | None) -> EntryChange:
+    version = manifest.version
+
+    def for_everyone(entry: RolloutEntry | None, _issued: Issued) -> RolloutEntry:
+        return release(entry, version)
+
+    def for_some(entry: RolloutEntry | None, issued: Issued) -> RolloutEntry:
+        return start(
+            entry,
+            Next(
+                id=rollout_id(manifest.name, version),
+                version=version,
+                percent=100.0 if percent is None else percent,
+                soak_s=DEFAULT_SOAK_S,
+                since=issued,
+            ),
+        )
+
+    return for_everyone if percent is None else for_some
 
 
 def _sign_root(keys: Signers, count: int, threshold: int, *, expires: datetime) -> bytes:

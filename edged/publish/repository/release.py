@@ -1,29 +1,25 @@
-"""What one publish adds to a repository: a bundle's files as blobs, its manifest as a target, its version in the rollout.
+"""What one publish adds to a repository: a bundle's files as blobs, its manifest as a target.
 
 A bundle comes as a directory or packed as one file. A packed one is unpacked beside the repository, where the blobs will need as much
-room anyway (the file itself may be on a stick that nobody can write to), and removed afterwards; whoever calls holds the tree's lock, so
-what a killed publisher left unpacked can only be its own, and goes away with the next publish.
+room anyway (the file itself may be on a stick that nobody can write to), and removed afterwards; whoever calls holds the tree for long
+work, so what a killed publisher left unpacked can only be its own, and goes away with the next publish.
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from edged.bundle.edgeb import read_manifest, read_packed_manifest, unpack
 from edged.bundle.manifest import Manifest
-from edged.codec import decode_json, encode_canonical
 from edged.errors import BundleError, UnsafeModelError
 from edged.files import hash_bytes
-from edged.ids import ModelName, Version
 from edged.onnx.safety import check_model
-from edged.ops.rollout import Rollout, RolloutEntry
+from edged.publish.fleet.floor import published_versions
 from edged.publish.repository.blobs import Blob, blob_path, index_path
-from edged.publish.repository.roles import OPS, ROLLOUT_PATH, manifest_path, model_role
+from edged.publish.repository.roles import manifest_path, model_role
 from edged.publish.repository.state import State
-from edged.publish.repository.transaction import Transaction
 from edged.publish.repository.tree import Tree
 
 LARGE_BYTES: Final = 16_000_000
@@ -65,7 +61,7 @@ def opened_bundle(bundle: Path, repository: Path) -> Iterator[Path]:
 
     Args:
         bundle: A bundle directory, or a packed bundle.
-        repository: Locked by the caller; a packed bundle is unpacked beside it.
+        repository: Held by the caller for long work; a packed bundle is unpacked beside it.
 
     Raises:
         BundleError: The file is not a packed bundle.
@@ -105,24 +101,10 @@ def check_version(state: State, manifest: Manifest, data: bytes, *, allow_lower:
     if known is not None and known.hashes["sha256"] != hash_bytes(data):
         hint = "A published version never changes; give the bundle a higher version."
         raise BundleError(f"{manifest.name} {manifest.version} is published with other content", hint=hint)
-    published = [Version.parse(path.split("/")[2]) for path in role.targets]
-    highest = max(published, default=manifest.semver)
+    highest = max(published_versions(role), default=manifest.semver)
     if manifest.semver < highest and not allow_lower:
         hint = "Give the bundle a higher version, or pass --allow-lower to go back on purpose."
         raise BundleError(f"{manifest.name} {manifest.version} is lower than {highest}, which is published", hint=hint)
-
-
-def set_rollout(transaction: Transaction, models: Mapping[ModelName, str], now: datetime) -> None:
-    """Name versions in the rollout document; other models stay as they are."""
-    before = transaction.target(OPS, ROLLOUT_PATH)
-    old = decode_json(Rollout, before, source=ROLLOUT_PATH) if before is not None else None
-    entries: dict[str, RolloutEntry] = dict(old.models) if old else {}
-    entries.update({name: RolloutEntry(version=version) for name, version in models.items()})
-    if old is not None and entries == old.models:
-        return
-    # Devices use the newest signed time they have seen as a clock, so it must not go back with this machine's.
-    issued = max(now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), old.issued if old else "")
-    transaction.set_target(OPS, ROLLOUT_PATH, encode_canonical(Rollout(schema=1, issued=issued, models=entries)))
 
 
 def copy_blobs(tree: Tree, blobs: Sequence[Blob], directory: Path, report: Callable[[str], None]) -> None:

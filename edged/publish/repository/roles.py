@@ -18,7 +18,6 @@ from tuf.api.metadata import (
     MetaFile,
     Role,
     Root,
-    Signed,
     Snapshot,
     TargetFile,
     Targets,
@@ -31,8 +30,9 @@ from edged.ids import ModelName, Version
 
 OPS: Final = "ops"
 STOP: Final = "stop"
-ROLLOUT_PATH: Final = "ops/rollout.json"
 TOP_ROLES: Final = ("targets", "snapshot", "timestamp")
+OFFLINE_ROLES: Final = ("root", "targets")
+"""Their keys are brought when they are needed."""
 # Compact: a device fetches the timestamp at every poll.
 _SERIALIZER: Final = JSONSerializer(compact=True)
 
@@ -82,9 +82,9 @@ class Expiry:
         """Return when metadata of ``role`` signed at ``now`` expires, in whole seconds as the specification has it."""
         return (now + self.lifetime(role)).replace(microsecond=0)
 
-    def is_due(self, role: str, signed: Signed, now: datetime) -> bool:
+    def is_due(self, role: str, expires: datetime, now: datetime) -> bool:
         """Tell whether a role should be signed again: less than half of its time is left."""
-        return signed.expires - now < self.lifetime(role) / 2
+        return expires - now < self.lifetime(role) / 2
 
 
 def new_root(*, roles: Mapping[str, Sequence[Key]], thresholds: Mapping[str, int], expires: datetime) -> Root:
@@ -121,9 +121,12 @@ def delegate(targets: Targets, role: str, key: Key) -> None:
     delegations.roles[role] = DelegatedRole(role, [key.keyid], 1, terminating=True, paths=delegated_paths(role))
 
 
-def target_file(path: str, data: bytes) -> TargetFile:
-    """Describe a target by its length and SHA-256."""
-    return TargetFile(length=len(data), hashes={"sha256": hash_bytes(data)}, path=path)
+def target_file(path: str, data: bytes, *, custom: Mapping[str, str]) -> TargetFile:
+    """Describe a target by its length and SHA-256, and by what its role says beside."""
+    fields = {"custom": dict(custom)} if custom else {}
+    return TargetFile(
+        length=len(data), hashes={"sha256": hash_bytes(data)}, path=path, unrecognized_fields=dict[str, Any](fields)
+    )
 
 
 def meta_file(version: int, data: bytes) -> MetaFile:

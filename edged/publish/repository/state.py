@@ -5,8 +5,9 @@ a device follows is checked here, from root to each delegated role. Expiry is no
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeVar
 
 from tuf.api.exceptions import LengthOrHashMismatchError, RepositoryError
@@ -14,6 +15,7 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timest
 from tuf.api.serialization import DeserializationError
 
 from edged.errors import SignatureInvalidError, TrustError, UsageError
+from edged.files import hash_bytes
 from edged.publish.repository.tree import Tree
 
 S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
@@ -29,7 +31,13 @@ class State:
     timestamp: Timestamp
     snapshot: Snapshot
     targets: dict[str, Targets]
-    """By role: ``targets`` and every role it delegates to."""
+    """By role: ``targets`` and the roles it delegates to, as far as they were asked for."""
+
+    @property
+    def delegated(self) -> list[str]:
+        """The names of all roles that ``targets`` delegates to, sorted."""
+        delegations = self.targets["targets"].delegations
+        return sorted(delegations.roles if delegations and delegations.roles else {})
 
 
 def metadata_path(role: str, version: int) -> str:
@@ -88,8 +96,12 @@ def read_root(tree: Tree) -> Root:
     return root
 
 
-def read_state(tree: Tree) -> State:
-    """Read and verify all metadata.
+def read_state(tree: Tree, *, roles: Collection[str] | None = None) -> State:
+    """Read and verify metadata. Needs no lock: all that a timestamp leads to was there before it and never changes.
+
+    Args:
+        tree: Where from.
+        roles: The delegated roles to read; None reads all of them.
 
     Raises:
         UsageError: The directory holds no complete repository.
@@ -106,10 +118,37 @@ def read_state(tree: Tree) -> State:
         tree, metadata_path("snapshot", snapshot_meta.version), Snapshot, root, "snapshot", pinned=snapshot_meta
     )
     targets = _verified_targets(tree, snapshot, root, "targets")
-    roles = {"targets": targets}
-    for role in sorted(targets.delegations.roles if targets.delegations and targets.delegations.roles else {}):
-        roles[role] = _verified_targets(tree, snapshot, targets, role)
-    return State(root=root, timestamp=timestamp, snapshot=snapshot, targets=roles)
+    state = State(root=root, timestamp=timestamp, snapshot=snapshot, targets={"targets": targets})
+    for role in state.delegated:
+        if roles is None or role in roles:
+            state.targets[role] = _verified_targets(tree, snapshot, targets, role)
+    return state
+
+
+def target_location(path: str, digest: str) -> str:
+    """Return where a target lies: with consistent snapshots its digest is part of its name."""
+    place = PurePosixPath(path)
+    return f"targets/{place.parent}/{digest}.{place.name}"
+
+
+def read_target(tree: Tree, state: State, role: str, path: str) -> bytes | None:
+    """Return the published bytes of a target; None when the role does not list it.
+
+    Raises:
+        TrustError: The file is not what was signed.
+    """
+    listed = state.targets[role].targets.get(path)
+    if listed is None:
+        return None
+    place = target_location(path, listed.hashes["sha256"])
+    hint = "Restore the repository from a copy."
+    try:
+        data = tree.read(place)
+    except FileNotFoundError as exc:
+        raise TrustError(f"{tree.root / place} is missing", hint=hint) from exc
+    if hash_bytes(data) != listed.hashes["sha256"]:
+        raise TrustError(f"{tree.root / place} is not what was signed", hint=hint)
+    return data
 
 
 def _verified_targets(tree: Tree, snapshot: Snapshot, delegator: Root | Targets, role: str) -> Targets:

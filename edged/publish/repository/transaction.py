@@ -4,10 +4,9 @@ Order on disk: blobs and their indexes (written by the caller through the same t
 snapshot, timestamp. Nothing is written before every key that will be needed has been opened and found to be the trusted one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import PurePosixPath
 
 from securesystemslib.signer import Signer
 from tuf.api.metadata import Snapshot, Targets, Timestamp
@@ -16,14 +15,15 @@ from edged.errors import TrustError
 from edged.files import hash_bytes
 from edged.publish.keys.signers import Signers
 from edged.publish.repository.roles import Expiry, delegate, key_name, meta_file, sign, target_file
-from edged.publish.repository.state import TIMESTAMP_PATH, State, metadata_path, next_version
+from edged.publish.repository.state import (
+    TIMESTAMP_PATH,
+    State,
+    metadata_path,
+    next_version,
+    read_target,
+    target_location,
+)
 from edged.publish.repository.tree import Tree
-
-
-def target_location(path: str, digest: str) -> str:
-    """Return where a target lies: with consistent snapshots its digest is part of its name."""
-    place = PurePosixPath(path)
-    return f"targets/{place.parent}/{digest}.{place.name}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,38 +48,39 @@ class Transaction:
     _changed: set[str] = field(default_factory=set)
     _files: dict[str, bytes] = field(default_factory=dict)
 
-    def set_target(self, role: str, path: str, data: bytes) -> bool:
-        """Let ``role`` list these bytes under ``path``; return False when it does already."""
+    def set_target(self, role: str, path: str, data: bytes, *, custom: Mapping[str, str] | None = None) -> bool:
+        """Let ``role`` list these bytes under ``path``; return False when it does already.
+
+        Args:
+            role: Signs.
+            path: The target path.
+            data: The bytes.
+            custom: What the role says beside; what it said of the same bytes before stays.
+        """
         listed = self.state.targets[role].targets
-        new = target_file(path, data)
-        if path in listed and listed[path] == new:
+        new = target_file(path, data, custom=custom or {})
+        known = listed.get(path)
+        if known is not None and (known.length, known.hashes) == (new.length, new.hashes):
             return False
         listed[path] = new
         self._changed.add(role)
         self._files[target_location(path, hash_bytes(data))] = data
         return True
 
+    def mark_changed(self, role: str) -> None:
+        """Sign a role again whose metadata the caller has changed by itself."""
+        self._changed.add(role)
+
     def target(self, role: str, path: str) -> bytes | None:
-        """Return the published bytes of a target; None when the role does not list it.
+        """Return the bytes of a target, as this transaction has changed it or else as it is published; None when no role lists it.
 
         Raises:
             TrustError: The file is not what was signed.
         """
         listed = self.state.targets[role].targets.get(path)
-        if listed is None:
-            return None
-        place = target_location(path, listed.hashes["sha256"])
-        try:
-            data = self.tree.read(place)
-        except FileNotFoundError as exc:
-            raise TrustError(
-                f"{self.tree.root / place} is missing", hint="Restore the repository from a copy."
-            ) from exc
-        if hash_bytes(data) != listed.hashes["sha256"]:
-            raise TrustError(
-                f"{self.tree.root / place} is not what was signed", hint="Restore the repository from a copy."
-            )
-        return data
+        if listed is not None and (changed := self._files.get(target_location(path, listed.hashes["sha256"]))):
+            return changed
+        return read_target(self.tree, self.state, role, path)
 
     def add_role(self, role: str) -> None:
         """Delegate to a role that is not there yet, making its key when that is not there either."""
@@ -92,35 +93,8 @@ class Transaction:
     def renew(self) -> None:
         """Also sign what was not changed but will expire before long, as far as its key is here."""
         for role, targets in self.state.targets.items():
-            if self.expiry.is_due(role, targets, self.now) and self.keys.has(key_name(role)):
+            if self.expiry.is_due(role, targets.expires, self.now) and self.keys.has(key_name(role)):
                 self._changed.add(role)
-
-    def renew_root(self) -> bool:
-        """Write the next version of the root if it will expire before long and enough of its keys are here.
-
-        Raises:
-            UsageError: A root key cannot be opened; no root was written.
-            NotPermittedError: A root key can be read by other users; no root was written.
-        """
-        root = self.state.root
-        if not self.expiry.is_due("root", root, self.now):
-            return False
-        role = root.roles["root"]
-        here = [self.keys.signer(name) for name in self.keys.names() if name.startswith("root-")]
-        signers = [signer for signer in here if signer.public_key.keyid in role.keyids]
-        if len(signers) < role.threshold:
-            return False
-        self.report("sign root")
-        root.version += 1
-        root.expires = self.expiry.date("root", self.now)
-        self.tree.add(metadata_path("root", root.version), sign(root, signers))
-        return True
-
-    def due(self) -> tuple[tuple[str, datetime], ...]:
-        """Return the roles that should be signed again, with the time each expires; after ``commit``, those it had no keys for."""
-        state = self.state
-        roles = {"root": state.root, **state.targets, "snapshot": state.snapshot, "timestamp": state.timestamp}
-        return tuple((r, signed.expires) for r, signed in roles.items() if self.expiry.is_due(r, signed, self.now))
 
     def check_key(self, role: str) -> None:
         """Open the key of one role and make sure that it is the trusted one.
@@ -173,9 +147,9 @@ class Transaction:
         # A role comes before the one that names its version.
         roles = sorted(self._changed - {"targets"}) + (["targets"] if "targets" in self._changed else [])
         is_due = self.expiry.is_due
-        if roles or is_due("snapshot", self.state.snapshot, self.now):
+        if roles or is_due("snapshot", self.state.snapshot.expires, self.now):
             return [*roles, "snapshot", "timestamp"]
-        return ["timestamp"] if is_due("timestamp", self.state.timestamp, self.now) else []
+        return ["timestamp"] if is_due("timestamp", self.state.timestamp.expires, self.now) else []
 
     def _signer(self, role: str) -> Signer:
         name = key_name(role)

@@ -1,15 +1,20 @@
 """Write the files of a repository so that it is whole whenever the publisher is killed.
 
 Every file is written beside its name, fsynced and renamed. Immutable files (all but ``timestamp.json``) are written once; finding one
-with other content is an error, never a reason to write. One publisher at a time holds the tree's lock; whatever a killed one left half
-written is cleared away when the next takes it.
+with other content is an error, never a reason to write.
+
+Two locks. Work that may take long, copying blobs or gathering signatures of a root, holds one: one publisher at a time. Whoever changes
+what is signed holds the other, for as long as it takes to write some small files; so a model can be stopped while gigabytes are being
+copied, or while somebody looks for a passphrase. Whatever a killed publisher left half written is cleared away when the next takes the
+lock under which it was written.
 """
 
 import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +24,15 @@ from edged.errors import BundleError, DiskFullError, StoreError, UnavailableErro
 from edged.files import READ_BLOCK_BYTES, hash_bytes, hash_file, sync_directory
 from edged.ids import Digest
 
-LOCK_NAME: Final = ".publish.lock"
-PARTS: Final = ("metadata", "targets", "blobs", "index")
-"""The directories that a repository consists of; nothing else below its root is ours."""
+METADATA_LOCK: Final = ".metadata.lock"
+WORK_LOCK: Final = ".work.lock"
+METADATA_PARTS: Final = ("metadata", "targets")
+BLOBS_PARTS: Final = ("blobs", "index")
+"""With the others, the directories that a repository consists of; nothing else below its root is ours."""
+
+PATIENCE_S: Final = 10.0
+"""How long the metadata's lock is waited for; it is held for the time of some small writes."""
+_LOOK_EVERY_S: Final = 0.05
 
 NS_PER_S: Final = 1_000_000_000
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -32,29 +43,54 @@ class Tree:
     """The directory that a web host offers. Paths are relative to ``root``, with forward slashes."""
 
     root: Path
+    patience_s: float = PATIENCE_S
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the tree against other publishers, and clear away what a killed one left half written.
+        """Hold what is signed against other publishers: metadata and targets.
 
         Raises:
-            UnavailableError: Another publisher holds it.
+            UnavailableError: Another publisher holds it and goes on holding it.
         """
+        with self._held(METADATA_LOCK, METADATA_PARTS, patience_s=self.patience_s):
+            yield
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Hold the tree for long work, with its blobs and their indexes; at once or not at all, because another may need hours.
+
+        Raises:
+            UnavailableError: Another publisher is at it.
+        """
+        with self._held(WORK_LOCK, BLOBS_PARTS, patience_s=0.0):
+            yield
+
+    @contextmanager
+    def _held(self, name: str, parts: Sequence[str], *, patience_s: float) -> Iterator[None]:
         self._make_directory(self.root)
-        descriptor = os.open(self.root / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as exc:
-                raise UnavailableError(
-                    f"another edge-publish is writing to {self.root}", hint="Run the command again when it is done."
-                ) from exc
-            for part in PARTS:
+            self._wait_for(descriptor, patience_s)
+            for part in parts:
                 for torn in (self.root / part).rglob(".*.new"):
                     torn.unlink()
             yield
         finally:
             os.close(descriptor)
+
+    def _wait_for(self, descriptor: int, patience_s: float) -> None:
+        deadline_s = time.monotonic() + patience_s
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as exc:
+                if time.monotonic() >= deadline_s:
+                    raise UnavailableError(
+                        f"another edge-publish is writing to {self.root}", hint="Run the command again when it is done."
+                    ) from exc
+                time.sleep(_LOOK_EVERY_S)
+            else:
+                return
 
     def has(self, path: str) -> bool:
         """Tell whether a file is there."""

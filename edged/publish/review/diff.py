@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
 
+from edged.bundle.fallback import fallback_text
 from edged.bundle.manifest import Manifest, Variant
 from edged.codec import encode_canonical
 from edged.files import hash_bytes
@@ -91,6 +92,11 @@ def _judged(old: _Fact | None, new: _Fact | None) -> Verdict | None:
     return "better" if (new.value < old.value) == (new.best == "lowest") else "worse"
 
 
+def _fallbacks(manifest: Manifest) -> str:
+    """Say what answers in the model's place; variants are the same in every version."""
+    return ", then ".join(map(fallback_text, manifest.fallback)).replace(f"{manifest.name}-{manifest.version}-", "")
+
+
 def _about(manifest: Manifest) -> _Facts:
     provenance = manifest.provenance
     total = sum(file.size for file in manifest.files_for(manifest.variants))
@@ -103,7 +109,7 @@ def _about(manifest: Manifest) -> _Facts:
         "supplier": provenance.supplier,
         "training settings": provenance.training_config_sha256,
         "model signature": manifest.signature,
-        "when it cannot answer": ", then ".join(entry.use for entry in manifest.fallback) or None,
+        "when it cannot answer": _fallbacks(manifest) or None,
     }
     found = {("bundle", subject): _Fact(text=text) for subject, text in facts.items() if text is not None}
     found["bundle", "size of all files"] = _Fact(text=bytes_text(total), value=total, best="lowest")

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from edged.bundle.fallback import fallback_text
 from edged.bundle.manifest import Manifest, Provenance, Variant
 from edged.pipeline.spec import TensorSpec
 from edged.pipeline.steps import Step
@@ -108,4 +109,4 @@ def _validation(manifest: Manifest) -> Iterator[str]:
         yield f"  and, against the truth, {limit_text(limit)}"
     yield "  within the budget of the variant it runs"
     if manifest.fallback:
-        yield f"  when it cannot answer: {', then '.join(entry.use for entry in manifest.fallback)}"
+        yield f"  when it cannot answer: {', then '.join(map(fallback_text, manifest.fallback))}"

@@ -22,7 +22,7 @@ import msgspec
 from edged.errors import EdgedError, UsageError
 from edged.publish.keys.directory import Asker, Keyring
 from edged.publish.keys.files import parse_public, read_public
-from edged.publish.repository.operations import Report, check_place
+from edged.publish.repository.changing import Report, check_place
 from edged.publish.repository.roles import OPS, STOP, TOP_ROLES, Expiry
 from edged.publish.repository.state import is_repository
 from edged.publish.repository.tree import Tree

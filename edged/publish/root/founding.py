@@ -14,14 +14,8 @@ from tuf.api.metadata import Metadata, Root
 
 from edged.errors import UsageError
 from edged.publish.keys.signers import Signers
-from edged.publish.repository.operations import (
-    DEFAULT_EXPIRY,
-    Report,
-    check_place,
-    init_repository,
-    make_first_root,
-    quiet,
-)
+from edged.publish.repository.changing import DEFAULT_EXPIRY, Report, check_place, quiet
+from edged.publish.repository.operations import init_repository, make_first_root
 from edged.publish.repository.roles import Expiry
 from edged.publish.repository.state import metadata_path
 from edged.publish.repository.tree import Tree

@@ -15,7 +15,7 @@ from tuf.api.metadata import Root
 
 from edged.errors import UsageError
 from edged.publish.keys.signers import Signers
-from edged.publish.repository.operations import DEFAULT_EXPIRY, Report, check_place, check_repository, quiet
+from edged.publish.repository.changing import DEFAULT_EXPIRY, Report, check_place, check_repository, quiet
 from edged.publish.repository.roles import Expiry
 from edged.publish.repository.state import metadata_path, read_root
 from edged.publish.repository.tree import Tree
@@ -53,12 +53,13 @@ def rotate_root(
         UsageError: No repository, no such key, the numbers make no sense, or the change that is pending is another one.
         SignatureInvalidError: A signature that was handed in is not good.
         TrustError: The repository was altered, or the pending root cannot be read.
+        UnavailableError: Another publisher is at work in it.
     """
     tree = Tree(directory)
     check_repository(tree)
     if keys is not None:
         check_place(tree, keys)
-    with tree.locked():
+    with tree.working():
         before = read_root(tree)
         pending = PendingRoot.beside(directory)
         if pending.path() is not None and read_pending(pending).signed.version <= before.version:
@@ -78,7 +79,11 @@ def rotate_root(
         metadata = read_pending(pending)
         if signing := still_missing(pending, metadata, previous=before):
             return signing
-        tree.add(metadata_path("root", metadata.signed.version), to_bytes(metadata))
+        with tree.locked():
+            if read_root(tree).version != before.version:
+                hint = f"Give this one up and begin anew: rm -r {pending.directory}"
+                raise UsageError(f"the root of {directory} was renewed meanwhile", hint=hint)
+            tree.add(metadata_path("root", metadata.signed.version), to_bytes(metadata))
         pending.clear()
     return Signing(root=metadata.signed, signed=tuple(metadata.signatures), missing=0, path=None, is_changed=True)
 

@@ -32,6 +32,10 @@ def build(recipe, tmp_path, *more):
     return main(["bundle", "build", str(recipe), "--out", str(tmp_path / "out"), *more])
 
 
+def visible(directory):
+    return {path for path in directory.rglob("*") if not path.name.startswith(".")}
+
+
 def fingerprint(text):
     return text.partition(" [")[2].partition("]")[0]
 
@@ -65,12 +69,12 @@ def test_a_bundle_with_a_secret_is_not_published(leaky, tmp_path, capsys):
     repo, keys = str(tmp_path / "repo"), str(tmp_path / "keys")
     assert main(["init", repo, "--keys", keys]) == 0
     publish = ["publish", str(tmp_path / "out/adder-1.0.0"), "--repo", repo, "--keys", keys]
-    files = set((tmp_path / "repo").rglob("*"))
+    files = visible(tmp_path / "repo")
     capsys.readouterr()
 
     assert main(publish) == 10
     assert "a token of GitHub" in capsys.readouterr().err
-    assert set((tmp_path / "repo").rglob("*")) == files
+    assert visible(tmp_path / "repo") == files
 
     assert main([*publish, *leave]) == 0
     assert "allowed, made up for a test" in capsys.readouterr().err

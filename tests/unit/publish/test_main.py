@@ -154,7 +154,7 @@ def test_busy_repository_is_code_8(place, adder, capsys):
     from edged.publish.repository.tree import Tree
 
     init_repository_at(place)
-    with Tree(place / "repo").locked():
+    with Tree(place / "repo").working():
         assert main(["publish", str(adder), "--repo", "repo", "--keys", "keys"]) == 8
 
 
@@ -172,6 +172,9 @@ def test_wrong_usage_is_code_2(verb):
         *("", "keys", "keys show", "keys create", "keys export-public", "keys passphrase", "init"),
         *("bundle", "bundle build", "bundle validate", "bundle show", "publish", "resign", "serve"),
         *("root", "root show", "root sign", "root rotate"),
+        *("rollout", "rollout start", "rollout advance", "rollout halt", "rollout resume", "rollout pin"),
+        *("rollout unpin", "rollout floor", "rollout status", "flags", "flags set", "flags unset", "flags show"),
+        *("policy", "policy set", "policy show", "policy clear", "stop", "verify"),
     ],
 )
 def test_every_verb_has_help(verb, capsys):

@@ -9,13 +9,15 @@ from edged.codec import decode_json
 from edged.errors import BundleError, SignatureInvalidError, TrustError, UsageError
 from edged.ops.rollout import Rollout
 from edged.publish.keys.directory import Keyring
-from edged.publish.repository.operations import init_repository, publish_bundle, resign
+from edged.publish.repository.operations import init_repository, publish_bundle
+from edged.publish.repository.resigning import resign
 from edged.publish.repository.roles import Expiry
 from edged.publish.repository.state import metadata_path, read_state
-from edged.publish.repository.tree import Tree
+from edged.publish.repository.tree import METADATA_LOCK, WORK_LOCK, Tree
 from tests.fakes.signers import MemorySigners
 
 NOW = datetime(2026, 11, 22, 10, 0, 0, 123456, tzinfo=UTC)
+LOCKS = {METADATA_LOCK, WORK_LOCK}
 
 
 def with_manifest(bundle, directory, **changes):
@@ -41,7 +43,8 @@ def repo(tmp_path, keys):
 
 
 def files(directory):
-    return {str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*") if p.is_file()}
+    found = (p for p in directory.rglob("*") if p.is_file() and p.name not in LOCKS)
+    return {str(p.relative_to(directory)): p.read_bytes() for p in found}
 
 
 def rollout_of(repo):

@@ -11,10 +11,11 @@ from edged.publish.keys.directory import Keyring
 from edged.publish.repository.blobs import Blob, read_content
 from edged.publish.repository.operations import init_repository, publish_bundle
 from edged.publish.repository.release import copy_blobs, opened_bundle, peek_manifest
-from edged.publish.repository.tree import Tree
+from edged.publish.repository.tree import METADATA_LOCK, WORK_LOCK, Tree
 from tests.fakes.models import external_data_model
 
 NOW = datetime.now(UTC)
+LOCKS = {METADATA_LOCK, WORK_LOCK}
 
 
 @pytest.fixture
@@ -56,11 +57,11 @@ def test_nothing_of_a_packed_bundle_is_left_beside_anything(tmp_path, keys, pack
 def test_damaged_packed_bundle_is_refused_and_leaves_nothing(tmp_path, keys, packed, where, error):
     init_repository(tmp_path / "repo", keys, now=NOW)
     packed.write_bytes(packed.read_bytes().replace(where, where.swapcase()))
-    before = sorted(p for p in tmp_path.rglob("*") if p.name != ".publish.lock")
+    before = sorted(p for p in tmp_path.rglob("*") if p.name not in LOCKS)
     with pytest.raises(error):
         publish_bundle(tmp_path / "repo", packed, keys, now=NOW)
 
-    assert sorted(p for p in tmp_path.rglob("*") if p.name != ".publish.lock") == before
+    assert sorted(p for p in tmp_path.rglob("*") if p.name not in LOCKS) == before
 
 
 def test_what_a_killed_publisher_unpacked_goes_with_the_next(tmp_path, adder):

@@ -14,7 +14,7 @@ def root(tmp_path):
     (directory / "blobs").mkdir(parents=True)
     (directory / "blobs/data").write_bytes(DATA)
     (directory / "blobs/empty").write_bytes(b"")
-    (directory / ".publish.lock").write_text("hidden")
+    (directory / ".metadata.lock").write_text("hidden")
     (tmp_path / "secret").write_text("outside")
     (directory / "way-out").symlink_to(tmp_path / "secret")
     return directory
@@ -140,7 +140,7 @@ def test_connection_is_kept_open(connection):
         "/blobs/data/x",
         "/blobs/%00",
         "/blobs/..%2f..%2fsecret",
-        "/.publish.lock",
+        "/.metadata.lock",
         "/../secret",
         "/%2e%2e/secret",
         "/way-out",

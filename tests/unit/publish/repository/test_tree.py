@@ -1,4 +1,5 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -64,19 +65,49 @@ def test_replaced_file_gets_another_second_each_time(tree):
 
 
 def test_two_publishers_do_not_write_at_once(tree):
-    with tree.locked(), pytest.raises(UnavailableError, match="another edge-publish"), Tree(tree.root).locked():
+    with (
+        tree.locked(),
+        pytest.raises(UnavailableError, match="another edge-publish"),
+        Tree(tree.root, patience_s=0).locked(),
+    ):
         pass
-    with Tree(tree.root).locked():
+    with (
+        tree.working(),
+        pytest.raises(UnavailableError, match="another edge-publish"),
+        Tree(tree.root).working(),
+    ):
         pass
+    with Tree(tree.root).locked(), Tree(tree.root).working():
+        pass
+
+
+def test_short_work_of_another_publisher_is_waited_for(tree):
+    """A timer that signs the timestamp anew must not keep anybody from stopping a model."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        with tree.locked():
+            waiting = pool.submit(lambda: hold(Tree(tree.root)))
+            assert not waiting.done()
+        assert waiting.result(timeout=30) == "held"
+
+
+def hold(tree):
+    with tree.locked():
+        return "held"
 
 
 def test_lock_clears_away_what_a_killed_publisher_left(tree):
     tree.add("blobs/aa/file", b"x")
-    torn = tree.root / "blobs/aa/.other.new"
-    torn.write_bytes(b"half")
+    tree.add("targets/ops/file", b"x")
+    torn = {"blobs": tree.root / "blobs/aa/.other.new", "targets": tree.root / "targets/ops/.other.new"}
+    for path in torn.values():
+        path.write_bytes(b"half")
     (tree.root / ".notes.new").write_bytes(b"of somebody else")
     with tree.locked():
-        assert not torn.exists()
+        assert not torn["targets"].exists()
+        # Another publisher may be writing it.
+        assert torn["blobs"].exists()
+    with tree.working():
+        assert not torn["blobs"].exists()
         assert (tree.root / ".notes.new").exists()
 
     assert tree.read("blobs/aa/file") == b"x"

@@ -30,7 +30,12 @@ def changes_to(**changes):
     [
         ("/min_edged", "0.2.0", ("bundle", "needs edged"), ("0.1.0", "0.2.0", None)),
         ("/provenance/supplier", "y", ("bundle", "supplier"), ("x", "y", None)),
-        ("/fallback", [], ("bundle", "when it cannot answer"), ("refuse", None, None)),
+        (
+            "/fallback",
+            [{"use": "smaller-variant", "variant": "toy-1.2.3-fp32-any-b"}, {"use": "previous-version"}],
+            ("bundle", "when it cannot answer"),
+            ("a smaller variant, then a refusal", "variant fp32-any-b, then the previous version", None),
+        ),
         ("/variants/0/tier", "speed", ("variant fp32-any", "tier"), ("quality", "speed", None)),
         ("/variants/0/budget/latency_ms", 4, ("variant fp32-any", "budget: latency"), ("5 ms", "4 ms", None)),
         ("/variants/0/budget/power_watts", None, ("variant fp32-any", "budget: power"), ("1.5 W", None, None)),

@@ -31,7 +31,7 @@ def test_everything_a_manifest_says_is_explained():
         "measured: top-1 accuracy of label, around a circle of 2: 0.9 on 10 samples",
         "may be off by its own measure: label each element within 0.1 + 0.1 of its size",
         "and, against the truth, label accuracy of label: at least 0.5",
-        "when it cannot answer: refuse",
+        "when it cannot answer: a smaller variant, then a refusal",
     ):
         assert words in text, words
 

@@ -4,7 +4,8 @@ import pytest
 
 from edged.errors import UsageError
 from edged.publish.keys.directory import Keyring
-from edged.publish.repository.operations import init_repository, resign
+from edged.publish.repository.operations import init_repository
+from edged.publish.repository.resigning import resign
 from edged.publish.repository.state import read_root
 from edged.publish.repository.tree import Tree
 from edged.publish.root.pending import PendingRoot, sign_root_file
@@ -143,3 +144,20 @@ def test_directory_that_is_no_repository_has_no_root(tmp_path, keys):
     with pytest.raises(UsageError, match="not a repository"):
         rotate_root(tmp_path / "nothing", keys, now=NOW)
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_root_that_was_renewed_while_signatures_were_gathered_is_not_overwritten(repo, keys, dora):
+    """Gathering may take long and holds up nobody who signs something else, so what is published then is looked at again."""
+
+    class Interrupted:
+        def __getattr__(self, name):
+            return getattr(keys, name)
+
+        def signer(self, name):
+            resign(repo, keys, now=NOW + timedelta(days=300))
+            return keys.signer(name)
+
+    with pytest.raises(UsageError, match="was renewed meanwhile"):
+        rotate_root(repo, Interrupted(), add=[dora.public("root-dora")], now=NOW)
+
+    assert len(read_root(Tree(repo)).roles["root"].keyids) == 5

@@ -1,0 +1,30 @@
+"""``edge-publish policy clear``: ask for nothing any more."""
+
+import argparse
+
+from edged.publish.commands.fleet_options import add_repository, open_repository, print_change
+from edged.publish.commands.options import Verbs, add_verb
+from edged.publish.repository.fleet import PolicyRules, set_policy
+
+TEXT = """\
+Publish a policy that asks for nothing, so that each device does what it is configured to do.
+"""
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the action."""
+    parser = add_verb(
+        verbs,
+        "clear",
+        summary="ask for nothing any more",
+        text=TEXT,
+        example="edge-publish policy clear --repo repo --keys keys",
+    )
+    add_repository(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Clear the policy."""
+    published = set_policy(open_repository(args), PolicyRules())
+    print_change(args, published, "the policy for the fleet asks for nothing")

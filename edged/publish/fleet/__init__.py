@@ -1,0 +1,1 @@
+"""What publishers say to a whole fleet, as changes of its documents: pure, and knowing nothing of repositories and keys."""
