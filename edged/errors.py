@@ -108,6 +108,12 @@ class IncompatibleError(BundleError):
     code = "bundle-incompatible"
 
 
+class BelowFloorError(BundleError):
+    """A version is lower than its publisher allows by now (``min_version``)."""
+
+    code = "below-floor"
+
+
 class TrustError(EdgedError):
     """Something fetched is not what was signed. Never retried with the same bytes."""
 
@@ -151,6 +157,30 @@ class HostUnreachableError(FetchError):
     """The repository's host did not answer."""
 
     code = "host-unreachable"
+
+
+class NameUnresolvedError(HostUnreachableError):
+    """The name of the repository's host has no address here."""
+
+    code = "name-unresolved"
+
+
+class TlsError(HostUnreachableError):
+    """There is no secure connection with the repository's host, or somebody else answers in its place."""
+
+    code = "tls-failed"
+
+
+class PortalError(FetchError):
+    """A page for people came in place of a file: a captive portal, a login page, or another web site."""
+
+    code = "captive-portal"
+
+
+class ProxyError(FetchError):
+    """A proxy between here and the host wants to be asked otherwise, or does not reach the host."""
+
+    code = "proxy-refused"
 
 
 class FileMissingError(FetchError):
@@ -269,9 +299,15 @@ class BodyTooLargeError(RequestError):
 
 
 class ModelUnknownError(RequestError):
-    """No model of that name, or not that version of it, is on this device."""
+    """No model of that name, or not that version of it, is here: on this device, or in this repository."""
 
     code = "model-unknown"
+
+
+class FlagUnknownError(RequestError):
+    """No feature flag of that name is in force on this device."""
+
+    code = "flag-unknown"
 
 
 class ModelChangedError(RequestError):

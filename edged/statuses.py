@@ -20,6 +20,7 @@ STATUSES: Final[Mapping[type[EdgedError], HTTPStatus]] = {
     errors.SecretFoundError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ValidationFailedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.IncompatibleError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.BelowFloorError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TrustError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SignatureInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.MetadataExpiredError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -28,6 +29,10 @@ STATUSES: Final[Mapping[type[EdgedError], HTTPStatus]] = {
     # The network.
     errors.FetchError: HTTPStatus.BAD_GATEWAY,
     errors.HostUnreachableError: HTTPStatus.BAD_GATEWAY,
+    errors.NameUnresolvedError: HTTPStatus.BAD_GATEWAY,
+    errors.TlsError: HTTPStatus.BAD_GATEWAY,
+    errors.PortalError: HTTPStatus.BAD_GATEWAY,
+    errors.ProxyError: HTTPStatus.BAD_GATEWAY,
     errors.FileMissingError: HTTPStatus.BAD_GATEWAY,
     errors.GateRefusedError: HTTPStatus.BAD_GATEWAY,
     # The device.
@@ -48,6 +53,7 @@ STATUSES: Final[Mapping[type[EdgedError], HTTPStatus]] = {
     errors.TensorError: HTTPStatus.BAD_REQUEST,
     errors.BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.ModelUnknownError: HTTPStatus.NOT_FOUND,
+    errors.FlagUnknownError: HTTPStatus.NOT_FOUND,
     errors.ModelChangedError: HTTPStatus.CONFLICT,
     errors.SequenceError: HTTPStatus.CONFLICT,
     errors.PoisonError: HTTPStatus.UNPROCESSABLE_ENTITY,

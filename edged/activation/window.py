@@ -3,6 +3,9 @@
 All conditions must hold at once. A condition whose sensor says nothing does not hold: a device that does not know how hot it is counts
 as not cool. So that such a device is not left behind for ever, the window opens by itself after ``max_wait_s``; and an operator may open
 it at any time.
+
+Hours are what the clock on the wall shows. On the day when that is set forward, hours that are skipped do not come; on the day when it
+is set back, those that come twice count twice.
 """
 
 from collections.abc import Iterator
@@ -15,7 +18,8 @@ from edged.codec import Document
 
 HOURS_PATTERN: Final = r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$(?!\n)"
 Hours = Annotated[str, msgspec.Meta(pattern=HOURS_PATTERN)]
-"""``22:00-05:00``, local time, the end not included; over midnight where the end is not after the beginning."""
+"""``22:00-05:00``, local time, the end not included; over midnight where the end is not after the beginning, so that ``00:00-00:00`` is
+all of the day."""
 
 
 class WindowRules(Document, frozen=True, kw_only=True, omit_defaults=True):
@@ -30,6 +34,11 @@ class WindowRules(Document, frozen=True, kw_only=True, omit_defaults=True):
     """The hottest thermal zone, degrees Celsius."""
     max_wait_s: Annotated[float, msgspec.Meta(ge=0)] = 7 * 86400.0
     """After so long the window counts as open; 0 waits for ever."""
+
+    @property
+    def asks_sensors(self) -> bool:
+        """Whether anything is asked that the daemon does not know by itself."""
+        return bool(self.hours) or self.plugged_in or self.cool_below_c is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,25 +80,26 @@ def reasons_to_wait(
 
 def _unmet(rules: WindowRules, conditions: Conditions) -> Iterator[str]:
     unknown = dict(conditions.unknown)
-    if rules.hours and not _is_within(rules.hours, conditions.minute_of_day):
-        now = unknown.get("minute_of_day", "the time is not known") if conditions.minute_of_day is None else ""
-        yield f"the hours {', '.join(rules.hours)}" + (f" ({now})" if now else "")
+    minute = conditions.minute_of_day
+    if rules.hours and (minute is None or not any(_holds(span, minute) for span in rules.hours)):
+        why = unknown.get("minute_of_day", "the time is not known") if minute is None else f"now {_clock(minute)}"
+        yield f"the hours {', '.join(rules.hours)} ({why})"
     if conditions.idle_s < rules.idle_s:
         yield f"{rules.idle_s:g} s without a request (now {conditions.idle_s:.0f} s)"
     if rules.plugged_in and not conditions.is_plugged_in:
-        why = unknown.get("is_plugged_in", "") if conditions.is_plugged_in is None else "now on battery"
-        yield "mains power" + (f" ({why})" if why else "")
-    limit_c = rules.cool_below_c
-    if limit_c is not None and (conditions.hottest_c is None or conditions.hottest_c >= limit_c):
-        known = conditions.hottest_c is not None
-        why = f"now {conditions.hottest_c:.1f}" if known else unknown.get("hottest_c", "the temperature is not known")
+        is_known = conditions.is_plugged_in is not None
+        why = "now on battery" if is_known else unknown.get("is_plugged_in", "the power source is not known")
+        yield f"mains power ({why})"
+    limit_c, hottest_c = rules.cool_below_c, conditions.hottest_c
+    if limit_c is not None and (hottest_c is None or hottest_c >= limit_c):
+        why = unknown.get("hottest_c", "the temperature is not known") if hottest_c is None else f"now {hottest_c:.1f}"
         yield f"less than {limit_c:g} degrees Celsius ({why})"
-
-
-def _is_within(hours: tuple[str, ...], minute: int | None) -> bool:
-    return minute is not None and any(_holds(span, minute) for span in hours)
 
 
 def _holds(span: str, minute: int) -> bool:
     begin, end = (int(text[:2]) * 60 + int(text[3:]) for text in span.split("-"))
     return begin <= minute < end if begin < end else minute >= begin or minute < end
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"

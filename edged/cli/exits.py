@@ -40,6 +40,7 @@ EXITS: Final[Mapping[type[EdgedError], Exit]] = {
     errors.SecretFoundError: Exit.VERIFICATION_FAILED,
     errors.ValidationFailedError: Exit.VERIFICATION_FAILED,
     errors.IncompatibleError: Exit.FAILED,
+    errors.BelowFloorError: Exit.FAILED,
     errors.TrustError: Exit.VERIFICATION_FAILED,
     errors.SignatureInvalidError: Exit.VERIFICATION_FAILED,
     errors.MetadataExpiredError: Exit.VERIFICATION_FAILED,
@@ -48,6 +49,10 @@ EXITS: Final[Mapping[type[EdgedError], Exit]] = {
     # The network.
     errors.FetchError: Exit.FAILED,
     errors.HostUnreachableError: Exit.FAILED,
+    errors.NameUnresolvedError: Exit.FAILED,
+    errors.TlsError: Exit.FAILED,
+    errors.PortalError: Exit.FAILED,
+    errors.ProxyError: Exit.FAILED,
     errors.FileMissingError: Exit.NOT_FOUND,
     errors.GateRefusedError: Exit.NOT_PERMITTED,
     # The device.
@@ -67,6 +72,7 @@ EXITS: Final[Mapping[type[EdgedError], Exit]] = {
     errors.TensorError: Exit.USAGE,
     errors.BodyTooLargeError: Exit.USAGE,
     errors.ModelUnknownError: Exit.NOT_FOUND,
+    errors.FlagUnknownError: Exit.NOT_FOUND,
     errors.ModelChangedError: Exit.FAILED,
     errors.SequenceError: Exit.FAILED,
     errors.PoisonError: Exit.FAILED,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
+from edged.activation.window import WindowRules
 from edged.config.schema import CallerLimits, CallerRule, Config, LimitsConfig
 from edged.errors import Problem
 
@@ -14,7 +15,11 @@ _UNIT_TYPES: Final = (".service", ".scope")
 
 def problems_of(config: Config) -> list[Problem]:
     """Return everything that is wrong with settings whose types are right."""
-    return [*_url_problems(config.repository.url), *_limits_problems(config.limits)]
+    return [
+        *_url_problems(config.repository.url),
+        *_window_problems(config.window),
+        *_limits_problems(config.limits),
+    ]
 
 
 def _url_problems(url: str) -> Iterator[Problem]:
@@ -25,6 +30,15 @@ def _url_problems(url: str) -> Iterator[Problem]:
         is_usable = False
     if not is_usable:
         yield Problem(pointer="/repository/url", expected="expected a URL with a host name and a valid port", found=url)
+
+
+def _window_problems(rules: WindowRules) -> Iterator[Problem]:
+    # TOML has inf, which would be a window that never opens.
+    for name, meaning in (("idle_s", "0 asks for nothing"), ("max_wait_s", "0 waits for ever")):
+        value: float = getattr(rules, name)
+        if not math.isfinite(value):
+            expected = f"expected a finite number ({meaning})"
+            yield Problem(pointer=f"/window/{name}", expected=expected, found=str(value))
 
 
 def _limits_problems(limits: LimitsConfig) -> Iterator[Problem]:

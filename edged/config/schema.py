@@ -27,6 +27,8 @@ class PathsConfig(Document, frozen=True, kw_only=True):
     gate_socket: AbsolutePath = "/run/edged-egress/proxy.sock"
     update_status: AbsolutePath = "/run/edged-update/status.json"
     update_control: AbsolutePath = "/run/edged-update/control.sock"
+    in_use: AbsolutePath = "/run/edged-daemon/in-use.json"
+    """Where the daemon says which versions it uses (``edged.store.in_use``); the updater reads it before it removes anything."""
 
 
 class DeviceConfig(Document, frozen=True, kw_only=True):
@@ -53,6 +55,8 @@ class UpdateConfig(Document, frozen=True, kw_only=True):
 
     disk_reserve_bytes: Bytes = 256 << 20
     """Free disk that an update never uses up."""
+    keep_versions: Annotated[int, msgspec.Meta(ge=0)] = 2
+    """Versions of a model that stay in the store beside those that are used or rolled out, for as long as there is disk for them."""
     timeout_s: Seconds = 30.0
     """Longest wait for any one answer of the host."""
     backoff_min_s: Seconds = 5.0
@@ -77,6 +81,8 @@ class EgressConfig(Document, frozen=True, kw_only=True):
     connect_timeout_s: Seconds = 10.0
     idle_timeout_s: Seconds = 120.0
     max_connections: Annotated[int, msgspec.Meta(ge=1)] = 16
+    metered: Literal["yes", "no", "unknown"] = "unknown"
+    """Whether bytes cost money on the link that the gate uses; it tells this whoever it opens a connection for."""
 
 
 class ServeConfig(Document, frozen=True, kw_only=True):
@@ -85,7 +91,7 @@ class ServeConfig(Document, frozen=True, kw_only=True):
     max_body_bytes: Bytes = 64 << 20
     request_timeout_s: Seconds = 30.0
     max_queued: Annotated[int, msgspec.Meta(ge=1)] = 64
-    """Requests waiting for one model; one more is answered 503. How they are shared is in ``edged.daemon.crowd``."""
+    """Requests waiting for one model; one more is answered 503. How they are shared is in ``edged.daemon.serving.crowd``."""
     header_timeout_s: Seconds = 10.0
     max_connections: Annotated[int, msgspec.Meta(ge=1)] = 256
     max_sequences: Annotated[int, msgspec.Meta(ge=0)] = 256

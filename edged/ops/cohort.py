@@ -21,5 +21,7 @@ def bucket(subject: str, device_id: str) -> int:
 
 
 def is_among(subject: str, device_id: str, *, percent: float) -> bool:
-    """Tell whether a device is among the first ``percent`` of all, in steps of a hundredth."""
+    """Tell whether a device is among the first ``percent`` of all, in steps of a hundredth; one without an ID is among all, or none."""
+    if not device_id:  # several of these would all be in one bucket
+        return percent >= 100
     return bucket(subject, device_id) < round(percent * BUCKETS / 100)
