@@ -82,6 +82,33 @@ def read_packed_manifest(source: Path) -> Manifest:
         return _take_manifest(archive, source)[1]
 
 
+def find_files(archive: BinaryIO, source: str) -> Iterator[tuple[FileEntry, int]]:
+    """Find where the files of a packed bundle lie in it, without reading them.
+
+    Args:
+        archive: The packed bundle, at its beginning; it can seek.
+        source: What to call it in errors.
+
+    Returns:
+        Each file, as the manifest inside describes it, and the offset of its first byte. Whether it is that file is not looked at.
+
+    Raises:
+        BundleError: The archive is not a packed bundle, or ends too early; the files that were found before are there.
+        OSError: It cannot be read.
+    """
+    _, manifest = _take_manifest(archive, source)
+    start = archive.tell()
+    size = archive.seek(0, os.SEEK_END)
+    for entry in _entries(manifest):
+        archive.seek(start)
+        _take_header(archive, source, entry.path, entry.size)
+        start = archive.tell()
+        if start + entry.size > size:
+            raise BundleError(f"{source} ends in the middle of {entry.path}", hint=_HINT)
+        yield entry, start
+        start += entry.size + _padding(entry.size)
+
+
 def unpack(source: Path, directory: Path, *, max_total_bytes: int = MAX_TOTAL_BYTES) -> Manifest:
     """Unpack a bundle into a new directory, which appears only when every byte was found right.
 
@@ -181,7 +208,7 @@ def _hashed(entry: FileEntry, read: Callable[[int], bytes], what: str) -> Iterat
         )
 
 
-def _take_manifest(archive: BinaryIO, source: Path) -> tuple[bytes, Manifest]:
+def _take_manifest(archive: BinaryIO, source: Path | str) -> tuple[bytes, Manifest]:
     block = archive.read(tarfile.BLOCKSIZE)
     try:
         size = tarfile.TarInfo.frombuf(block, tarfile.ENCODING, "strict").size
@@ -194,7 +221,7 @@ def _take_manifest(archive: BinaryIO, source: Path) -> tuple[bytes, Manifest]:
     return data, parse_manifest(data, source=f"{source}: {MANIFEST_NAME}")
 
 
-def _take_header(archive: BinaryIO, source: Path, path: str, size: int) -> None:
+def _take_header(archive: BinaryIO, source: Path | str, path: str, size: int) -> None:
     expected = _header(path, size)
     found = archive.read(len(expected))
     if found != expected:
@@ -206,7 +233,7 @@ def _taken(archive: BinaryIO, source: Path, entry: FileEntry) -> Iterator[bytes]
     _take_padding(archive, source, entry.path, entry.size)
 
 
-def _take_padding(archive: BinaryIO, source: Path, path: str, size: int) -> None:
+def _take_padding(archive: BinaryIO, source: Path | str, path: str, size: int) -> None:
     length = _padding(size)
     if archive.read(length) != bytes(length):
         raise BundleError(f"{source}: {path} is cut short or not followed by zeros", hint=_HINT)

@@ -2,9 +2,11 @@
 
 import socket
 import struct
-from asyncio.trsock import TransportSocket
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from asyncio.trsock import TransportSocket
 
 _UCRED: Final = struct.Struct("iII")
 
@@ -19,7 +21,7 @@ class Peer:
     gid: int
 
 
-def peer_of(sock: socket.socket | TransportSocket) -> Peer:
+def peer_of(sock: "socket.socket | TransportSocket") -> Peer:
     """Ask the kernel for the peer of a connected Unix socket."""
     pid, uid, gid = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
     return Peer(pid=pid, uid=uid, gid=gid)

@@ -11,13 +11,15 @@ import pwd
 import select
 import socket
 import struct
-from asyncio.trsock import TransportSocket
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from edged.callers.caller import Caller, unit_of_cgroup
 from edged.callers.peer import peer_of
+
+if TYPE_CHECKING:
+    from asyncio.trsock import TransportSocket
 
 SO_PEERPIDFD: Final = 77
 """``socket`` does not have it; the same number on every architecture that Debian 13 runs edged on."""
@@ -26,7 +28,7 @@ _INT: Final = struct.Struct("i")
 _REMEMBERED_NAMES: Final = 1024
 
 
-def identify(sock: socket.socket | TransportSocket, *, proc: Path = PROC) -> Caller:
+def identify(sock: "socket.socket | TransportSocket", *, proc: Path = PROC) -> Caller:
     """Return the caller behind a connected Unix socket, which has to stay open for as long as its unit may be asked for.
 
     Args:
@@ -58,7 +60,7 @@ def can_see_units(*, proc: Path = PROC) -> bool:
     return True
 
 
-def _read_unit(sock: socket.socket | TransportSocket, pid: int, proc: Path) -> str | None:
+def _read_unit(sock: "socket.socket | TransportSocket", pid: int, proc: Path) -> str | None:
     if pid <= 0:
         return None
     try:
@@ -74,7 +76,7 @@ def _read_unit(sock: socket.socket | TransportSocket, pid: int, proc: Path) -> s
         os.close(pidfd)
 
 
-def _peer_pidfd(sock: socket.socket | TransportSocket) -> int:
+def _peer_pidfd(sock: "socket.socket | TransportSocket") -> int:
     (pidfd,) = _INT.unpack(sock.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD, _INT.size))
     return int(pidfd)
 

@@ -47,7 +47,8 @@ async def serve(config: Config, _paths: Sequence[Path]) -> None:
         idle_timeout_s=config.egress.idle_timeout_s,
         max_connections=config.egress.max_connections,
     )
-    gate = Gate(policy=parse_policy(config.egress), limits=limits)
+    is_metered = {"yes": True, "no": False, "unknown": None}[config.egress.metered]
+    gate = Gate(policy=parse_policy(config.egress), limits=limits, is_metered=is_metered)
     stop = stop_event()
     with closing(Notifier()) as notifier, listening("proxy", Path(config.paths.gate_socket)) as listener:
         async with asyncio.TaskGroup() as group:

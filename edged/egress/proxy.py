@@ -15,7 +15,16 @@ from typing import Final
 from edged import journal
 from edged.egress.policy import Policy, Reason, Refused, check_address, decide
 from edged.egress.relay import BLOCK_BYTES, Stream, relay
-from edged.egress.request import ESTABLISHED, HEAD_END, ConnectRequest, RejectedError, parse_connect, render, too_large
+from edged.egress.request import (
+    HEAD_END,
+    NAME_NOT_RESOLVED,
+    ConnectRequest,
+    RejectedError,
+    established,
+    parse_connect,
+    render,
+    too_large,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -59,16 +68,24 @@ class Gate:
     Args:
         policy: What may be reached.
         limits: How long and how many.
+        is_metered: Whether bytes cost money on this link; None where that is not known.
         resolve: The resolver; the system's own unless a test brings another.
         dial: How to connect.
     """
 
     def __init__(
-        self, *, policy: Policy, limits: GateLimits, resolve: Resolver | None = None, dial: Dialler | None = None
+        self,
+        *,
+        policy: Policy,
+        limits: GateLimits,
+        is_metered: bool | None = None,
+        resolve: Resolver | None = None,
+        dial: Dialler | None = None,
     ) -> None:
         self.counters = Counters()
         self._policy = policy
         self._limits = limits
+        self._is_metered = is_metered
         self._resolve = resolve or resolve_by_system
         self._dial = dial or dial_tcp
         self._tasks: set[asyncio.Task[None]] = set()
@@ -119,7 +136,7 @@ class Gate:
             return
         try:
             self.counters.tunnels += 1
-            client.writer.write(ESTABLISHED)
+            client.writer.write(established(is_metered=self._is_metered))
             await relay(client, destination, idle_timeout_s=self._limits.idle_timeout_s, on_bytes=self._count)
         finally:
             await destination.close()
@@ -162,7 +179,7 @@ class Gate:
         except TimeoutError:
             raise self._failed(HTTPStatus.GATEWAY_TIMEOUT, "connect-timeout", "No answer in time.") from None
         except socket.gaierror as exc:
-            raise self._failed(HTTPStatus.BAD_GATEWAY, "name-not-resolved", f"No address: {exc.strerror}.") from exc
+            raise self._failed(HTTPStatus.BAD_GATEWAY, NAME_NOT_RESOLVED, f"No address: {exc.strerror}.") from exc
         except OSError as exc:
             raise self._failed(
                 HTTPStatus.BAD_GATEWAY, "connect-failed", f"No connection: {exc.strerror or exc}."

@@ -13,7 +13,11 @@ from typing import Final
 MAX_HEAD_BYTES: Final = 8192
 MAX_FIELDS: Final = 32
 HEAD_END: Final = b"\r\n\r\n"
-ESTABLISHED: Final = b"HTTP/1.1 200 Connection established\r\n\r\n"
+METERED_FIELD: Final = "Link-Metered"
+"""Said with each tunnel, as a boolean of RFC 9651: whether bytes cost money on its way. Left out where that is not known."""
+
+NAME_NOT_RESOLVED: Final = "name-not-resolved"
+"""The reason of a rejection for want of an address."""
 
 _REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/1\.1")
 _AUTHORITY: Final = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]+):([1-9][0-9]{0,4})", re.ASCII)
@@ -73,6 +77,12 @@ def parse_connect(head: bytes) -> ConnectRequest:
     if any(name in {b"content-length", b"transfer-encoding"} for name, _ in known):
         raise _malformed("CONNECT has no body.")
     return ConnectRequest(host=authority[1], port=int(authority[2]))
+
+
+def established(*, is_metered: bool | None) -> bytes:
+    """Write the answer that opens a tunnel."""
+    field = "" if is_metered is None else f"{METERED_FIELD}: ?{int(is_metered)}\r\n"
+    return f"HTTP/1.1 200 Connection established\r\n{field}\r\n".encode()
 
 
 def too_large() -> RejectedError:

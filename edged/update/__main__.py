@@ -1,9 +1,11 @@
-"""``edged update``: the updater's process. Reads settings, keeps the store up to date until SIGTERM; SIGUSR1 polls at once.
+"""``edged update``: the updater's process. Reads settings, keeps the store up to date until SIGTERM.
 
-It is there for ever and nearly always idle, so it is kept small: it has one thread, asks the host whether anything has changed, and starts
-another process (``edged.update.refresh``) for everything else. It never loads python-tuf or cryptography.
+It polls at once on SIGUSR1 and when somebody asks on its control socket. It is there for ever and nearly always idle, so it is kept
+small: it has one thread, asks the host whether anything has changed, and starts another process (``edged.update.refresh``) for everything
+else. It never loads python-tuf or cryptography.
 """
 
+import socket
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
@@ -14,13 +16,15 @@ import edged
 from edged.clock import Clock, SystemClock
 from edged.config.schema import Config
 from edged.notify import Notifier
-from edged.process import run_service
+from edged.process import listening, run_service
 from edged.store.layout import StoreLayout
 from edged.update.child import RefreshProcess
+from edged.update.control import Control
 from edged.update.now import Now
 from edged.update.poller import Poller
 from edged.update.question import Question
 from edged.update.service import Service
+from edged.update.standing_file import StandingFile
 from edged.update.waiting import StopAskedError, Waiting, Waits
 
 SILENCE_S: Final = 300.0
@@ -41,18 +45,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def serve(config: Config, _paths: Sequence[Path]) -> None:
-    """Keep the store up to date until SIGTERM or SIGINT."""
+    """Keep the store up to date until SIGTERM or SIGINT.
+
+    Raises:
+        OSError: The control socket cannot be had.
+    """
     clock = SystemClock()
     with ExitStack() as stack:
         notifier = stack.enter_context(closing(Notifier()))
-        waits = stack.enter_context(Waiting(notifier=notifier, clock=clock))
+        listener = stack.enter_context(
+            listening("control", Path(config.paths.update_control), kind=socket.SOCK_SEQPACKET)
+        )
+        control = stack.enter_context(closing(Control(listener, clock=clock)))
+        waits = stack.enter_context(Waiting(notifier=notifier, clock=clock, door=control))
+        layout = StoreLayout(Path(config.paths.store))
+        now = Now(clock=clock, package=Path(edged.__file__), layout=layout)
         service = Service(
-            poller=_make_poller(config, clock, waits, stack) if config.repository.url else None,
+            poller=_make_poller(config, clock, waits, stack, now),
+            control=control,
             repository=config.repository.url,
             config=config.update,
-            poll_interval_s=config.repository.poll_interval_s,
             status_path=Path(config.paths.update_status),
             clock=clock,
+            time_source=lambda: now.read().source,
             waits=waits,
         )
         service.announce()
@@ -62,22 +77,25 @@ def serve(config: Config, _paths: Sequence[Path]) -> None:
         notifier.stopping()
 
 
-def _make_poller(config: Config, clock: Clock, waits: Waits, stack: ExitStack) -> Poller:
-    question = Question(
-        url=config.repository.url,
-        gate=Path(config.paths.gate_socket),
-        timeout_s=config.update.timeout_s,
-        waits=waits,
-        clock=clock,
-    )
-    stack.enter_context(closing(question))
+def _make_poller(config: Config, clock: Clock, waits: Waits, stack: ExitStack, now: Now) -> Poller:
+    question = None
+    if config.repository.url:
+        question = Question(
+            url=config.repository.url,
+            gate=Path(config.paths.gate_socket),
+            timeout_s=config.update.timeout_s,
+            waits=waits,
+            clock=clock,
+        )
+        stack.enter_context(closing(question))
     silence_s = max(SILENCE_S, SILENT_TIMEOUTS * config.update.timeout_s)
-    layout = StoreLayout(Path(config.paths.store))
+    standing = StandingFile(now.layout.standing)
     return Poller(
         config=config,
         question=question,
         refresh=RefreshProcess(waits=waits, clock=clock, silence_s=silence_s).run,
-        now_unix_s=Now(clock=clock, package=Path(edged.__file__), layout=layout).unix_s,
+        now_unix_s=now.unix_s,
+        saw_fresh=standing.saw_fresh,
     )
 
 

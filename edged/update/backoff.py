@@ -6,7 +6,9 @@ not come back together.
 
 from typing import Final
 
-POLL_JITTER: Final = 0.25
+SHORTEST_POLL: Final = 0.75
+LONGEST_POLL: Final = 0.95
+"""Shares of the poll interval. The rest of it is for the poll itself, so that what is published is here within one interval."""
 
 
 def backoff_s(*, failures: int, minimum_s: float, maximum_s: float, draw: float) -> float:
@@ -23,10 +25,10 @@ def backoff_s(*, failures: int, minimum_s: float, maximum_s: float, draw: float)
 
 
 def poll_wait_s(interval_s: float, *, draw: float) -> float:
-    """Return the seconds until the next regular poll: the interval, a quarter more or less.
+    """Return the seconds until the next regular poll: somewhat less than the interval, and different on each device and each time.
 
     Args:
         interval_s: As configured.
         draw: A random number from 0 up to, not including, 1.
     """
-    return interval_s * (1 - POLL_JITTER + 2 * POLL_JITTER * draw)
+    return interval_s * (SHORTEST_POLL + (LONGEST_POLL - SHORTEST_POLL) * draw)

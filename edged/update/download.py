@@ -1,13 +1,16 @@
 """Bring blobs into the store: resumed where they stopped, checked chunk by chunk. Blocking.
 
 A download lives in ``partial/<digest>``, each chunk at its place, and its index beside it. What is already right is found by hashing, so
-nothing has to be written down about progress and a power cut cannot make it wrong. The file becomes a blob by one rename, after all of
-it was hashed from disk.
+nothing has to be written down about progress and a power cut cannot make it wrong. The rest is obtained in the cheapest way there is, and
+in the next one where that fails (``edged.update.ways``); what was right stays. The file becomes a blob by one rename, after all of it
+was hashed from disk.
 """
 
+import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -15,39 +18,49 @@ from typing import BinaryIO, Final
 from tuf.api.exceptions import DownloadLengthMismatchError
 
 from edged.bundle.manifest import ChunkIndex, FileEntry
-from edged.errors import DigestMismatchError, DiskFullError, FetchError
+from edged.errors import DigestMismatchError, DiskFullError, FetchError, FileMissingError
 from edged.files import hash_bytes, sync_directory
-from edged.store.install import FILE_MODE, disk_errors, hash_from_disk, make_directory
+from edged.store.disk import disk_errors, make_directory
+from edged.store.install import FILE_MODE, hash_from_disk
 from edged.store.layout import StoreLayout
-from edged.update.chunks import Span, chunk_size, index_limit_bytes, parse_index, plan_spans, whole_file_index
-from edged.update.fetcher import Host, Stream
+from edged.update.chunks import chunk_size, index_limit_bytes, parse_index, whole_file_index
+from edged.update.origin import Origin
+from edged.update.ways import Want, Way, WholeFile, altered, choose_way
+
+LOG = logging.getLogger(__name__)
 
 MAX_TRIES: Final = 3
-"""How often one chunk is fetched before the host's copy counts as altered."""
+"""How often one chunk may come wrong in the same way before what is there counts as altered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Downloader:
-    """Fetches blobs of one repository.
+    """Brings blobs of one repository.
 
     Args:
-        host: What fetches.
+        host: What the repository's files are read from.
         url: The repository, with a slash at its end.
         layout: The store.
         on_bytes: Told how many bytes of a wanted file are right that were not before; also the sign of progress.
+        on_source: Told where the next bytes come from, as a word for people.
+        ways: Other ways to obtain blobs than the repository's own files.
+        name: The word for those.
     """
 
-    host: Host
+    host: Origin
     url: str
     layout: StoreLayout
     on_bytes: Callable[[int], None]
+    on_source: Callable[[str], None] = lambda _: None
+    ways: Sequence[Way] = ()
+    name: str = "host"
 
     def fetch_blob(self, entry: FileEntry) -> None:
         """Make sure that the store holds a file's blob.
 
         Raises:
-            DigestMismatchError: The host's bytes are not the signed ones, also when asked again.
-            FetchError: The host does not answer; what arrived is kept and the next call goes on from there.
+            DigestMismatchError: The bytes there are not the signed ones, also when asked again.
+            FetchError: They do not come; what arrived is kept and the next call goes on from there.
             DiskFullError: No space is left.
             StoreError: The disk refused otherwise.
         """
@@ -69,33 +82,65 @@ class Downloader:
         with disk_errors(f"reading {path}"):
             known = path.read_bytes() if path.is_file() else b""
         if hash_bytes(known) != entry.index:
-            try:
-                known = self.host.read(f"{self.url}index/{entry.sha256}", max_bytes=index_limit_bytes(entry))
-            except DownloadLengthMismatchError as exc:
-                raise _altered(entry, "its chunk index is too long") from exc
+            known = self._fetch_index(entry)
         index = parse_index(entry, known)
         with disk_errors(f"writing {path}"):
             path.write_bytes(known)
         return index
 
+    def _fetch_index(self, entry: FileEntry) -> bytes:
+        try:
+            return self.host.read(f"{self.url}index/{entry.sha256}", max_bytes=index_limit_bytes(entry))
+        except DownloadLengthMismatchError as exc:
+            raise altered(entry, "its chunk index is too long") from exc
+        except FileMissingError:
+            made = next((made for way in self.ways if (made := way.make_index(entry)) is not None), None)
+            if made is None:
+                raise
+            return made
+
     def _fill(self, file: BinaryIO, entry: FileEntry, index: ChunkIndex) -> None:
-        """Fetch chunks until every one is right."""
+        """Obtain chunks until every one is right."""
         missing = self._missing(file, index)
-        tries = dict.fromkeys(missing, 0)
-        while missing:
-            before = len(missing)
+        want = Want(entry=entry, index=index, missing=missing)
+        untried: list[Way] = [*self.ways, WholeFile(origin=self.host, url=self.url, name=self.name)]
+        failure: FetchError | DigestMismatchError | None = None
+        while missing and (way := choose_way(untried, want)) is not None:
+            untried.remove(way)
+            self.on_source(way.name)
             try:
-                for span in plan_spans(sorted(missing)):
-                    if span.first in missing:  # a host that ignores Range may have sent it already
-                        self._fetch_span(file, entry, index, span, missing=missing)
+                self._use(way, want, file, missing)
+            except (FetchError, DigestMismatchError) as exc:
+                LOG.info("%s cannot come from the %s: %s", entry.path, way.name, exc)
+                failure = exc
+        if missing:
+            raise failure or altered(entry, f"{len(missing)} of its {len(index.sha256)} chunks do not come")
+
+    def _use(self, way: Way, want: Want, file: BinaryIO, missing: set[int]) -> None:
+        """Take what one way brings until it brings nothing more; what is right leaves ``missing``."""
+        index, wrong = want.index, Counter[int]()
+        while missing:
+            before, wrong_before = len(missing), wrong.total()
+            try:
+                for number, chunk in way.chunks(want):
+                    if number not in missing:
+                        continue
+                    if hash_bytes(chunk) != index.sha256[number]:
+                        wrong[number] += 1
+                        continue
+                    file.seek(number * index.chunk_bytes)
+                    file.write(chunk)
+                    file.flush()  # this process may be killed at any moment, and what it has fetched is not to be fetched again
+                    missing.remove(number)
+                    self.on_bytes(len(chunk))
             except FetchError:
                 if len(missing) == before:
                     raise
                 continue  # some chunks arrived before the connection broke: go on at once
-            for number in missing:
-                tries[number] += 1
-                if tries[number] >= MAX_TRIES:
-                    raise _altered(entry, f"chunk {number} of {len(index.sha256)} is wrong")
+            if any(count >= MAX_TRIES for count in wrong.values()):
+                raise altered(want.entry, f"chunk {max(wrong)} of {len(index.sha256)} is wrong")
+            if len(missing) == before and wrong.total() == wrong_before:
+                return
 
     def _missing(self, file: BinaryIO, index: ChunkIndex) -> set[int]:
         missing: set[int] = set()
@@ -112,32 +157,22 @@ class Downloader:
         """Show progress where no byte of the file came: hashing takes time, too."""
         self.on_bytes(0)
 
-    def _fetch_span(
-        self, file: BinaryIO, entry: FileEntry, index: ChunkIndex, span: Span, *, missing: set[int]
-    ) -> None:
-        """Fetch one run of chunks, write the right ones and take them out of ``missing``."""
-        first_byte = span.first * index.chunk_bytes
-        last_byte = min(span.stop * index.chunk_bytes, index.size) - 1
-        is_whole = first_byte == 0 and last_byte == index.size - 1
-        url = f"{self.url}blobs/{entry.sha256[:2]}/{entry.sha256}"
-        byte_range = (None, None) if is_whole else (first_byte, last_byte)
-        with self.host.open(url, first_byte=byte_range[0], last_byte=byte_range[1]) as stream:
-            if stream.total not in {None, entry.size}:
-                raise _altered(entry, f"the host has {stream.total} bytes of it")
-            # A host that ignores Range starts at 0; chunks that are right already are passed over.
-            for number, chunk in _chunks(stream, index):
-                if number in missing and hash_bytes(chunk) == index.sha256[number]:
-                    file.seek(number * index.chunk_bytes)
-                    file.write(chunk)
-                    file.flush()  # this process may be killed at any moment, and what it has fetched is not to be fetched again
-                    missing.remove(number)
-                    self.on_bytes(len(chunk))
-
 
 def is_stored(layout: StoreLayout, entry: FileEntry) -> bool:
     """Tell whether the store holds a blob of the right size; its bytes are hashed again when a bundle is staged."""
     path = layout.blob(entry.digest)
     return path.is_file() and path.stat().st_size == entry.size
+
+
+def missing_bytes(layout: StoreLayout, entries: Sequence[FileEntry]) -> int:
+    """Return how much disk the files of a bundle still need; nothing when all of them are blobs of the store.
+
+    Raises:
+        StoreError: The disk refused.
+    """
+    with disk_errors("looking for what is there"):
+        wanted = {entry.digest: entry.size for entry in entries if not is_stored(layout, entry)}
+        return sum(wanted.values()) - sum(_allocated_bytes(layout.partial / digest) for digest in wanted)
 
 
 def check_space(layout: StoreLayout, entries: Sequence[FileEntry], *, reserve_bytes: int) -> None:
@@ -147,11 +182,11 @@ def check_space(layout: StoreLayout, entries: Sequence[FileEntry], *, reserve_by
         DiskFullError: It does not.
         StoreError: The disk refused.
     """
+    needed = missing_bytes(layout, entries)
     with disk_errors("looking for free disk"):
-        wanted = {entry.digest: entry.size for entry in entries if not is_stored(layout, entry)}
-        needed = sum(wanted.values()) - sum(_allocated_bytes(layout.partial / digest) for digest in wanted)
         free = shutil.disk_usage(layout.root).free
-    if wanted and needed + reserve_bytes > free:
+        is_complete = all(is_stored(layout, entry) for entry in entries)
+    if not is_complete and needed + reserve_bytes > free:
         raise DiskFullError(
             f"{needed} bytes are to be fetched, {free} are free and {reserve_bytes} of them are kept in reserve",
             hint="Free some disk, or lower update.disk_reserve_bytes.",
@@ -160,25 +195,11 @@ def check_space(layout: StoreLayout, entries: Sequence[FileEntry], *, reserve_by
         )
 
 
-def _chunks(stream: Stream, index: ChunkIndex) -> Iterator[tuple[int, bytes]]:
-    """Cut a body, which begins at the start of a chunk, into numbered chunks; stop where it is longer than the file."""
-    number = stream.start // index.chunk_bytes
-    buffer = bytearray()
-    for block in stream.blocks:
-        buffer += block
-        while number < len(index.sha256) and len(buffer) >= (size := chunk_size(index, number)):
-            yield number, bytes(buffer[:size])
-            del buffer[:size]
-            number += 1
-        if number == len(index.sha256) and buffer:
-            return
-
-
 def _keep(layout: StoreLayout, entry: FileEntry, path: Path, *, progress: Callable[[], None]) -> None:
     found, _ = hash_from_disk(path, progress=progress)
     if found != entry.digest:
         path.unlink()
-        raise _altered(entry, "all its chunks are right, the file is not")
+        raise altered(entry, "all its chunks are right, the file is not")
     path.chmod(FILE_MODE)
     blob = layout.blob(entry.digest)
     make_directory(blob.parent)
@@ -192,11 +213,3 @@ def _allocated_bytes(path: Path) -> int:
         return min(path.stat().st_blocks * 512, path.stat().st_size)
     except FileNotFoundError:
         return 0
-
-
-def _altered(entry: FileEntry, why: str) -> DigestMismatchError:
-    return DigestMismatchError(
-        f"{entry.path} is not what was signed: {why}",
-        hint="The host serves an altered or truncated file; publish it again.",
-        digest=entry.sha256,
-    )

@@ -9,7 +9,6 @@ import logging
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,29 +18,16 @@ from tuf.ngclient.fetcher import FetcherInterface
 
 from edged import __version__
 from edged.clock import Clock
-from edged.errors import FetchError, FileMissingError, HostUnreachableError
+from edged.errors import FetchError, FileMissingError, HostUnreachableError, PortalError, ProxyError
+from edged.update.origin import Origin, Stream
 from edged.update.tunnel import TunnelConnection
 
 LOG = logging.getLogger(__name__)
 
 BLOCK_BYTES: Final = 1 << 16
-SLOWEST_BYTES_PER_S: Final = 256
-"""A host that sends less than this for longer than the timeout is given up."""
 _SKIPPED_BODY_BYTES: Final = 1 << 16
 _PORTAL_HINT: Final = "A captive portal or login page may be in the way; check the network and repository.url."
 _STALE: Final = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
-    """A body that is being received.
-
-    ``start`` is the offset of its first byte in the file; ``total`` is the file's size as the host tells it, if it does.
-    """
-
-    start: int
-    total: int | None
-    blocks: Iterator[bytes]
 
 
 class Host:
@@ -51,8 +37,11 @@ class Host:
         gate: The gate's Unix socket.
         timeout_s: Longest wait for any one answer.
         clock: For the slowest rate.
+        min_bytes_per_s: A host that sends less for longer than the timeout is given up; 0 takes any rate.
         tls: How to verify the host; the system's CA certificates unless a test brings others.
         on_answer: Called whenever something came from the host: the sign of progress.
+        on_bytes: Told how many bytes of a body came, right or wrong, before anybody gets them. What it raises ends that answer and
+            comes out where the body is read, so a budget can refuse to go on.
     """
 
     def __init__(
@@ -61,14 +50,20 @@ class Host:
         gate: Path,
         timeout_s: float,
         clock: Clock,
+        min_bytes_per_s: int = 256,
         tls: ssl.SSLContext | None = None,
         on_answer: Callable[[], None] = lambda: None,
+        on_bytes: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._gate = gate
+        self._min_bytes_per_s = min_bytes_per_s
         self._on_answer = on_answer
+        self._on_bytes = on_bytes
         self._timeout_s = timeout_s
         self._clock = clock
-        self._tls = tls or ssl.create_default_context()
+        self._tls = tls
+        self.is_metered: bool | None = None
+        """Whether bytes cost money, as the gate said with the last connection; None before one, and where it does not know."""
         self._origin: tuple[str, str, int] | None = None
         self._connection: TunnelConnection | None = None
 
@@ -85,6 +80,7 @@ class Host:
             GateRefusedError: The gate does not allow the host.
             HostUnreachableError: The host does not answer, or the connection broke.
             FileMissingError: 403, 404 or 410.
+            PortalError: A page for people, or a redirect.
             FetchError: Any other answer that is not a file.
         """
         fields = {} if first_byte is None else {"Range": f"bytes={first_byte}-{last_byte}"}
@@ -97,6 +93,7 @@ class Host:
         finally:
             if not response.isclosed() or response.will_close:  # the rest of the body would be read as the next answer
                 self.close()
+            response.close()  # of one without a length, it alone has the socket
 
     def read(self, url: str, *, max_bytes: int) -> bytes:
         """Fetch a whole small file.
@@ -141,11 +138,14 @@ class Host:
     def _send(self, origin: tuple[str, str, int], path: str, fields: Mapping[str, str]) -> http.client.HTTPResponse:
         scheme, host, port = origin
         if self._connection is None:
+            if scheme == "https" and self._tls is None:
+                self._tls = ssl.create_default_context()  # not before: it reads all authorities that this device trusts
             tls = self._tls if scheme == "https" else None
             self._connection = TunnelConnection(self._gate, host, port, tls=tls, timeout_s=self._timeout_s)
         always = {"User-Agent": f"edged/{__version__}", "Accept-Encoding": "identity"}
         try:
             self._connection.request("GET", path, headers={**always, **fields})
+            self.is_metered = self._connection.is_metered
             response = self._connection.getresponse()
         except _STALE:
             raise
@@ -177,12 +177,21 @@ class Host:
                 break
             received += len(block)
             self._on_answer()
+            self._on_bytes(len(block))
             yield block
-            if self._clock.monotonic_s() - started_s > self._timeout_s + received / SLOWEST_BYTES_PER_S:
-                raise HostUnreachableError(f"{url} comes too slowly", hint="Check the network.")
+            self._check_rate(url, received, self._clock.monotonic_s() - started_s)
         if expected is not None and received < expected:
             raise HostUnreachableError(f"{url} ended after {received} of {expected} bytes", hint="Check the network.")
         response.close()
+
+    def _check_rate(self, url: str, received_bytes: int, elapsed_s: float) -> None:
+        slowest = self._min_bytes_per_s
+        if slowest and elapsed_s > self._timeout_s + received_bytes / slowest:
+            raise HostUnreachableError(
+                f"{url} comes too slowly: {received_bytes} bytes in {elapsed_s:.0f} s",
+                hint=f"Check the network; update.min_bytes_per_s is {slowest}. What came is kept.",
+                url=url,
+            )
 
     def _skip(self, response: http.client.HTTPResponse) -> None:
         """Read a small body that nobody wants, so that the connection can be used again."""
@@ -197,10 +206,10 @@ class GateFetcher(FetcherInterface):
     """What python-tuf fetches metadata with.
 
     Args:
-        host: Shared with everything else that fetches from the same host.
+        host: Shared with everything else that fetches from the same place.
     """
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Origin) -> None:
         self._host = host
 
     def download_bytes(self, url: str, max_length: int) -> bytes:
@@ -212,9 +221,12 @@ class GateFetcher(FetcherInterface):
             FetchError: Any other failure.
         """
         try:
-            return self._host.read(url, max_bytes=max_length)
+            data = self._host.read(url, max_bytes=max_length)
         except FileMissingError as exc:
             raise DownloadHTTPError(exc.message, 404) from exc
+        if data.lstrip()[:1] == b"<":  # JSON never begins like this, and every page does, whatever it says it is
+            raise PortalError(f"{url} answers with a page, not with metadata", hint=_PORTAL_HINT, url=url)
+        return data
 
     def _fetch(self, url: str) -> Iterator[bytes]:
         try:
@@ -251,10 +263,18 @@ def _unexpected(url: str, response: http.client.HTTPResponse) -> FetchError:
         return FileMissingError(f"{url} is not there (status {status})", hint="Check repository.url.", url=url)
     if status in {200, 206}:
         what = f"{response.getheader('Content-Type')} {response.getheader('Content-Encoding', '')}".strip()
-        return FetchError(f"{url} answers with {what}, not with a repository's file", hint=_PORTAL_HINT, url=url)
+        return PortalError(f"{url} answers with {what}, not with a repository's file", hint=_PORTAL_HINT, url=url)
     if 300 <= status < 400:
         where = response.getheader("Location", "nowhere")
-        return FetchError(f"{url} redirects to {where[:200]}, which is not followed", hint=_PORTAL_HINT, url=url)
+        return PortalError(f"{url} redirects to {where[:200]}, which is not followed", hint=_PORTAL_HINT, url=url)
+    if status == 511:  # Network Authentication Required (RFC 6585, section 6)
+        return PortalError(f"this network wants a login before {url}", hint=_PORTAL_HINT, url=url)
+    if status in {407, 502, 504}:
+        return ProxyError(
+            f"a proxy answers for {url} with status {status}",
+            hint="Check the proxy between this device and the host; edged speaks to the host itself and to none.",
+            url=url,
+        )
     return FetchError(f"{url} answers with status {status}", hint="The host has a problem; it is tried again.", url=url)
 
 

@@ -1,6 +1,7 @@
 """What the updater's process and the refresh process say to each other, as documents of one line each. Pure.
 
-The updater sends one ``Task``; the refresh sends a ``Step`` now and then, and one ``Finding`` at its end.
+The updater sends one ``Task``; the refresh sends a ``Step`` now and then, ``Trusted`` once it knows what the repository says, and one
+``Finding`` at its end.
 """
 
 import msgspec
@@ -9,7 +10,7 @@ from edged.codec import Document
 from edged.config.schema import Config
 from edged.errors import EdgedError
 from edged.ids import Digest
-from edged.update.phases import Phase, Progress
+from edged.update.phases import Deferred, Phase, Progress
 
 MAX_TEXT = 4096
 """Longest message or hint of a failure; one of a manifest could be as long as the manifest."""
@@ -34,6 +35,12 @@ class Step(Document, frozen=True, kw_only=True, tag="step"):
     progress: Progress | None = None
 
 
+class Trusted(Document, frozen=True, kw_only=True, tag="trusted"):
+    """The timestamp that this refresh trusts; what it does from now on is of no more use when the host has a newer one."""
+
+    timestamp: bytes
+
+
 class Failure(Document, frozen=True, kw_only=True):
     """Why a refresh did not bring everything."""
 
@@ -41,7 +48,7 @@ class Failure(Document, frozen=True, kw_only=True):
     message: str
     hint: str = ""
     subject: str = ""
-    """``MODEL VERSION``, or empty when the repository as a whole failed."""
+    """``MODEL VERSION`` or the path of a document; empty when the repository as a whole failed."""
     is_for_publisher: bool = False
     """Nothing on this device or the network is wrong; asking more slowly would only delay the repaired bundle."""
 
@@ -55,7 +62,7 @@ class Settled(Document, frozen=True, kw_only=True):
 
     timestamp: bytes
     due_unix_s: float
-    """When some metadata expires, or a bundle is to be hashed again."""
+    """When some metadata expires, a bundle is to be hashed again, or what is put off may be done."""
 
 
 class Finding(Document, frozen=True, kw_only=True, tag="finding"):
@@ -64,6 +71,11 @@ class Finding(Document, frozen=True, kw_only=True, tag="finding"):
     failure: Failure | None = None
     settled: Settled | None = None
     """None when something is left to be done."""
+    staged: tuple[str, ...] = ()
+    """``MODEL VERSION`` of each bundle that is new in the store."""
+    deferred: Deferred | None = None
+    is_stop_sensitive: bool | None = None
+    """Whether the flag of that name is on here (``edged.ops.flags``); None when the refresh did not come so far."""
     checked_unix_s: dict[Digest, float]
 
 
@@ -78,7 +90,7 @@ def failure_of(error: EdgedError, *, subject: str = "", is_for_publisher: bool =
     )
 
 
-def encode(message: Task | Step | Finding) -> bytes:
+def encode(message: Task | Step | Trusted | Finding) -> bytes:
     """Write a message as one line; JSON has no line breaks inside."""
     return msgspec.json.encode(message) + b"\n"
 
@@ -95,14 +107,14 @@ def decode_task(line: bytes) -> Task:
         raise MessageError(str(exc)) from exc
 
 
-def decode_answer(line: bytes) -> Step | Finding:
+def decode_answer(line: bytes) -> Step | Trusted | Finding:
     """Read what the refresh sends.
 
     Raises:
-        MessageError: It is neither a step nor a finding.
+        MessageError: It is nothing of that kind.
     """
     try:
-        return msgspec.json.decode(line, type=Step | Finding)
+        return msgspec.json.decode(line, type=Step | Trusted | Finding)
     except msgspec.DecodeError as exc:
         raise MessageError(str(exc)) from exc
 

@@ -1,8 +1,7 @@
 """Ask the repository's host whether its timestamp is still the one that this device trusts: some hundred bytes when it is.
 
-The answer is yes only when that is certain: the host says that nothing has changed since it sent those very bytes, or it sends them. What
-else it says, why it does not answer, or what is wrong with the gate is not judged here: the answer is then no, and the refresh that
-follows names the trouble.
+There is an answer only when it is certain: the host says that nothing has changed since it sent those very bytes, or it sends a whole
+file. Why there is none, or what is wrong with the gate, is not judged here: the refresh that follows names the trouble.
 """
 
 import logging
@@ -83,17 +82,31 @@ class Question:
         Raises:
             StopAskedError: The process was told to stop.
         """
+        return self.fetch(trusted) == trusted
+
+    def fetch(self, known: bytes) -> bytes | None:
+        """Return what the host certainly has for a timestamp now, true or not; None when nothing is certain.
+
+        Args:
+            known: What it had before; it is sent again only when it changed.
+
+        Raises:
+            StopAskedError: The process was told to stop.
+        """
         deadline_s = self._clock.monotonic_s() + self._timeout_s
         # The host may close a kept connection at any time; nothing was answered then, so it is asked once more.
         for may_be_stale in (True, False) if self._line is not None else (False,):
             try:
-                return self._ask(trusted, deadline_s)
+                return self._ask(known, deadline_s)
             except (OSError, ValueError) as exc:
                 LOG.debug("no use of the answer: %s", exc)
                 self.close()
                 if not may_be_stale or isinstance(exc, (TimeoutError, ValueError)):
                     break
-        return False
+            except BaseException:
+                self.close()  # the wait was ended; what still comes would be taken for the next answer
+                raise
+        return None
 
     def close(self) -> None:
         """Close the connection; the next question opens another one."""
@@ -101,20 +114,20 @@ class Question:
         if line is not None:
             line.close()
 
-    def _ask(self, trusted: bytes, deadline_s: float) -> bool:
+    def _ask(self, known: bytes, deadline_s: float) -> bytes:
         if self._line is None:
             self._line = self._connect(deadline_s)
-        conditions = self._seen.conditions if self._seen.data == trusted else {}
+        conditions = self._seen.conditions if self._seen.data == known else {}
         self._line.send(self._request(conditions), deadline_s=deadline_s)
         answer = self._receive(self._line, deadline_s)
         if answer.ends_connection:
             self.close()
         match answer.head.status:
             case 304 if conditions:
-                return True
+                return known
             case 200:
                 self._seen = _Seen(data=answer.body, conditions=_conditions(answer.head.fields))
-                return answer.body == trusted
+                return answer.body
             case status:
                 raise AnswerError(f"status {status}")
 

@@ -1,8 +1,13 @@
-"""The refresh process: ``python -m edged.update.refresh FD``. Brings the store up to date once, says what it found, and ends.
+"""The refresh process: ``python -m edged.update.refresh FD [STICK]``. Brings the store up to date once, says what it found, and ends.
 
 It takes one task over the inherited stream socket ``FD`` (``edged.update.messages``), reports its steps there and, at last, its finding.
+Where it inherits a second socket, ``STICK``, files come from whoever is at its other end (``edged.update.stick``), not from the network.
 It never outlives the updater, whose end closes that socket; and it may be killed at any moment.
 """
+
+import edged.update.no_http_client  # first, for what it keeps out
+
+# isort: split
 
 import logging
 import os
@@ -12,29 +17,29 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import msgspec
 
 import edged
 from edged import journal
 from edged.clock import Clock, SystemClock
-from edged.errors import BundleError, EdgedError
-from edged.select.machine import read_machine
-from edged.select.matcher import usable_variants
+from edged.errors import EdgedError
 from edged.store.layout import StoreLayout
+from edged.update.budget import Budget
 from edged.update.client import Client, Summary
+from edged.update.device import is_stop_sensitive, this_device
 from edged.update.fetcher import Host
-from edged.update.messages import (
-    Failure,
-    Finding,
-    Settled,
-    Step,
-    Task,
-    decode_task,
-    encode,
-    failure_of,
-)
+from edged.update.ledger import LedgerFile, read_moment
+from edged.update.messages import Finding, Settled, Step, Task, Trusted, decode_task, encode, failure_of
 from edged.update.now import Now
 from edged.update.phases import Phase, Progress, Report
+from edged.update.source import Source
+from edged.update.traffic import Traffic
+from edged.update.undone import choose_failure
+
+if TYPE_CHECKING:
+    from edged.update.bundles import Bundles
 
 LOG = logging.getLogger(__name__)
 
@@ -61,6 +66,10 @@ class Teller:
         self._step = Step(phase=phase, progress=progress)
         self._tell(at_once=is_new)
 
+    def trust(self, timestamp: bytes) -> None:
+        """Take note of what this refresh works on."""
+        self._say(Trusted(timestamp=timestamp))
+
     def go_on(self) -> None:
         """Take note that it is still being done."""
         self._tell(at_once=False)
@@ -69,10 +78,13 @@ class Teller:
         now_s = self._clock.monotonic_s()
         if at_once or self._told_s is None or now_s - self._told_s >= SAY_EVERY_S:
             self._told_s = now_s
-            try:
-                self._channel.sendall(encode(self._step))
-            except ConnectionError:
-                _leave()
+            self._say(self._step)
+
+    def _say(self, message: Step | Trusted) -> None:
+        try:
+            self._channel.sendall(encode(message))
+        except ConnectionError:
+            _leave()
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -85,67 +97,162 @@ def main(arguments: Sequence[str]) -> None:
         threading.Thread(target=_watch, args=(channel,), daemon=True).start()
         clock = SystemClock()
         teller = Teller(channel, clock)
-        channel.sendall(encode(find(task, clock, teller.report, on_answer=teller.go_on)))
+        if len(arguments) > 1:
+            stick = socket.socket(fileno=int(arguments[1]))
+            found = find_on_stick(stick, task, clock, teller.report, on_answer=teller.go_on)
+        else:
+            found = find(task, clock, teller.report, on_answer=teller.go_on, on_trusted=teller.trust)
+        channel.sendall(encode(found))
 
 
-def find(task: Task, clock: Clock, report: Report, *, on_answer: Callable[[], None]) -> Finding:
-    """Bring the store up to date and describe how that went.
+def find(
+    task: Task,
+    clock: Clock,
+    report: Report,
+    *,
+    on_answer: Callable[[], None],
+    on_trusted: Callable[[bytes], None] = lambda _: None,
+) -> Finding:
+    """Bring the store up to date with the repository's host, and describe how that went.
 
     Args:
         task: What to do.
         clock: The system's.
         report: Told each step.
         on_answer: Called whenever something came from the host.
+        on_trusted: Told the timestamp as soon as it is trusted.
     """
-    gate, timeout_s = Path(task.config.paths.gate_socket), task.config.update.timeout_s
-    with closing(Host(gate=gate, timeout_s=timeout_s, clock=clock, on_answer=on_answer)) as host:
-        client = _make_client(task, host, clock)
+    config = task.config
+    setting = Setting(task, clock)
+    host = Host(
+        gate=Path(config.paths.gate_socket),
+        timeout_s=config.update.timeout_s,
+        min_bytes_per_s=config.update.min_bytes_per_s,
+        clock=clock,
+        on_answer=on_answer,
+        on_bytes=setting.traffic.came,
+    )
+    with closing(host):
+        source = Source(origin=host, url=config.repository.url, is_metered=lambda: host.is_metered)
+        return setting.run(source, report, on_trusted=on_trusted)
+
+
+def find_on_stick(
+    connection: socket.socket, task: Task, clock: Clock, report: Report, *, on_answer: Callable[[], None]
+) -> Finding:
+    """Bring the store up to date with what somebody brings, and describe how that went.
+
+    The same is checked as with a host, and the same is kept. Only the network's limits do not apply.
+
+    Args:
+        connection: To whoever opens the files; closed at the end.
+        task: What to do.
+        clock: The system's.
+        report: Told each step.
+        on_answer: Called whenever something was read.
+    """
+    # Rarely needed, so no other refresh loads them.
+    from edged.update.packed import PackedBundles  # noqa: PLC0415
+    from edged.update.stick import URL, Stick, advise  # noqa: PLC0415
+
+    update = msgspec.structs.replace(task.config.update, max_bytes=0, max_bytes_per_day=0)
+    setting = Setting(msgspec.structs.replace(task, config=msgspec.structs.replace(task.config, update=update)), clock)
+    stick = Stick(connection, timeout_s=update.timeout_s, on_answer=on_answer, on_bytes=setting.traffic.came)
+    with closing(stick), closing(PackedBundles(stick=stick)) as packs:
+        source = Source(origin=stick, url=URL, name="stick", ways=[packs])
+        return advise(setting.run(source, report, on_trusted=lambda _: None))
+
+
+class Setting:
+    """What one refresh works with, wherever its bytes come from.
+
+    Args:
+        task: What to do.
+        clock: The system's.
+    """
+
+    def __init__(self, task: Task, clock: Clock) -> None:
+        self._config = task.config
+        self._layout = StoreLayout(Path(task.config.paths.store))
+        self._now = Now(clock=clock, package=Path(edged.__file__), layout=self._layout)
+        self._checked_unix_s = dict(task.checked_unix_s)
+        self._budget = Budget(
+            max_bytes=task.config.update.max_bytes,
+            max_bytes_per_day=task.config.update.max_bytes_per_day,
+            ledger=LedgerFile(self._layout.ledger, lambda: read_moment(self._now.unix_s())),
+        )
+        self.traffic = Traffic(self._budget, clock)
+        """Told what comes over the network."""
+
+    def run(self, source: Source, report: Report, *, on_trusted: Callable[[bytes], None]) -> Finding:
+        """Run the refresh.
+
+        Args:
+            source: Where from.
+            report: Told each step.
+            on_trusted: Told the timestamp as soon as it is trusted.
+        """
+        client = Client(
+            source=source,
+            root=Path(self._config.repository.root),
+            layout=self._layout,
+            make_bundles=lambda: self._make_bundles(source),
+            now_unix_s=self._now.unix_s,
+        )
         try:
-            client.prepare()
-            return _describe(client.refresh(report), client)
+            try:
+                summary = client.refresh(report, on_trusted=on_trusted)
+            finally:
+                self._budget.close()
+            return self._describe(summary)
         except EdgedError as error:
             failure = failure_of(error)
         except Exception as error:
             # Whatever this is, it is recorded and tried again.
             LOG.exception("refresh failed in an unforeseen way")
             failure = failure_of(EdgedError(f"unforeseen: {error!r}"))
-        return Finding(failure=failure, checked_unix_s=client.checked_unix_s)
+        return Finding(
+            failure=failure, checked_unix_s=self._checked_unix_s, is_stop_sensitive=self._is_stop_sensitive()
+        )
 
+    def _make_bundles(self, source: Source) -> "Bundles":
+        # Half of all that a refresh loads. Stops are in the store by now, and did not have to wait for it.
+        from edged.select.machine import read_machine  # noqa: PLC0415
+        from edged.select.matcher import usable_variants  # noqa: PLC0415
+        from edged.update.bundles import Bundles, StoreRules  # noqa: PLC0415
 
-def _make_client(task: Task, host: Host, clock: Clock) -> Client:
-    config = task.config
-    layout = StoreLayout(Path(config.paths.store))
-    machine = read_machine()
-    return Client(
-        url=config.repository.url,
-        root=Path(config.repository.root),
-        layout=layout,
-        host=host,
-        usable=lambda manifest: usable_variants(manifest, machine),
-        disk_reserve_bytes=config.update.disk_reserve_bytes,
-        now_unix_s=Now(clock=clock, package=Path(edged.__file__), layout=layout).unix_s,
-        checked_unix_s=task.checked_unix_s,
-    )
+        machine, settings = read_machine(), self._config.update
+        return Bundles(
+            source=source,
+            layout=self._layout,
+            rules=StoreRules(
+                in_use=Path(self._config.paths.in_use),
+                keep_versions=settings.keep_versions,
+                disk_reserve_bytes=settings.disk_reserve_bytes,
+            ),
+            device=lambda: this_device(self._config),
+            usable=lambda manifest: usable_variants(manifest, machine),
+            waits_when_metered=settings.metered == "wait",
+            traffic=self.traffic,
+            now_unix_s=self._now.unix_s,
+            checked_unix_s=self._checked_unix_s,
+        )
 
+    def _describe(self, summary: Summary) -> Finding:
+        failure = choose_failure(summary.undone)
+        # What is wrong with signed content stays wrong until something else is signed.
+        is_settled = failure is None or failure.is_for_publisher
+        return Finding(
+            failure=failure,
+            settled=Settled(timestamp=summary.timestamp, due_unix_s=summary.due_unix_s) if is_settled else None,
+            checked_unix_s=self._checked_unix_s,
+            staged=summary.staged,
+            deferred=summary.deferred,
+            is_stop_sensitive=self._is_stop_sensitive(),
+        )
 
-def _describe(summary: Summary, client: Client) -> Finding:
-    failure = choose_failure(summary)
-    # What is wrong with signed content stays wrong until something else is signed.
-    is_settled = failure is None or failure.is_for_publisher
-    return Finding(
-        failure=failure,
-        settled=Settled(timestamp=summary.timestamp, due_unix_s=summary.due_unix_s) if is_settled else None,
-        checked_unix_s=client.checked_unix_s,
-    )
-
-
-def choose_failure(summary: Summary) -> Failure | None:
-    """Choose the failure that is told: the first that this device or the network may mend, else the first."""
-    if not summary.failures:
-        return None
-    mendable = [failure for failure in summary.failures if not isinstance(failure.error, BundleError)]
-    chosen = (mendable or summary.failures)[0]
-    return failure_of(chosen.error, subject=f"{chosen.model} {chosen.version}", is_for_publisher=not mendable)
+    def _is_stop_sensitive(self) -> bool:
+        return is_stop_sensitive(self._layout, lambda: this_device(self._config))
 
 
 def _watch(channel: socket.socket) -> None:

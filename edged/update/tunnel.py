@@ -6,7 +6,8 @@ import socket
 import ssl
 from pathlib import Path
 
-from edged.errors import FetchError, GateRefusedError, HostUnreachableError
+from edged.egress.request import METERED_FIELD, NAME_NOT_RESOLVED
+from edged.errors import FetchError, GateRefusedError, HostUnreachableError, NameUnresolvedError, TlsError
 
 _MAX_PROBLEM_BYTES = 1 << 16
 
@@ -24,6 +25,8 @@ class TunnelConnection(http.client.HTTPConnection):
 
     def __init__(self, gate: Path, host: str, port: int, *, tls: ssl.SSLContext | None, timeout_s: float) -> None:
         super().__init__(host, port, timeout=timeout_s)
+        self.is_metered: bool | None = None
+        """Whether bytes cost money on this connection's way, as the gate says; None while it has not, or does not know."""
         self._gate = gate
         self._tls = tls
         self._timeout_s = timeout_s
@@ -33,8 +36,9 @@ class TunnelConnection(http.client.HTTPConnection):
 
         Raises:
             GateRefusedError: The gate does not allow the destination.
-            HostUnreachableError: The gate, or the host behind it, does not answer.
-            FetchError: TLS failed, or the gate answered something else.
+            NameUnresolvedError: The host's name has no address.
+            TlsError: The connection is not secure.
+            HostUnreachableError: The gate, or the host behind it, does not answer otherwise.
         """
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
@@ -55,6 +59,7 @@ class TunnelConnection(http.client.HTTPConnection):
             with http.client.HTTPResponse(self.sock, method="CONNECT") as answer:
                 answer.begin()
                 status = answer.status
+                self.is_metered = {"?1": True, "?0": False}.get(answer.getheader(METERED_FIELD, ""))
                 body = b"" if status == 200 else answer.read(_MAX_PROBLEM_BYTES)
         except (OSError, http.client.HTTPException) as exc:
             raise HostUnreachableError(
@@ -68,23 +73,35 @@ class TunnelConnection(http.client.HTTPConnection):
             self.sock = secure = tls.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
             secure.do_handshake()
         except ssl.SSLCertVerificationError as exc:
-            raise FetchError(
+            raise TlsError(
                 f"the certificate of {self.host} is not valid: {exc.verify_message}",
                 hint="Check the clock and the CA certificates; a captive portal may be in the way.",
             ) from exc
+        except TimeoutError as exc:
+            raise HostUnreachableError(f"{self.host} does not answer: {exc}", hint="Check the network.") from exc
         except OSError as exc:
-            raise HostUnreachableError(f"no TLS with {self.host}: {exc}", hint="Check the network.") from exc
+            raise TlsError(
+                f"no TLS with {self.host}: {exc}",
+                hint="Check repository.url: its port may not speak TLS; or something on the way breaks it.",
+            ) from exc
 
 
 def _refusal(where: str, status: int, body: bytes) -> FetchError:
     try:
-        detail = str(json.loads(body)["detail"])
+        problem = json.loads(body)
+        detail, reason = str(problem["detail"]), str(problem["reason"])
     except (ValueError, KeyError, TypeError):
-        detail = f"status {status}"
+        detail, reason = f"status {status}", ""
     if status == 403:
         return GateRefusedError(
             f"the egress gate refuses {where}: {detail}",
             hint="List the host under [egress] allow, or allow_private for a host on the site's own network.",
+            destination=where,
+        )
+    if reason == NAME_NOT_RESOLVED:
+        return NameUnresolvedError(
+            f"{where} cannot be reached: {detail}",
+            hint="Check the name in repository.url, and the name servers of this network.",
             destination=where,
         )
     return HostUnreachableError(

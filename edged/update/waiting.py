@@ -1,7 +1,9 @@
 """Where the updater's only thread waits: for time, for a socket, for a signal. Nothing else in its process blocks.
 
 So one place sees to what has to go on meanwhile. The watchdog is fed whenever the thread comes by, which it does only as long as it
-gets from one wait to the next; and after SIGTERM or SIGINT every wait ends with ``StopAskedError``, wherever the thread is.
+gets from one wait to the next; after SIGTERM or SIGINT every wait ends with ``StopAskedError``, wherever the thread is; and whoever comes
+to the door (``edged.update.control``) is attended to in every wait. Somebody who brings updates by hand ends it, too, with
+``ApplyAskedError``: what the network brings meanwhile can be begun again.
 
 One thread without an event loop, because this process is there for ever and nearly always idle: a loop and a second thread would be
 a sixth of its memory.
@@ -10,7 +12,7 @@ a sixth of its memory.
 import select
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack, suppress
 from types import FrameType, TracebackType
 from typing import Final, Literal, Protocol, Self
@@ -28,6 +30,36 @@ class StopAskedError(BaseException):
     """The process was told to stop. No failure of anything, so it passes whatever handles those."""
 
 
+class ApplyAskedError(BaseException):
+    """Somebody brings updates by hand, which go first. No failure either."""
+
+
+class Door(Protocol):
+    """Who else may come while the thread waits; ``edged.update.control.Control``."""
+
+    @property
+    def is_check_asked(self) -> bool:
+        """Whether somebody waits for a poll."""
+        ...
+
+    @property
+    def is_apply_asked(self) -> bool:
+        """Whether somebody waits for what they bring to be taken."""
+        ...
+
+    def sockets(self) -> Sequence[socket.socket]:
+        """Return what is to be looked at: each has something for ``attend`` when it can be read from."""
+        ...
+
+    def deadline_s(self) -> float | None:
+        """Return when to come by at the latest, monotonic seconds; None when nobody is there."""
+        ...
+
+    def attend(self, readable: Collection[socket.socket]) -> None:
+        """Do what there is to do, without waiting for anything."""
+        ...
+
+
 class Waits(Protocol):
     """Where the parts of the updater wait; ``Waiting``."""
 
@@ -36,6 +68,7 @@ class Waits(Protocol):
 
         Raises:
             StopAskedError: The process was told to stop.
+            ApplyAskedError: Somebody brings updates.
         """
         ...
 
@@ -50,6 +83,7 @@ class Waits(Protocol):
         Raises:
             TimeoutError: It could not at the deadline.
             StopAskedError: The process was told to stop.
+            ApplyAskedError: Somebody brings updates.
         """
         ...
 
@@ -60,11 +94,13 @@ class Waiting:
     Args:
         notifier: Whose watchdog is fed.
         clock: Monotonic, of deadlines.
+        door: Attended to meanwhile; None when nobody can come.
     """
 
-    def __init__(self, *, notifier: Notifier, clock: Clock) -> None:
+    def __init__(self, *, notifier: Notifier, clock: Clock, door: Door | None = None) -> None:
         self._notifier = notifier
         self._clock = clock
+        self._door = door
         self._fed_s: float | None = None
         self._is_stopping = False
         self._is_nudged = False
@@ -97,12 +133,12 @@ class Waiting:
 
     def rest(self, seconds: float | None) -> bool:
         """Wait for the next poll; see ``Waits``."""
-        self._check_stop()
+        self._check_asked()
         deadline_s = None if seconds is None else self._clock.monotonic_s() + seconds
-        while not self._is_nudged and not self._is_past(deadline_s):
+        while not self._is_poll_asked and not self._is_past(deadline_s):
             self._wait(deadline_s)
-        was_nudged, self._is_nudged = self._is_nudged, False
-        return was_nudged
+        was_asked, self._is_nudged = self._is_poll_asked, False
+        return was_asked
 
     def until_ready(self, connection: socket.socket, to: Direction, *, deadline_s: float) -> None:
         """Wait for a connection; see ``Waits``."""
@@ -120,8 +156,8 @@ class Waiting:
     def _wait(
         self, deadline_s: float | None, reads: Sequence[socket.socket] = (), writes: Sequence[socket.socket] = ()
     ) -> bool:
-        """Wait once: for the deadline, the watchdog, a signal or a connection; true when it was a connection."""
-        self._check_stop()
+        """Wait once: for the deadline, the watchdog, a signal, the door or a connection; true when it was a connection."""
+        self._check_asked()
         now_s = self._clock.monotonic_s()
         limits_s = [_LONGEST_S] if deadline_s is None else [_LONGEST_S, deadline_s - now_s]
         if (interval_s := self._notifier.watchdog_interval_s) is not None:
@@ -129,17 +165,29 @@ class Waiting:
                 self._notifier.watchdog()
                 self._fed_s = now_s
             limits_s.append(self._fed_s + interval_s - now_s)
-        readable, writable, _ = select.select([self._woken, *reads], writes, [], max(0.0, min(limits_s)))
+        guests: Sequence[socket.socket] = ()
+        if self._door is not None:
+            guests = self._door.sockets()
+            if (come_by_s := self._door.deadline_s()) is not None:
+                limits_s.append(come_by_s - now_s)
+        readable, writable, _ = select.select([self._woken, *reads, *guests], writes, [], max(0.0, min(limits_s)))
         if self._woken in readable:
-            readable.remove(self._woken)
             with suppress(BlockingIOError):
                 self._woken.recv(4096)
-        self._check_stop()
-        return bool(readable or writable)
+        if self._door is not None:
+            self._door.attend([guest for guest in guests if guest in readable])
+        self._check_asked()
+        return bool(writable) or any(connection in readable for connection in reads)
 
-    def _check_stop(self) -> None:
+    @property
+    def _is_poll_asked(self) -> bool:
+        return self._is_nudged or (self._door is not None and self._door.is_check_asked)
+
+    def _check_asked(self) -> None:
         if self._is_stopping:
             raise StopAskedError
+        if self._door is not None and self._door.is_apply_asked:
+            raise ApplyAskedError
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._is_stopping = True

@@ -11,7 +11,7 @@ from threading import Event, Thread
 
 from edged.config.schema import EgressConfig
 from edged.egress.policy import parse_policy
-from edged.egress.proxy import Gate, GateLimits
+from edged.egress.proxy import Gate, GateLimits, Resolver
 from edged.sockets import bind_unix
 
 LIMITS = GateLimits(connect_timeout_s=5.0, idle_timeout_s=10.0, max_connections=8)
@@ -25,6 +25,14 @@ class RunningGate:
     gate: Gate
 
 
+async def resolve_here(name: str, port: int) -> list[str]:
+    return ["127.0.0.1"]
+
+
+async def resolve_nothing(name: str, port: int) -> list[str]:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
 @contextmanager
 def short_directory() -> Iterator[Path]:
     """Make a directory whose path leaves room for a socket's name in 107 bytes."""
@@ -34,15 +42,16 @@ def short_directory() -> Iterator[Path]:
 
 @contextmanager
 def running_gate(
-    *, allow: Sequence[str] = (), allow_private: Sequence[str] = (), limits: GateLimits = LIMITS
+    *,
+    allow: Sequence[str] = (),
+    allow_private: Sequence[str] = (),
+    limits: GateLimits = LIMITS,
+    is_metered: bool | None = None,
+    resolve: Resolver = resolve_here,
 ) -> Iterator[RunningGate]:
     """Run a gate while the context is open."""
-
-    async def resolve(name: str, port: int) -> list[str]:
-        return ["127.0.0.1"]
-
     policy = parse_policy(EgressConfig(allow=tuple(allow), allow_private=tuple(allow_private)))
-    gate = Gate(policy=policy, limits=limits, resolve=resolve)
+    gate = Gate(policy=policy, limits=limits, is_metered=is_metered, resolve=resolve)
     started = Event()
     handles = {}
 

@@ -126,13 +126,26 @@ def write_bundle(directory: Path, manifest: Manifest, files: dict[str, bytes]) -
 class Publisher:
     """A repository in ``directory/repository`` and its keys."""
 
-    def __init__(self, directory: Path, *, expiry: Expiry | None = None, now: datetime | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        expiry: Expiry | None = None,
+        now: datetime | None = None,
+        root_count: int = 1,
+        root_threshold: int = 1,
+    ) -> None:
         self.directory = directory
         self.root = directory / "repository"
         self.keys = Keyring(directory=directory / "keys")
         self.expiry = expiry or Expiry()
         init_repository(
-            self.root, self.keys, now=now or datetime.now(UTC), root_count=1, root_threshold=1, expiry=self.expiry
+            self.root,
+            self.keys,
+            now=now or datetime.now(UTC),
+            root_count=root_count,
+            root_threshold=root_threshold,
+            expiry=self.expiry,
         )
 
     @property

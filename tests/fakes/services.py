@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from edged.codec import encode_canonical
 from edged.update.phases import UpdateStatus
@@ -89,20 +90,34 @@ class Site:
         assert status is not None
         return status
 
-    def configure(self, *, poll_interval_s: float = 3600.0) -> None:
-        """Write the configuration; after a failure nothing is tried again by itself."""
+    def configure(
+        self,
+        *,
+        poll_interval_s: float = 3600.0,
+        is_connected: bool = True,
+        update: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:
+        """Write the configuration; after a failure nothing is tried again by itself.
+
+        Args:
+            poll_interval_s: Seconds between polls.
+            is_connected: Whether a repository is configured.
+            update: More settings of that section.
+        """
         tables = {
             "paths": {
                 "store": str(self.store),
                 "gate_socket": f"{self.run}/proxy.sock",
                 "update_status": f"{self.run}/status.json",
+                "update_control": f"{self.run}/control.sock",
+                "in_use": f"{self.run}/in-use.json",
             },
             "repository": {
-                "url": f"http://localhost:{self.web.port}/",
+                "url": f"http://localhost:{self.web.port}/" if is_connected else "",
                 "root": str(self.publisher.root_metadata),
                 "poll_interval_s": poll_interval_s,
             },
-            "update": {"disk_reserve_bytes": 0, "backoff_min_s": 3600},
+            "update": {"disk_reserve_bytes": 0, "backoff_min_s": 3600, **update},
             "egress": {"allow_private": [f"localhost:{self.web.port}"]},
         }
         lines = [

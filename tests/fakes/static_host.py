@@ -7,7 +7,7 @@ import hashlib
 import re
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,6 +29,8 @@ class Fault:
     """Bytes of the body after which nothing more comes, for as long as the fault is there."""
     cut_after: int | None = None
     """Bytes of the body after which the connection is closed."""
+    is_endless: bool = False
+    """Its length is not told, and after the body more comes for as long as somebody reads."""
     times: int = 1 << 30
     """Requests that meet the fault; later ones are answered well."""
 
@@ -140,9 +142,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         if self.host.is_chunked and status != 304:
             self.send_header("Transfer-Encoding", "chunked")
-        elif status != 304:
+        elif status != 304 and not fault.is_endless:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self._send(status, body, fault)
+
+    def _send(self, status: int, body: bytes, fault: Fault) -> None:
+        if fault.is_endless:
+            self.close_connection = True
+            with suppress(ConnectionError):
+                self.wfile.write(body)
+                while True:
+                    self.wfile.write(bytes(50_000))
         if fault.stall_after is not None:
             self.wfile.write(body[: fault.stall_after])
             self.host.stalls.wait(PATIENCE_S)

@@ -4,19 +4,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edged.bundle.manifest import CHUNK_BYTES
 from edged.bundle.read import read_bundle
 from edged.clock import Clock, SystemClock
-from edged.ids import ModelName, Version
+from edged.ids import Digest, ModelName, Version
+from edged.ops import segments as fleet
+from edged.store.install import prepare_store
 from edged.store.layout import StoreLayout
-from edged.update.client import Client, Summary, Usable
+from edged.update.budget import Budget
+from edged.update.bundles import Bundles, StoreRules
+from edged.update.client import Client, Summary
 from edged.update.fetcher import Host
+from edged.update.ledger import LedgerFile, read_moment
 from edged.update.phases import Phase, Progress
+from edged.update.plan import Usable
+from edged.update.source import Source
+from edged.update.traffic import Traffic
 from tests.fakes.gates import RunningGate
 from tests.fakes.static_host import StaticHost
 
 THREE_CHUNKS = 2 * CHUNK_BYTES + 1000
+NOWHERE = Path("/nonexistent/file")
+RULES = StoreRules(in_use=NOWHERE, keep_versions=2, disk_reserve_bytes=0)
+SOMEBODY = fleet.Device(id="0" * 32, arch="amd64")
 
 
 class Reports(list[tuple[Phase, Progress | None]]):
@@ -51,29 +63,60 @@ class Device:
         return {str(p.relative_to(self.layout.root)): p.read_bytes() for p in files}
 
 
+def make_client(
+    source: Source,
+    layout: StoreLayout,
+    *,
+    root: Path,
+    usable: Usable = lambda manifest: manifest.variants,
+    rules: StoreRules = RULES,
+    waits_when_metered: bool = False,
+    it: fleet.Device = SOMEBODY,
+    traffic: Traffic | None = None,
+    clock: Clock | None = None,
+) -> Client:
+    """Make what a refresh process makes, with the facts of this machine left out."""
+    now_unix_s = (clock or SystemClock()).unix_s
+    checked_unix_s: dict[Digest, float] = {}
+
+    def make_bundles() -> Bundles:
+        return Bundles(
+            source=source,
+            layout=layout,
+            rules=rules,
+            device=lambda: it,
+            usable=usable,
+            waits_when_metered=waits_when_metered,
+            traffic=traffic or unlimited_traffic(),
+            now_unix_s=now_unix_s,
+            checked_unix_s=checked_unix_s,
+        )
+
+    return Client(source=source, root=root, layout=layout, make_bundles=make_bundles, now_unix_s=now_unix_s)
+
+
+def unlimited_traffic() -> Traffic:
+    """Count what comes, without any limit."""
+    ledger = LedgerFile(NOWHERE, lambda: read_moment(0.0))
+    return Traffic(Budget(max_bytes=0, max_bytes_per_day=0, ledger=ledger), SystemClock())
+
+
 @contextmanager
 def device(
     store: Path,
     web: StaticHost,
     gate: RunningGate,
     *,
-    root: Path,
-    usable: Usable = lambda manifest: manifest.variants,
     disk_reserve_bytes: int = 0,
-    clock: Clock | None = None,
+    **options: Any,
 ) -> Iterator[Device]:
-    """Make a device with an empty store, or go on with the one that is there."""
-    host = Host(gate=gate.path, timeout_s=5.0, clock=SystemClock())
-    client = Client(
-        url=web.url,
-        root=root,
-        layout=StoreLayout(store),
-        host=host,
-        usable=usable,
-        disk_reserve_bytes=disk_reserve_bytes,
-        now_unix_s=(clock or SystemClock()).unix_s,
-    )
-    client.prepare()
+    """Make a device with an empty store, or go on with the one that is there; ``options`` are those of ``make_client``."""
+    traffic = options.setdefault("traffic", unlimited_traffic())
+    host = Host(gate=gate.path, timeout_s=5.0, clock=SystemClock(), on_bytes=traffic.came)
+    source = Source(origin=host, url=web.url, is_metered=lambda: host.is_metered)
+    rules = StoreRules(in_use=NOWHERE, keep_versions=2, disk_reserve_bytes=disk_reserve_bytes)
+    client = make_client(source, StoreLayout(store), **{"rules": rules, **options})
+    prepare_store(client.layout)  # some tests put files into it
     try:
         yield Device(client, host, Reports())
     finally:

@@ -128,8 +128,8 @@ def failing_codes(it) -> set[str]:
         summary = it.poll()
     except EdgedError as error:
         return {error.code}
-    assert summary.failures
-    return {failure.error.code for failure in summary.failures}
+    assert summary.undone
+    return {failure.error.code for failure in summary.undone}
 
 
 def published_rollout(world: World) -> bytes:

@@ -85,7 +85,7 @@ def test_chunk_that_stays_bad_is_refused_and_the_others_are_kept(it, publisher, 
     path = blob_path(manifest)
     web.alter(path, CHUNK_BYTES + 5)
 
-    (failure,) = it.poll().failures
+    (failure,) = it.poll().undone
     assert isinstance(failure.error, DigestMismatchError)
     assert len([name for name in web.paths() if name == path]) == 3
 
@@ -119,7 +119,7 @@ def test_blob_with_bytes_behind_its_end_does_no_harm(it, publisher, web, is_chun
 
     summary = it.poll()
 
-    assert bool(summary.failures) is not is_chunked
+    assert bool(summary.undone) is not is_chunked
     if is_chunked:
         verify_files(bundle_of(it), manifest.files_for(manifest.variants))
 
@@ -137,7 +137,7 @@ def test_download_that_would_use_up_the_reserve_is_not_begun(make_device, publis
     manifest = publisher.release("1.0.0")
 
     with make_device(disk_reserve_bytes=1 << 60) as it:
-        (failure,) = it.poll().failures
+        (failure,) = it.poll().undone
 
     assert isinstance(failure.error, DiskFullError)
     assert blob_path(manifest) not in web.paths()
@@ -154,7 +154,7 @@ def test_disk_that_fills_up_is_named(it, publisher, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        (failure,) = it.poll().failures
+        (failure,) = it.poll().undone
     assert isinstance(failure.error, DiskFullError)
 
     assert it.poll().staged == ("demo 1.0.0",)
@@ -168,4 +168,4 @@ def test_missing_blob_does_not_stop_the_others(it, publisher, web):
     summary = it.poll()
 
     assert summary.staged == ("other 1.0.0",)
-    assert isinstance(summary.failures[0].error, FileMissingError)
+    assert isinstance(summary.undone[0].error, FileMissingError)

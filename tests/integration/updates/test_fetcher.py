@@ -6,7 +6,15 @@ import pytest
 from tuf.api.exceptions import DownloadHTTPError, DownloadLengthMismatchError
 
 from edged.clock import SystemClock
-from edged.errors import FetchError, FileMissingError, GateRefusedError, HostUnreachableError
+from edged.errors import (
+    FetchError,
+    FileMissingError,
+    GateRefusedError,
+    HostUnreachableError,
+    PortalError,
+    ProxyError,
+    TlsError,
+)
 from edged.update.fetcher import GateFetcher, Host
 from tests.fakes.gates import running_gate, short_directory
 from tests.fakes.static_host import Fault, static_host
@@ -94,14 +102,19 @@ def test_range_that_was_not_asked_for_is_refused(web, host, fields):
 @pytest.mark.parametrize(
     ("fault", "error", "message"),
     [
-        (Fault(body=b"<html>Log in", content_type="text/html; charset=utf-8"), FetchError, "answers with text/html"),
-        (Fault(body=b"x", fields=(("Content-Encoding", "gzip"),)), FetchError, "gzip"),
+        (Fault(body=b"<html>Log in", content_type="text/html; charset=utf-8"), PortalError, "answers with text/html"),
+        (Fault(body=b"x", fields=(("Content-Encoding", "gzip"),)), PortalError, "gzip"),
         (
             Fault(status=302, fields=(("Location", "http://portal.test/"),)),
-            FetchError,
+            PortalError,
             "redirects to http://portal.test/",
         ),
+        (Fault(status=511), PortalError, "wants a login"),
+        (Fault(status=407), ProxyError, "status 407"),
+        (Fault(status=502), ProxyError, "status 502"),
+        (Fault(status=504), ProxyError, "status 504"),
         (Fault(status=500), FetchError, "status 500"),
+        (Fault(status=503), FetchError, "status 503"),
         (Fault(status=403), FileMissingError, "status 403"),
         (Fault(status=404), FileMissingError, "status 404"),
         (Fault(cut_after=1000), HostUnreachableError, "ended after|no complete answer"),
@@ -129,22 +142,61 @@ def test_connection_closed_while_idle_is_opened_again(web, gate, host):
     assert host.read(f"{web.url}file", max_bytes=len(BODY)) == BODY
 
 
-def test_slow_host_is_given_up(web, gate):
-    """Every single answer is in time; all of them together never would be."""
+class Racing(SystemClock):
+    """Each look at it is so many seconds later than the one before."""
 
-    class Racing(SystemClock):
-        now_s = 0.0
+    def __init__(self, step_s):
+        self.step_s = step_s
+        self.now_s = 0.0
 
-        def monotonic_s(self):
-            self.now_s += 500.0
-            return self.now_s
+    def monotonic_s(self):
+        self.now_s += self.step_s
+        return self.now_s
 
-    host = Host(gate=gate.path, timeout_s=5.0, clock=Racing())
+
+@pytest.mark.parametrize(("min_bytes_per_s", "is_given_up"), [(256, True), (1, False), (0, False)])
+def test_slow_host_is_given_up(web, gate, min_bytes_per_s, is_given_up):
+    """Every single answer is in time; all of them together are not."""
+    host = Host(gate=gate.path, timeout_s=5.0, clock=Racing(500.0), min_bytes_per_s=min_bytes_per_s)
     try:
-        with pytest.raises(HostUnreachableError, match="too slowly"):
-            host.read(f"{web.url}file", max_bytes=len(BODY))
+        if is_given_up:
+            with pytest.raises(HostUnreachableError, match="too slowly") as caught:
+                host.read(f"{web.url}file", max_bytes=len(BODY))
+            assert "min_bytes_per_s" in caught.value.hint
+        else:
+            assert host.read(f"{web.url}file", max_bytes=len(BODY)) == BODY
     finally:
         host.close()
+
+
+def test_every_byte_of_a_body_is_counted(web, gate):
+    counted = []
+    host = Host(gate=gate.path, timeout_s=5.0, clock=SystemClock(), on_bytes=counted.append)
+
+    host.read(f"{web.url}file", max_bytes=len(BODY))
+    with host.open(f"{web.url}file", first_byte=1000, last_byte=1999) as stream:
+        assert len(b"".join(stream.blocks)) == 1000
+
+    assert sum(counted) == len(BODY) + 1000
+    host.close()
+
+
+def test_whoever_counts_may_end_a_body_and_the_next_one_comes_whole(web, gate):
+    class EnoughError(Exception):
+        pass
+
+    def count(_size):
+        if is_limited:
+            raise EnoughError
+
+    is_limited = True
+    host = Host(gate=gate.path, timeout_s=5.0, clock=SystemClock(), on_bytes=count)
+    with pytest.raises(EnoughError):
+        host.read(f"{web.url}file", max_bytes=len(BODY))
+
+    is_limited = False
+    assert host.read(f"{web.url}file", max_bytes=len(BODY)) == BODY
+    host.close()
 
 
 def test_gate_that_refuses_says_what_to_do(web, host):
@@ -203,6 +255,6 @@ def test_certificate_that_is_not_trusted_is_refused(tmp_path, certificate):
         running_gate(allow_private=[f"{web.name}:{web.port}"]) as gate,
     ):
         host = Host(gate=gate.path, timeout_s=5.0, clock=SystemClock())
-        with pytest.raises(FetchError, match=r"certificate of models\.test is not valid"):
+        with pytest.raises(TlsError, match=r"certificate of models\.test is not valid"):
             host.read(f"{web.url}file", max_bytes=len(BODY))
         host.close()

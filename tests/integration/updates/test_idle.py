@@ -8,16 +8,22 @@ import pytest
 
 import edged
 from edged.clock import SystemClock
+from edged.codec import decode_json
 from edged.config.schema import Config, PathsConfig, RepositoryConfig, UpdateConfig
+from edged.ops.flags import STOP_SENSITIVE
+from edged.ops.standing import Standing
+from edged.ops.stop import Stops
 from edged.publish.repository.roles import Expiry
 from edged.select.machine import read_machine
 from edged.store.layout import StoreLayout
-from edged.update.client import CHECK_EVERY_S
+from edged.update.bundles import CHECK_EVERY_S
 from edged.update.now import Now
 from edged.update.poller import Poller
 from edged.update.question import Question
 from edged.update.refresh import find
+from edged.update.standing_file import StandingFile
 from tests.fakes.clocks import ManualClock
+from tests.fakes.fleets import Operator
 from tests.fakes.repositories import Publisher, make_files, make_manifest
 from tests.fakes.static_host import Fault
 from tests.fakes.updates import THREE_CHUNKS, Reports, blob_path
@@ -45,8 +51,9 @@ class Device:
         self.poller = Poller(
             config=config,
             question=self.question,
-            refresh=lambda task, report: find(task, self.clock, report, on_answer=lambda: None),
+            refresh=lambda task, report, _watch: find(task, self.clock, report, on_answer=lambda: None),
             now_unix_s=Now(clock=self.clock, package=Path(edged.__file__), layout=self.layout).unix_s,
+            saw_fresh=StandingFile(self.layout.standing).saw_fresh,
         )
 
     def poll(self, *, is_asked_for=False):
@@ -251,3 +258,65 @@ def test_interrupted_check_goes_on_where_it_was(it, publisher, web):
 
     assert sorted(found.checked_unix_s.values()) == [hashed_at_s, hashed_at_s + 100.0]
     assert it.poll()[1] == [TIMESTAMP]
+
+
+def test_devices_where_a_stop_is_expected_poll_every_five_seconds(it, publisher):
+    """For as long as the flag is on here; also when the host goes away meanwhile."""
+    publisher.release("1.0.0")
+    operator = Operator(publisher)
+    it.poll()
+    assert it.poller.interval_s == 60.0
+
+    operator.set_flags({STOP_SENSITIVE: {"default": True}})
+    it.poll()
+    assert it.poller.interval_s == 5.0
+    it.web.faults[TIMESTAMP] = Fault(status=500)
+    it.poll(is_asked_for=True)
+    assert it.poller.interval_s == 5.0
+
+    it.web.heal()
+    operator.set_flags({STOP_SENSITIVE: {"default": True, "rules": [{"value": False}]}})
+    it.poll()
+    assert it.poller.interval_s == 60.0
+
+
+def test_idle_polls_keep_the_repository_fresh(it, publisher):
+    """A lease does not run out on a device whose host confirms, and it is not renewed on one whose host is away."""
+    publisher.release("1.0.0")
+    it.poll()
+    it.clock.advance(HOUR_S)
+    it.poll()
+    assert seen_s(it) == it.clock.unix_s()
+    before = seen_s(it)
+
+    it.clock.advance(HOUR_S)
+    it.web.faults[TIMESTAMP] = it.web.faults["metadata/2.root.json"] = Fault(status=500)
+    it.poll()
+
+    assert seen_s(it) == before
+
+
+def seen_s(it):
+    return decode_json(Standing, it.layout.standing.read_bytes(), source="standing").seen_unix_s
+
+
+def test_stop_that_was_published_twice_in_a_row_is_obeyed_as_it_was_last(it, publisher):
+    publisher.release("1.0.0")
+    operator = Operator(publisher)
+    it.poll()
+    operator.stop("demo", serial=1)
+    operator.stop(serial=2)
+
+    it.poll()
+
+    assert decode_json(Stops, it.layout.stop.read_bytes(), source="stop").models == {}
+
+
+def test_broken_document_is_looked_at_once(it, publisher):
+    """Only its publisher can mend it."""
+    publisher.release("1.0.0")
+    Operator(publisher).sign("ops/flags.json", b"no flags")
+    found, _ = it.poll()
+    assert (found.failure.code, found.failure.subject) == ("document-invalid", "ops/flags.json")
+
+    assert it.poll() == (found, [TIMESTAMP])

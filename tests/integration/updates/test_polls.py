@@ -4,10 +4,9 @@ import pytest
 
 from edged.bundle.read import verify_files
 from edged.errors import (
-    FetchError,
     FileMissingError,
     IncompatibleError,
-    TrustError,
+    PortalError,
 )
 from edged.update.phases import Phase
 from tests.fakes.repositories import make_files, make_manifest, some_model
@@ -22,7 +21,7 @@ def test_poll_stages_what_the_rollout_names(it, publisher):
     summary = it.poll()
 
     assert summary.staged == ("demo 1.0.0", "other 2.0.0")
-    assert not summary.failures
+    assert not summary.undone
     bundle = bundle_of(it)
     assert bundle.manifest == manifest
     verify_files(bundle, manifest.files_for(manifest.variants))
@@ -90,7 +89,7 @@ def test_bundle_for_a_newer_edged_does_not_stop_the_others(it, publisher):
     summary = it.poll()
 
     assert summary.staged == ("other 1.0.0",)
-    (failure,) = summary.failures
+    (failure,) = summary.undone
     assert isinstance(failure.error, IncompatibleError)
     assert "needs edged 99.0.0" in failure.error.message
 
@@ -103,7 +102,7 @@ def test_bundle_without_a_usable_variant_does_not_stop_the_others(make_device, p
         summary = it.poll()
 
     assert summary.staged == ("other 1.0.0",)
-    assert isinstance(summary.failures[0].error, IncompatibleError)
+    assert isinstance(summary.undone[0].error, IncompatibleError)
 
 
 def test_captive_portal_is_named(it, publisher, web):
@@ -111,7 +110,7 @@ def test_captive_portal_is_named(it, publisher, web):
     portal = Fault(body=b"<html>Welcome to our network</html>", content_type="text/html")
     web.faults["metadata/2.root.json"] = web.faults["metadata/timestamp.json"] = portal
 
-    with pytest.raises(FetchError, match="text/html") as caught:
+    with pytest.raises(PortalError, match="text/html") as caught:
         it.poll()
 
     assert "captive portal" in caught.value.hint
@@ -121,7 +120,7 @@ def test_portal_that_hides_its_kind_is_not_believed(it, publisher, web):
     publisher.release("1.0.0")
     web.faults["metadata/2.root.json"] = Fault(body=b"<html>Welcome</html>")
 
-    with pytest.raises(TrustError, match="cannot be read"):
+    with pytest.raises(PortalError, match="a page"):
         it.poll()
 
 
@@ -159,4 +158,4 @@ def test_host_that_redirects_one_file_does_not_stop_the_other_models(it, publish
     summary = it.poll()
 
     assert summary.staged == ("zzz 1.0.0",)
-    assert [failure.model for failure in summary.failures] == ["aaa"]
+    assert [one.subject for one in summary.undone] == ["aaa 1.0.0"]

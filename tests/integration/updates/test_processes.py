@@ -101,3 +101,17 @@ def test_wrong_configuration_ends_with_one_sentence(tmp_path, module):
     assert done.returncode == 1
     assert f"{config}: update.timeout_s: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("configured", "told"), [("yes", b"?1"), ("no", b"?0"), ("unknown", None)])
+def test_gate_tells_what_is_configured_about_its_link(site, configured, told):
+    site.config.write_text(f'{site.config.read_text()}\nmetered = "{configured}"\n')
+    with process("edged.egress", "--config", site.config), socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE_S)
+        client.connect(str(site.run / "proxy.sock"))
+        where = f"localhost:{site.web.port}".encode()
+        client.sendall(b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (where, where))
+        status, *fields = client.recv(1000).split(b"\r\n")
+
+    assert status.startswith(b"HTTP/1.1 200 ")
+    assert dict(field.split(b": ") for field in fields if field).get(b"Link-Metered") == told

@@ -4,6 +4,7 @@ import shutil
 import signal
 import ssl
 import subprocess
+from contextlib import closing
 from threading import Timer
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from edged.clock import SystemClock
 from edged.sockets import bind_unix
 from edged.update.question import Question
-from edged.update.waiting import StopAskedError
+from edged.update.waiting import ApplyAskedError, StopAskedError
 from tests.fakes.gates import running_gate, short_directory
 from tests.fakes.static_host import Fault, static_host
 from tests.fakes.waits import real_waits
@@ -85,6 +86,40 @@ def test_new_file_is_noticed_and_confirmed_as_soon_as_it_is_trusted(question, we
     assert question.is_unchanged(NEWER)
 
     assert web.unchanged == 1
+
+
+class Interrupted:
+    """Real waits, that somebody ends who brings updates, as long as they are told to."""
+
+    def __init__(self, waits):
+        self.waits = waits
+        self.is_ended = False
+
+    def until_ready(self, connection, to, *, deadline_s):
+        self.waits.until_ready(connection, to, deadline_s=deadline_s)
+        if self.is_ended and to == "read":
+            raise ApplyAskedError
+
+
+def ask_until_it_waits(question):
+    """An answer that is there at once needs no wait."""
+    while True:
+        question.is_unchanged(b"another")
+
+
+def test_question_that_was_ended_leaves_no_answer_behind(web, gate, repository, waits):
+    """What the host has said to it is not taken for the answer to the next one."""
+    interrupted = Interrupted(waits)
+    question = Question(url=web.url, gate=gate.path, timeout_s=10.0, waits=interrupted, clock=SystemClock())
+    with closing(question):
+        assert question.is_unchanged(TRUSTED)
+        interrupted.is_ended = True
+        with pytest.raises(ApplyAskedError):
+            ask_until_it_waits(question)
+        interrupted.is_ended = False
+        (repository / TIMESTAMP).write_bytes(NEWER)
+
+        assert question.is_unchanged(NEWER)
 
 
 def test_file_that_is_not_what_is_trusted_is_never_confirmed(question, repository):
@@ -211,6 +246,40 @@ def test_https_is_asked_inside_tls(make, secure, certificate):
     assert [question.is_unchanged(TRUSTED) for _ in range(3)] == [True] * 3
 
     assert (web.unchanged, web.connections) == (2, 1)
+
+
+CDN = (
+    ("Server", "nginx/1.26.3"),
+    ("Last-Modified", LONG_AGO),
+    ("Connection", "keep-alive"),
+    ("Cache-Control", "public, max-age=5"),
+    ("Vary", "Accept-Encoding"),
+    ("Via", "1.1 varnish"),
+)
+"""What hosts say beside their answer."""
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+def test_poll_that_changes_nothing_costs_six_hundred_bytes_at_most(make, web, gate, secure, certificate, is_tls):
+    """Both ways, on the connection that is open already, counted where they cross the gate."""
+    host, relay = secure if is_tls else (web, gate)
+    host.faults[TIMESTAMP] = Fault(fields=CDN)
+    question = make(host.url, relay.path, tls=ssl.create_default_context(cafile=certificate) if is_tls else None)
+    assert question.is_unchanged(TRUSTED)
+    before = relay.gate.counters.relayed_bytes
+
+    for _ in range(20):
+        assert question.is_unchanged(TRUSTED)
+
+    assert host.unchanged == 20
+    # The gate may count the last block after it has passed it on; that of the first answer is among these.
+    assert 19 * 200 < relay.gate.counters.relayed_bytes - before <= 20 * 600
+
+
+@pytest.mark.parametrize("is_metered", [False, True])
+def test_gate_that_tells_about_its_link_is_understood(make, web, is_metered):
+    with running_gate(allow_private=[f"{web.name}:{web.port}"], is_metered=is_metered) as gate:
+        assert make(web.url, gate.path).is_unchanged(TRUSTED)
 
 
 def test_host_without_a_trusted_certificate_is_no(make, secure):

@@ -11,6 +11,7 @@ import pytest
 
 from edged.bundle.manifest import CHUNK_BYTES
 from edged.update.phases import Phase
+from tests.fakes.fleets import Operator
 from tests.fakes.services import process, stop, wait_for
 from tests.fakes.static_host import Fault
 from tests.fakes.updates import THREE_CHUNKS, blob_path
@@ -76,10 +77,28 @@ def test_what_is_there_for_ever_loads_little(module):
     assert loaded == {"edged.update.__main__": [], "edged.egress.__main__": ["asyncio", "ssl"]}[module]
 
 
+def test_refresh_loads_nothing_before_a_stop_that_a_stop_does_not_need():
+    """Measured: a third of all that it would load otherwise."""
+    late = (
+        "edged.bundle.manifest",
+        "edged.select.machine",
+        "edged.update.bundles",
+        "jsonschema",
+        "requests",
+        "urllib3",
+    )
+    script = f"import sys, edged.update.refresh; print(*sorted(set(sys.modules) & set({late!r})))"
+
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+
+    assert loaded == []
+
+
 def test_idle_updater_asks_one_small_question_and_has_no_child(site, gate):
     site.configure(poll_interval_s=0.05)
     with updating(site) as updater:
-        wait_for(lambda: site.web.unchanged >= 1)
+        # While its refresh runs, it asks as well.
+        wait_for(lambda: site.status().last_success_at is not None and site.web.unchanged >= 1)
         site.web.requests.clear()
         wait_for(lambda: len(site.web.requests) >= 5)
 
@@ -166,3 +185,53 @@ def test_watchdog_is_fed_while_a_refresh_waits(site, gate):
         wait_for(lambda: updater.notifications.recv(100) and site.status().phase is Phase.DOWNLOADING)
 
         assert [updater.notifications.recv(100) for _ in range(20)] == [b"WATCHDOG=1"] * 20
+
+
+def test_stop_comes_through_while_a_download_is_stalled(site, gate):
+    """The refresh is ended and begun again, and the download goes on where it was."""
+    site.configure(poll_interval_s=0.2)
+    manifest = site.publisher.release("1.1.0", model_bytes=THREE_CHUNKS)
+    path = blob_path(manifest)
+    site.web.faults[path] = Fault(stall_after=2 * CHUNK_BYTES + 10)
+    partial = site.store / "partial" / Path(path).name
+    with updating(site) as updater:
+        wait_for(lambda: partial.exists() and holds_chunks(partial, site.publisher.root / path, 2))
+        (refresh,) = children(updater)
+
+        Operator(site.publisher).stop("demo", serial=1)
+
+        wait_for((site.store / "ops/stop.json").is_file)
+        assert is_gone(refresh)
+        site.web.heal()
+        wait_for((site.store / "bundles/demo/1.1.0/manifest.json").is_file)
+        assert ranges(site, path)[-1] == f"bytes={2 * CHUNK_BYTES}-{THREE_CHUNKS - 1}"
+        wait_for(lambda: site.status().phase is Phase.IDLE)
+        assert site.status().error is None
+
+
+def test_download_is_left_alone_while_the_host_confirms_its_timestamp(site, gate):
+    site.configure(poll_interval_s=0.05)
+    manifest = site.publisher.release("1.1.0", model_bytes=THREE_CHUNKS)
+    site.web.faults[blob_path(manifest)] = Fault(stall_after=CHUNK_BYTES + 10)
+    with updating(site) as updater:
+        wait_for(lambda: ranges(site, blob_path(manifest)))
+        (refresh,) = children(updater)
+        before = site.web.unchanged
+        wait_for(lambda: site.web.unchanged >= before + 5)
+
+        assert children(updater) == [refresh]
+        assert len(ranges(site, blob_path(manifest))) == 1
+
+
+def test_stop_comes_through_while_a_failed_download_waits_for_its_next_try(site, gate):
+    """What failed is tried again after an hour here; the host is asked in each poll interval all the same."""
+    site.configure(poll_interval_s=0.2)
+    manifest = site.publisher.release("1.1.0")
+    site.web.faults[blob_path(manifest)] = Fault(status=404)
+    with updating(site):
+        wait_for(lambda: site.status().phase is Phase.WAITING)
+        assert site.status().error.code == "file-missing"
+
+        Operator(site.publisher).stop("demo", serial=1)
+
+        wait_for((site.store / "ops/stop.json").is_file)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.egress.request import MAX_HEAD_BYTES, ConnectRequest, RejectedError, parse_connect, render
+from edged.egress.request import MAX_HEAD_BYTES, ConnectRequest, RejectedError, established, parse_connect, render
 
 GOOD = b"CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\nUser-Agent: x\r\n\r\n"
 
@@ -83,3 +83,10 @@ def test_rejection_is_rendered_as_a_problem():
     assert b"\r\nAllow: CONNECT" in head
     assert b"\r\nContent-Length: %d" % len(body) in head
     assert json.loads(body)["reason"] == "method-not-allowed"
+
+
+@pytest.mark.parametrize(
+    ("is_metered", "field"), [(None, b""), (True, b"Link-Metered: ?1\r\n"), (False, b"Link-Metered: ?0\r\n")]
+)
+def test_answer_that_opens_a_tunnel_says_what_is_known_of_the_link(is_metered, field):
+    assert established(is_metered=is_metered) == b"HTTP/1.1 200 Connection established\r\n" + field + b"\r\n"

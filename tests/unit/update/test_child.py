@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -21,13 +22,31 @@ FOUND = Finding(settled=Settled(timestamp=b"\x00one", due_unix_s=2.0), checked_u
 PRELUDE = """
 import os, signal, socket, sys, time
 from edged.config.schema import Config
-from edged.update.messages import Finding, Settled, Step, Task, decode_task, encode
+from edged.update.messages import Finding, Settled, Step, Task, Trusted, decode_task, encode
 from edged.update.phases import Phase, Progress
 channel = socket.socket(fileno=os.dup(int(sys.argv[1])))
 task = decode_task(channel.makefile("rb").readline())
 def say(message): channel.sendall(encode(message))
 found = Finding(settled=Settled(timestamp=b"\\x00one", due_unix_s=2.0), checked_unix_s={"b" * 64: 3.0})
 """
+
+
+class Watch:
+    """Asked at once, again and again, and says yes from the given time on."""
+
+    def __init__(self, *, after=10**9):
+        self.asked = []
+        self.after = after
+
+    def wait_s(self):
+        return 0.0 if self.after < 10**9 else 3600.0
+
+    def is_outdated(self, trusted):
+        self.asked.append(trusted)
+        return len(self.asked) >= self.after
+
+
+IDLE = Watch()
 
 
 @pytest.fixture
@@ -38,11 +57,11 @@ def waits():
 
 @pytest.fixture
 def refresh(tmp_path, waits):
-    def run(body, *, report=lambda *_: None, task=TASK, silence_s=60.0):
+    def run(body, *, report=lambda *_: None, watch=IDLE, task=TASK, silence_s=60.0):
         program = tmp_path / "program.py"
         program.write_text(PRELUDE + body)
         process = RefreshProcess(waits=waits, clock=SystemClock(), silence_s=silence_s, program=[str(program)])
-        return process.run(task, report)
+        return process.run(task, report, watch)
 
     return run
 
@@ -117,11 +136,45 @@ def test_process_that_ends_before_it_reads_its_task(tmp_path, waits):
     refresh = RefreshProcess(waits=waits, clock=SystemClock(), silence_s=60.0, program=[str(tmp_path / "program.py")])
     large = Task(config=Config(), checked_unix_s={f"{number:064x}": 1.0 for number in range(10_000)})
 
-    assert "exit code 4" in refresh.run(large, lambda *_: None).failure.message
+    assert "exit code 4" in refresh.run(large, lambda *_: None, Watch()).failure.message
 
 
 def test_process_that_does_not_move_is_ended(refresh):
     found = refresh("time.sleep(60)", silence_s=0.5)
+
+    assert "did not move for 0.5 s" in found.failure.message
+
+
+def test_process_whose_timestamp_is_outdated_is_ended_and_finds_nothing(refresh):
+    watch = Watch(after=3)
+
+    assert refresh("say(Trusted(timestamp=b'one')); time.sleep(60)", watch=watch) is None
+
+    assert watch.asked == [b"one"] * 3
+
+
+def test_process_that_talks_all_the_time_is_watched_as_well(refresh):
+    watch = Watch(after=2)
+    body = """
+say(Trusted(timestamp=b"one"))
+while True:
+    say(Step(phase=Phase.DOWNLOADING))
+"""
+
+    assert refresh(body, watch=watch) is None
+
+
+def test_process_that_trusts_nothing_yet_is_not_disturbed(refresh):
+    """It asks the host itself."""
+    watch = Watch(after=1)
+
+    assert refresh("say(Step(phase=Phase.POLLING)); say(found)", watch=watch) == FOUND
+
+    assert watch.asked == []
+
+
+def test_process_that_is_watched_is_still_ended_when_it_does_not_move(refresh):
+    found = refresh("say(Trusted(timestamp=b'one')); time.sleep(60)", watch=Watch(after=10**8), silence_s=0.5)
 
     assert "did not move for 0.5 s" in found.failure.message
 
@@ -171,6 +224,20 @@ say(found)
 
     expected = sorted({0, 1, 2, 3} | inherited)
     assert said == [f"{expected} [] ['1:2', '/some/file'] {edged.__file__}"]
+
+
+def test_process_gets_the_connection_of_who_brings_updates(tmp_path, waits):
+    """Under a number of its own, and nobody else loses it."""
+    program = tmp_path / "program.py"
+    program.write_text(PRELUDE + "socket.socket(fileno=int(sys.argv[2])).send(b'wanted'); say(found)")
+    process = RefreshProcess(waits=waits, clock=SystemClock(), silence_s=60.0, program=[str(program)])
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        assert process.run(TASK, lambda *_: None, Watch(), theirs) == FOUND
+
+        assert ours.recv(100) == b"wanted"
+        theirs.send(b"still open")
+        assert ours.recv(100) == b"still open"
 
 
 def is_inheritable(number):

@@ -14,18 +14,28 @@ from edged.update.messages import (
     Settled,
     Step,
     Task,
+    Trusted,
     decode_answer,
     decode_task,
     encode,
     failure_of,
 )
-from edged.update.phases import Phase, Progress
+from edged.update.phases import Deferred, Phase, Progress
 
 CHECKED = st.dictionaries(st.text("0123456789abcdef", min_size=64, max_size=64), st.floats(0, 1e12), max_size=3)
 FAILURES = st.builds(Failure, code=st.text(), message=st.text(), hint=st.text(), subject=st.text())
 SETTLED = st.builds(Settled, timestamp=st.binary(max_size=100), due_unix_s=st.floats(0, 1e12))
+DEFERRED = st.builds(Deferred, cause=st.just("metered"), message=st.text(), until=st.none() | st.floats(0, 1e12))
 ANSWERS = st.one_of(
-    st.builds(Finding, failure=st.none() | FAILURES, settled=st.none() | SETTLED, checked_unix_s=CHECKED),
+    st.builds(Trusted, timestamp=st.binary(max_size=100)),
+    st.builds(
+        Finding,
+        failure=st.none() | FAILURES,
+        settled=st.none() | SETTLED,
+        checked_unix_s=CHECKED,
+        deferred=st.none() | DEFERRED,
+        is_stop_sensitive=st.none() | st.booleans(),
+    ),
     st.builds(
         Step,
         phase=st.sampled_from(Phase),

@@ -1,14 +1,19 @@
 """When a poll is one question, and when it is a refresh."""
 
-import pytest
+import math
 
-from edged.config.schema import Config
+import pytest
+from msgspec import structs
+
+from edged.config.schema import Config, RepositoryConfig
 from edged.errors import HostUnreachableError, IncompatibleError
 from edged.update.messages import Finding, Settled, failure_of
 from edged.update.poller import Poller
 from tests.fakes.clocks import ManualClock
 
 CLOCK = ManualClock()
+OLD, NEW = (b'{"signed": {"_type": "timestamp", "version": %d}}' % version for version in (7, 8))
+PORTAL = b"<html>Welcome to our network</html>"
 CHECKED = {"a" * 64: 1.0}
 
 
@@ -24,20 +29,32 @@ UNFIT = failure_of(IncompatibleError("no variant fits"), is_for_publisher=True)
 class Device:
     """A poller whose host has one timestamp and whose refreshes find what they are told to; the last finding repeats."""
 
-    def __init__(self, *findings):
+    def __init__(self, *findings, poll_interval_s=60.0):
         self.clock = ManualClock()
         self.host_has = b"one"
         self.questions = 0
         self.tasks = []
         self.findings = list(findings)
-        self.poller = Poller(config=Config(), question=self, refresh=self.refresh, now_unix_s=self.clock.unix_s)
+        self.fresh = []
+        self.watches = []
+        self.sticks = []
+        self.poller = Poller(
+            config=Config(repository=RepositoryConfig(poll_interval_s=poll_interval_s)),
+            question=self,
+            refresh=self.refresh,
+            now_unix_s=self.clock.unix_s,
+            saw_fresh=self.fresh.append,
+            draw=lambda: 0.5,
+        )
 
-    def is_unchanged(self, trusted):
+    def fetch(self, known):
         self.questions += 1
-        return trusted == self.host_has
+        return self.host_has
 
-    def refresh(self, task, report):
+    def refresh(self, task, report, watch, stick=None):
         self.tasks.append(task)
+        self.watches.append(watch)
+        self.sticks.append(stick)
         return self.findings.pop(0) if len(self.findings) > 1 else self.findings[0]
 
     def poll(self, *, is_asked_for=False):
@@ -108,3 +125,164 @@ def test_each_refresh_is_told_what_was_checked_before():
     it.poll()
 
     assert [task.checked_unix_s for task in it.tasks] == [{}, CHECKED]
+
+
+def test_host_that_confirms_the_timestamp_is_seen_to_be_fresh():
+    it = Device(settled())
+    it.poll()
+    assert it.fresh == []  # the refresh takes note itself
+    it.clock.advance(100.0)
+
+    it.poll()
+
+    assert it.fresh == [it.clock.unix_s()]
+
+
+def test_host_that_confirms_what_is_expired_is_not_fresh():
+    it = Device(settled(in_s=10.0))
+    it.poll()
+    it.clock.advance(10.0)
+
+    it.poll()
+
+    assert it.fresh == []
+
+
+def test_refresh_that_was_ended_for_a_newer_timestamp_is_begun_again():
+    it = Device(None, None, settled())
+
+    assert it.poll() == settled()
+
+    assert len(it.tasks) == 3
+
+
+@pytest.mark.parametrize(
+    ("host_has", "is_outdated"), [(OLD, False), (NEW, True), (None, False), (PORTAL, False), (b"", False)]
+)
+def test_only_a_newer_timestamp_makes_a_running_refresh_outdated(host_has, is_outdated):
+    it = Device(settled())
+    it.host_has = host_has
+
+    assert it.poller.is_outdated(OLD) is is_outdated
+
+
+def test_cache_that_lags_behind_does_not_end_a_refresh():
+    """Two caches with different states would otherwise end each other's refreshes for ever."""
+    it = Device(settled())
+    it.host_has = OLD
+
+    assert not it.poller.is_outdated(NEW)
+
+
+def test_failed_refresh_is_tried_early_when_the_host_has_another_timestamp():
+    it = Device(settled(OLD), UNDONE)
+    it.host_has = OLD
+    it.poll()
+    it.host_has = NEW
+    it.poll()  # looks at it, and fails
+    assert not it.poller.has_news()
+
+    it.host_has = NEW.replace(b"8", b"9")
+
+    assert it.poller.has_news()
+    assert not it.poller.has_news()
+
+
+def test_failed_refresh_is_tried_early_when_the_host_is_back():
+    it = Device(settled(OLD))
+    it.host_has = OLD
+    it.poll()
+    it.host_has = None
+    assert not it.poller.has_news()
+    assert not it.poller.has_news()
+
+    it.host_has = OLD
+
+    assert it.poller.has_news()
+
+
+def test_page_of_a_portal_is_no_news():
+    it = Device(UNDONE)
+    it.poll()
+    it.host_has = PORTAL
+
+    assert not it.poller.has_news()
+
+
+def test_host_is_asked_within_each_poll_interval():
+    it = Device(settled())
+    it.poll()
+
+    assert it.poller.wait_s() == pytest.approx(60.0 * 0.85)
+
+
+def test_device_where_a_stop_is_expected_asks_every_five_seconds():
+    it = Device(
+        structs.replace(settled(), is_stop_sensitive=True), UNDONE, structs.replace(settled(), is_stop_sensitive=False)
+    )
+    it.poll()
+    assert it.poller.interval_s == 5.0
+
+    it.poll(is_asked_for=True)
+    assert it.poller.interval_s == 5.0  # a refresh that crashed does not know
+
+    it.poll()
+    assert it.poller.interval_s == 60.0
+
+
+def test_interval_that_is_shorter_than_that_stays():
+    it = Device(structs.replace(settled(), is_stop_sensitive=True), poll_interval_s=1.0)
+    it.poll()
+
+    assert it.poller.interval_s == 1.0
+
+
+def test_stick_is_brought_in_to_its_end_whatever_the_host_has():
+    found = settled(b"one")
+    it = Device(found)
+
+    assert it.poller.apply("the stick", lambda *_: None) == found
+
+    (watch,) = it.watches
+    assert it.sticks == ["the stick"]
+    assert watch.wait_s() == math.inf
+    assert not watch.is_outdated(OLD)
+    assert it.questions == 0
+
+
+def test_stick_with_what_the_host_has_leaves_nothing_to_do():
+    it = Device(settled(b"one"))
+    it.poller.apply("the stick", lambda *_: None)
+
+    it.poll()
+
+    assert (len(it.tasks), it.questions) == (1, 1)
+
+
+@pytest.mark.parametrize("found", [UNDONE, settled(b"another")])
+def test_after_a_stick_that_failed_or_brought_something_else_the_host_is_looked_at(found):
+    it = Device(found, settled(b"one"))
+    it.poller.apply("the stick", lambda *_: None)
+
+    it.poll()
+
+    assert it.sticks == ["the stick", None]
+
+
+def test_what_was_hashed_for_a_stick_is_not_hashed_again():
+    it = Device(settled(b"one"), settled(b"one"))
+
+    it.poller.apply("the stick", lambda *_: None)
+    it.poll(is_asked_for=True)
+
+    assert it.tasks[1].checked_unix_s == CHECKED
+
+
+def test_without_a_repository_only_sticks_are_taken():
+    it = Device(settled(b"one"))
+    poller = Poller(
+        config=Config(), question=None, refresh=it.refresh, now_unix_s=it.clock.unix_s, saw_fresh=it.fresh.append
+    )
+
+    assert poller.apply("the stick", lambda *_: None) == settled(b"one")
+    assert not poller.has_news()

@@ -1,15 +1,12 @@
-"""What the refresh process tells the updater: how often, and which failure."""
+"""What the refresh process tells the updater, and how often."""
 
 import socket
 
 import pytest
 
-from edged.errors import DigestMismatchError, EdgedError, HostUnreachableError, IncompatibleError, ManifestError
-from edged.ids import ModelName
-from edged.update.client import ModelFailure, Summary
-from edged.update.messages import Step, decode_answer
+from edged.update.messages import Step, Trusted, decode_answer
 from edged.update.phases import Phase, Progress
-from edged.update.refresh import Teller, choose_failure
+from edged.update.refresh import Teller
 from tests.fakes.clocks import ManualClock
 
 
@@ -69,24 +66,10 @@ def test_sign_of_life_repeats_the_last_step(told, clock):
     assert hear() == [Step(phase=Phase.DOWNLOADING, progress=progress(5))]
 
 
-def summary(*errors: EdgedError) -> Summary:
-    failures = [ModelFailure(model=ModelName(f"m{i}"), version="1.0.0", error=error) for i, error in enumerate(errors)]
-    return Summary(staged=(), failures=tuple(failures), timestamp=b"", due_unix_s=0.0)
+def test_what_is_trusted_is_told_at_once(told):
+    """The updater compares it with what the host has, for as long as the refresh runs."""
+    teller, hear = told
+    teller.report(Phase.POLLING)
+    teller.trust(b"\x00the bytes")
 
-
-def test_what_the_device_or_host_may_mend_is_named_first():
-    failure = choose_failure(
-        summary(IncompatibleError("no variant fits"), DigestMismatchError("altered"), HostUnreachableError("away"))
-    )
-
-    assert (failure.code, failure.subject, failure.is_for_publisher) == ("digest-mismatch", "m1 1.0.0", False)
-
-
-def test_what_only_the_publisher_can_mend_is_named_as_that():
-    failure = choose_failure(summary(IncompatibleError("no variant fits"), ManifestError("manifest.json", [])))
-
-    assert (failure.code, failure.subject, failure.is_for_publisher) == ("bundle-incompatible", "m0 1.0.0", True)
-
-
-def test_without_failures_nothing_is_named():
-    assert choose_failure(summary()) is None
+    assert hear() == [Step(phase=Phase.POLLING), Trusted(timestamp=b"\x00the bytes")]

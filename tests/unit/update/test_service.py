@@ -7,12 +7,14 @@ import pytest
 from edged import journal
 from edged.config.schema import UpdateConfig
 from edged.errors import DiskFullError, EdgedError, HostUnreachableError, IncompatibleError, MetadataExpiredError
-from edged.update.messages import Finding, failure_of
-from edged.update.phases import Phase, Progress
+from edged.update.asking import Apply, Check, Outcome
+from edged.update.messages import Finding, Step, failure_of
+from edged.update.phases import Deferred, Phase, Progress
 from edged.update.service import Service
 from edged.update.status_file import read_status
-from edged.update.waiting import StopAskedError
+from edged.update.waiting import ApplyAskedError, StopAskedError
 from tests.fakes.clocks import ManualClock
+from tests.fakes.controls import desk, told
 from tests.fakes.waits import ScriptedWaits
 
 WELL = Finding(checked_unix_s={})
@@ -25,10 +27,14 @@ def failing(error: EdgedError, **details) -> Finding:
 class Script:
     """A poller that plays answers; the last one repeats."""
 
-    def __init__(self, *answers, during=None):
+    def __init__(self, *answers, during=None, applied=WELL, interval_s=1e6, news=()):
         self.answers = list(answers)
         self.asked_for = []
         self.during = during
+        self.applied = applied
+        self.sticks = []
+        self.interval_s = interval_s
+        self.news = list(news)
 
     def poll(self, report, *, is_asked_for):
         self.asked_for.append(is_asked_for)
@@ -39,6 +45,19 @@ class Script:
             raise answer
         return answer
 
+    def apply(self, stick, report):
+        self.sticks.append(stick)
+        report(Phase.STAGING)
+        if isinstance(self.applied, BaseException):
+            raise self.applied
+        return self.applied
+
+    def wait_s(self):
+        return self.interval_s
+
+    def has_news(self):
+        return self.news.pop(0) if self.news else False
+
 
 @pytest.fixture
 def clock():
@@ -46,15 +65,22 @@ def clock():
 
 
 @pytest.fixture
-def make(tmp_path, clock):
-    def service(poller, *, waits=None, interval_s=1e6, backoff_min_s=1e6):
+def at():
+    with desk() as opened:
+        yield opened
+
+
+@pytest.fixture
+def make(tmp_path, clock, at):
+    def service(poller, *, waits=None, backoff_min_s=1e6, repository="https://models.test/", time_source="system"):
         return Service(
             poller=poller,
-            repository="https://models.test/",
+            control=at.control,
+            repository=repository,
             config=UpdateConfig(backoff_min_s=backoff_min_s, backoff_max_s=2e6),
-            poll_interval_s=interval_s,
             status_path=tmp_path / "status.json",
             clock=clock,
+            time_source=lambda: time_source,
             waits=waits or ScriptedWaits(),
             draw=lambda: 0.5,
         )
@@ -70,7 +96,7 @@ def run(service):
 
 def test_good_poll_leads_to_idle(make, clock, tmp_path):
     waits = ScriptedWaits()
-    service = make(Script(WELL), waits=waits, interval_s=1000)
+    service = make(Script(WELL, interval_s=1000), waits=waits)
 
     run(service)
 
@@ -85,7 +111,7 @@ def test_good_poll_leads_to_idle(make, clock, tmp_path):
 
 def test_without_repository_nothing_is_polled(make, tmp_path):
     waits = ScriptedWaits(polls=2)
-    service = make(None, waits=waits)
+    service = make(Script(WELL), waits=waits, repository="")
 
     service.announce()
     run(service)
@@ -126,7 +152,7 @@ def test_model_that_does_not_fit_is_recorded_without_slowing_polls(make):
     """Asking more slowly would only delay the repaired bundle, for all models."""
     waits = ScriptedWaits(polls=2)
     unfit = failing(IncompatibleError("no variant fits"), subject="demo 1.0.0", is_for_publisher=True)
-    service = make(Script(unfit), waits=waits, interval_s=1000)
+    service = make(Script(unfit, interval_s=1000), waits=waits)
 
     run(service)
 
@@ -217,3 +243,122 @@ def test_status_that_cannot_be_written_does_not_end_the_updater(make, tmp_path):
     run(service)
 
     assert service.status.phase is Phase.IDLE
+
+
+def test_what_is_put_off_is_no_failure(make):
+    deferred = Deferred(cause="metered", message="metered", until=None)
+    service = make(Script(Finding(deferred=deferred, checked_unix_s={})))
+
+    run(service)
+
+    assert (service.status.phase, service.status.deferred) == (Phase.DEFERRED, deferred)
+    assert service.status.error is None
+    assert service.status.last_success_at is not None
+
+
+def test_after_a_failure_the_host_is_asked_for_news_as_often_as_ever(make):
+    """A stop may be among them; the next try comes as soon as there is some."""
+    waits = ScriptedWaits(polls=4)
+    poller = Script(failing(HostUnreachableError("a")), interval_s=10, news=[False, False, True])
+
+    run(make(poller, waits=waits, backoff_min_s=100))
+
+    assert waits.rests == [10, 10, 10, 10]
+    assert len(poller.asked_for) == 2
+
+
+def test_status_says_what_tells_the_time(make):
+    service = make(Script(WELL), time_source="signed")
+
+    run(service)
+
+    assert service.status.time_source == "signed"
+
+
+def test_who_asks_for_a_check_gets_what_the_next_poll_found(make, at):
+    """Also where it failed, and beside what came all the same."""
+    found = Finding(staged=("demo 1.0.0",), failure=failure_of(HostUnreachableError("away")), checked_unix_s={})
+    poller = Script(found, during=lambda report: report(Phase.DOWNLOADING))
+    with at.ask(Check()) as peer:
+        run(make(poller))
+
+        assert [told(peer), told(peer)] == [Step(phase=Phase.POLLING), Step(phase=Phase.DOWNLOADING)]
+        assert told(peer) == Outcome(staged=("demo 1.0.0",), failure=found.failure)
+    assert poller.asked_for == [True]
+
+
+def test_check_that_is_asked_for_during_a_poll_has_another_one(make, at):
+    peers = []
+    poller = Script(WELL, during=lambda _: peers or peers.append(at.ask(Check())))
+
+    run(make(poller, waits=ScriptedWaits(polls=2)))
+
+    assert poller.asked_for == [False, True]
+    with peers[0] as peer:
+        assert told(peer) == Step(phase=Phase.POLLING)
+
+
+def test_check_without_a_repository_is_answered_at_once(make, at):
+    poller = Script(WELL)
+    with at.ask(Check()) as peer:
+        run(make(poller, repository=""))
+
+        assert told(peer).failure.code == "nothing-to-do"
+    assert poller.asked_for == []
+
+
+def everything_told(peer):
+    """Return what a peer is told until its connection ends."""
+    return list(iter(lambda: told(peer), None))
+
+
+def raise_once(error):
+    """Return what raises an error the first time."""
+    left = [error]
+
+    def do():
+        if left:
+            raise left.pop()
+
+    return do
+
+
+@pytest.mark.parametrize("repository", ["https://models.test/", ""])
+def test_what_somebody_brings_is_taken_and_polls_go_on(make, at, repository):
+    poller = Script(WELL, applied=Finding(staged=("demo 1.0.0",), checked_unix_s={}))
+    waits = ScriptedWaits(polls=2, during=raise_once(ApplyAskedError()))
+    service = make(poller, waits=waits, repository=repository)
+    with at.ask(Apply()) as peer:
+        run(service)
+
+        *steps, outcome = everything_told(peer)
+    assert steps[-1] == Step(phase=Phase.STAGING)
+    assert outcome == Outcome(staged=("demo 1.0.0",))
+    assert len(poller.sticks) == 1
+    assert len(poller.asked_for) == (2 if repository else 0)
+    assert service.status.phase is (Phase.IDLE if repository else Phase.UNCONFIGURED)
+
+
+def test_poll_that_was_ended_for_a_stick_is_made_up_for(make, at):
+    """With what it was asked for."""
+    poller = Script(WELL, ApplyAskedError(), WELL)
+    waits = ScriptedWaits(polls=2, nudged={0})
+    with at.ask(Apply()):
+        run(make(poller, waits=waits))
+
+    assert poller.asked_for == [False, True, True]
+    assert len(poller.sticks) == 1
+
+
+@pytest.mark.parametrize("applied", [failing(MetadataExpiredError("old")), ZeroDivisionError("oops")])
+def test_stick_that_fails_is_told_to_who_brought_it_and_to_the_journal(make, at, caplog, applied):
+    """The state of the repository's polls is not touched."""
+    caplog.set_level(logging.INFO)
+    waits = ScriptedWaits(polls=2, during=raise_once(ApplyAskedError()))
+    service = make(Script(WELL, applied=applied), waits=waits)
+    with at.ask(Apply()) as peer:
+        run(service)
+
+        assert everything_told(peer)[-1].failure is not None
+    assert journal.UPDATE_FAILED.message_id in [getattr(r, "edged_message_id", "") for r in caplog.records]
+    assert (service.status.phase, service.status.error) == (Phase.IDLE, None)

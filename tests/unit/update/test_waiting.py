@@ -2,12 +2,14 @@
 
 import signal
 import socket
-from threading import Timer
+from threading import Thread, Timer
 
 import pytest
 
 from edged.clock import SystemClock
-from edged.update.waiting import StopAskedError
+from edged.update.asking import Apply, Check, Outcome, encode_packet
+from edged.update.waiting import ApplyAskedError, StopAskedError
+from tests.fakes.controls import desk, is_dropped
 from tests.fakes.gates import short_directory
 from tests.fakes.waits import real_waits
 
@@ -109,6 +111,57 @@ def test_nudge_does_not_end_the_wait_for_a_connection_and_is_remembered(waits, p
     waits.until_ready(ours, "read", deadline_s=soon())
 
     assert waits.rest(None) is True
+
+
+def test_check_that_is_asked_for_ends_a_rest(systemd):
+    with desk() as at, real_waits(door=at.control) as waits, at.connect() as peer:
+        peer.send(encode_packet(Check()))
+
+        assert waits.rest(None) is True
+        assert waits.rest(None) is True  # until it is answered
+        at.control.begin_check()
+        at.control.end_check(Outcome())
+        assert waits.rest(0.0) is False
+
+
+def test_check_does_not_end_the_wait_for_a_connection(systemd, pair):
+    with desk() as at, real_waits(door=at.control) as waits, at.connect() as peer:
+        peer.send(encode_packet(Check()))
+        with pytest.raises(TimeoutError):
+            waits.until_ready(pair[0], "read", deadline_s=SystemClock().monotonic_s() + 0.05)
+
+        assert at.control.is_check_asked
+
+
+def test_who_brings_updates_ends_every_wait_until_they_have_their_turn(systemd, pair):
+    """Also the wait for a refresh from the network that hangs."""
+    with desk() as at, real_waits(door=at.control) as waits, at.connect() as peer:
+        peer.send(encode_packet(Apply()))
+
+        with pytest.raises(ApplyAskedError):
+            waits.until_ready(pair[0], "read", deadline_s=soon())
+        with pytest.raises(ApplyAskedError):
+            waits.rest(None)
+        at.control.begin_apply()
+        assert waits.rest(0.0) is False
+
+
+def test_silent_peer_is_dropped_in_the_middle_of_a_wait(systemd, monkeypatch):
+    monkeypatch.setattr("edged.update.control.SAY_WITHIN_S", 0.02)
+    with desk() as at, real_waits(door=at.control) as waits, at.connect() as peer:
+        found = []
+
+        def watch():
+            found.append(is_dropped(peer))
+            signal.raise_signal(signal.SIGUSR1)
+
+        thread = Thread(target=watch)
+        thread.start()
+
+        assert waits.rest(LONG_S) is True
+
+        thread.join()
+        assert found == [True]
 
 
 def test_signals_are_given_back():
