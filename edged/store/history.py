@@ -6,7 +6,10 @@ from edged.codec import Document
 
 
 class Happening(StrEnum):
-    """Every change of state that is kept; each has an event in the journal, too."""
+    """Every change of state that is kept; each has an event in the journal, too.
+
+    What the updater removes from the store is in the journal alone: it cannot write what is the daemon's.
+    """
 
     SLOT_MOVED = "slot-moved"
     """``reason`` names the event of ``edged.store.slots`` first."""
@@ -25,14 +28,13 @@ class Happening(StrEnum):
     WINDOW_OPENED = "window-opened"
     """By an operator, before its conditions held."""
     ROLLED_BACK = "rolled-back"
-    COLLECTED = "collected"
-    """Garbage collection removed a version from the store."""
 
 
 class Entry(Document, frozen=True, kw_only=True, omit_defaults=True):
     """One change, newest last by ``id``."""
 
-    id: int
+    id: int = 0
+    """Given when it is kept."""
     at: float
     """Unix seconds on the wall clock, which may have been wrong."""
     what: Happening

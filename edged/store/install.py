@@ -14,22 +14,20 @@ the store's owner is edged-update, every other user reads.
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Final
 
 from edged.bundle.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, FileEntry, Manifest
 from edged.bundle.parse import parse_manifest
-from edged.errors import DigestMismatchError, DiskFullError, ManifestError, StoreError, TrustError
-from edged.files import hash_bytes, hash_file, read_limited, replace_durably, sync_directory
+from edged.errors import DigestMismatchError, ManifestError, StoreError, TrustError
+from edged.files import hash_bytes, hash_file, read_limited, sync_directory, sync_file
 from edged.ids import DIGEST_PATTERN, Digest
+from edged.store.disk import disk_errors, make_directory
 from edged.store.layout import StoreLayout
 
 FILE_MODE: Final = 0o444
-DIRECTORY_MODE: Final = 0o755
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,27 +39,6 @@ class SignedManifest:
     digest: Digest
 
 
-@contextmanager
-def disk_errors(doing: str) -> Iterator[None]:
-    """Turn what the disk says into the store's errors.
-
-    Args:
-        doing: What was being done, to complete "while ...".
-
-    Raises:
-        DiskFullError: No space, or no quota, is left.
-        StoreError: Any other ``OSError``.
-    """
-    try:
-        yield
-    except OSError as exc:
-        if exc.errno in {ENOSPC, EDQUOT}:
-            raise DiskFullError(
-                f"disk full while {doing}", hint="Free some disk; the update goes on by itself."
-            ) from exc
-        raise StoreError(f"{exc.strerror or exc} while {doing}", hint="Check the disk and the store's owner.") from exc
-
-
 def prepare_store(layout: StoreLayout) -> None:
     """Make the store's directories and remove what an interrupted run left half-made; downloads under way stay, to be resumed.
 
@@ -69,7 +46,11 @@ def prepare_store(layout: StoreLayout) -> None:
         StoreError: The disk refused.
     """
     with disk_errors(f"preparing {layout.root}"):
-        shutil.rmtree(layout.staging, ignore_errors=True)
+        if layout.staging.is_dir() and any(layout.staging.iterdir()):
+            # What is there may have been a bundle, and on the disk may still be one: it does not lose files while it has its name.
+            for path in (*layout.bundles.glob("*/"), layout.staging):
+                sync_directory(path)
+            shutil.rmtree(layout.staging, ignore_errors=True)
         for path in (layout.root, layout.blobs, layout.bundles, layout.ops, layout.partial, layout.staging):
             make_directory(path)
         for path in layout.partial.iterdir():
@@ -140,27 +121,6 @@ def install_bundle(
     return target
 
 
-def install_rollout(layout: StoreLayout, data: bytes) -> None:
-    """Keep a verified rollout document; the one before stays until this one is durable.
-
-    Raises:
-        DiskFullError: No space is left.
-        StoreError: The disk refused otherwise.
-    """
-    with disk_errors(f"writing {layout.rollout}"):
-        replace_durably(layout.rollout, data)
-
-
-def make_directory(path: Path) -> None:
-    """Make a directory that everybody may read, whatever the umask, and make its name durable."""
-    if not path.is_dir():
-        if not path.parent.is_dir():
-            make_directory(path.parent)
-        path.mkdir(exist_ok=True)
-        path.chmod(DIRECTORY_MODE)
-        sync_directory(path.parent)
-
-
 def drop_damaged(
     layout: StoreLayout, signed: SignedManifest, entries: Sequence[FileEntry], *, progress: Callable[[], None]
 ) -> bool:
@@ -216,8 +176,7 @@ def _write_file(path: Path, data: bytes) -> None:
 def _sync_tree(top: Path) -> None:
     for directory, _, names in os.walk(top, topdown=False):
         for name in names:
-            with Path(directory, name).open("rb") as file:
-                os.fsync(file.fileno())
+            sync_file(Path(directory, name))
         sync_directory(Path(directory))
 
 

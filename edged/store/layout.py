@@ -67,6 +67,11 @@ class StoreLayout:
         """TUF metadata, in the layout of python-tuf's ngclient."""
         return self.root / "tuf"
 
+    @property
+    def ledger(self) -> Path:
+        """How many bytes were fetched lately (``edged.update.ledger``)."""
+        return self.root / "ledger.json"
+
     def blob(self, digest: Digest) -> Path:
         """Return where the blob with this digest lies."""
         return self.blobs / digest[:2] / digest

@@ -1,13 +1,15 @@
 """The two slots of a model: what each may become, and which one answers. Pure.
 
 A model has slots a and b. At most one is active: it is in trial, good, or proven before (fallback) and active again. The other is free
-for a candidate. One table lists every move; what is not in it cannot happen. ``Slots.advance`` returns the slots after an event and
-never touches the disk; ``edged.store.state`` makes the result durable in one transaction.
+for a candidate, which is written, ready, in validation and then active. One table lists every move; what is not in it cannot happen.
+``Slots.advance`` returns the slots after an event and never touches the disk; ``edged.store.state`` makes the result durable in one
+transaction.
 
 Rules between the two slots, in order:
 1. Activating one slot takes activity from the other. A slot that was good becomes the fallback; one whose trial was not over is bad:
    it never proved itself, so nothing may fall back to it.
-2. When the active slot turns bad, the fallback becomes active again at once, without a second trial: it is proven.
+2. When the active slot turns bad, the fallback becomes active again at once, without a second trial: it is proven. Whoever moves the
+   slot may rule that out, for a fallback that must not be activated any more.
 3. Without a fallback a bad slot leaves the model with no active slot, which is refused service rather than wrong answers.
 """
 
@@ -25,7 +27,9 @@ class SlotState(StrEnum):
     WRITING = "writing"
     """A candidate is being read back from the store and hashed."""
     READY = "ready"
-    """The candidate is complete; its validation kit runs next."""
+    """The candidate is complete; its validation waits for the quiet window."""
+    VALIDATION = "validation"
+    """Its validation kit runs, or was passed and the activation waits for the quiet window."""
     TRIAL = "trial"
     """Active, and not yet known to be good."""
     GOOD = "good"
@@ -40,7 +44,12 @@ class SlotEvent(StrEnum):
     WRITE_BEGAN = "write-began"
     WRITE_VERIFIED = "write-verified"
     WRITE_FAILED = "write-failed"
+    VALIDATION_BEGAN = "validation-began"
+    VALIDATION_INTERRUPTED = "validation-interrupted"
+    """By the device's own trouble, or by the end of the daemon."""
     VALIDATION_FAILED = "validation-failed"
+    ABANDONED = "abandoned"
+    """Nobody wants the candidate any more."""
     ACTIVATED = "activated"
     HEALTH_PASSED = "health-passed"
     HEALTH_FAILED = "health-failed"
@@ -56,9 +65,15 @@ MOVES: Final[dict[SlotState, dict[SlotEvent, SlotState]]] = {
         SlotEvent.WRITE_BEGAN: SlotState.WRITING,  # the end of the attempt before could not be written down
     },
     SlotState.READY: {
-        SlotEvent.ACTIVATED: SlotState.TRIAL,
-        SlotEvent.VALIDATION_FAILED: SlotState.BAD,
+        SlotEvent.VALIDATION_BEGAN: SlotState.VALIDATION,
+        SlotEvent.ABANDONED: SlotState.EMPTY,
         SlotEvent.WRITE_BEGAN: SlotState.WRITING,  # a newer candidate arrived first
+    },
+    SlotState.VALIDATION: {
+        SlotEvent.ACTIVATED: SlotState.TRIAL,
+        SlotEvent.VALIDATION_INTERRUPTED: SlotState.READY,
+        SlotEvent.VALIDATION_FAILED: SlotState.BAD,
+        SlotEvent.WRITE_BEGAN: SlotState.WRITING,
     },
     SlotState.TRIAL: {
         SlotEvent.HEALTH_PASSED: SlotState.GOOD,
@@ -77,6 +92,7 @@ MOVES: Final[dict[SlotState, dict[SlotEvent, SlotState]]] = {
 }
 
 ACTIVE_STATES: Final = frozenset({SlotState.TRIAL, SlotState.GOOD})
+CANDIDATE_STATES: Final = frozenset({SlotState.WRITING, SlotState.READY, SlotState.VALIDATION})
 
 
 class MoveRefusedError(ValueError):
@@ -120,12 +136,26 @@ class Slots:
         return None if self.active is None else self[self.active]
 
     @property
+    def fallback(self) -> SlotName | None:
+        """The slot whose version is proven and could answer in place of the active one, or None."""
+        return self.spare if self[self.spare].state is SlotState.FALLBACK else None
+
+    @property
     def spare(self) -> SlotName:
-        """The slot that a candidate may be written to: never the active one."""
+        """The slot that a candidate may be written to: never the active one. With nothing active, the one that has a candidate already."""
+        if self.active is None:
+            return "b" if self.b.state in CANDIDATE_STATES and self.a.state not in CANDIDATE_STATES else "a"
         return "b" if self.active == "a" else "a"
 
     def advance(
-        self, name: SlotName, event: SlotEvent, *, now_unix_s: float, content: Content | None = None, reason: str = ""
+        self,
+        name: SlotName,
+        event: SlotEvent,
+        *,
+        now_unix_s: float,
+        content: Content | None = None,
+        reason: str = "",
+        may_fall_back: bool = True,
     ) -> "Slots":
         """Return the slots after an event.
 
@@ -135,6 +165,7 @@ class Slots:
             now_unix_s: Wall clock, kept for people to read.
             content: The candidate; given with WRITE_BEGAN and only with it.
             reason: Why, for events that end badly.
+            may_fall_back: Whether the fallback may become active when this event turns the active slot bad.
 
         Raises:
             MoveRefusedError: The table has no such move, or the active slot would be superseded by nothing.
@@ -157,7 +188,8 @@ class Slots:
         if event is SlotEvent.ACTIVATED:
             return _supersede_other(replace(after, active=name), name, was_active=self.active, now_unix_s=now_unix_s)
         if target is SlotState.BAD and self.active == name:
-            return _fall_back(replace(after, active=None), _other(name), now_unix_s=now_unix_s)
+            left = replace(after, active=None)
+            return _fall_back(left, _other(name), now_unix_s=now_unix_s) if may_fall_back else left
         return after
 
 

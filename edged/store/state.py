@@ -1,72 +1,38 @@
-"""What the daemon must remember across a power cut: slots, refusals and the audit trail, in SQLite.
+"""What the daemon must remember across a power cut, in SQLite: slots, refusals, trials, documents and the history of it all.
 
-WAL with ``synchronous=FULL``: a committed transaction is on the disk. One writer, the daemon. Every change of a model's slots is one
-transaction together with its audit line, so the two never disagree.
+A committed transaction is on the disk (``edged.store.schema``). One writer, the daemon. Every change of a model's slots is one
+transaction together with its history, its refusal and its trial, so that they never disagree.
 """
 
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Mapping
-from dataclasses import dataclass
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Self, cast
+from typing import Final, Self
 
 from edged.errors import StoreError
-from edged.ids import Digest, ModelName, SlotName, Version
-from edged.store.slots import Content, Slot, Slots, SlotState
+from edged.ids import Digest, ModelName, SlotName
+from edged.store import rows
+from edged.store.history import Entry
+from edged.store.kept import KeptDocument, KeptTrial, Place, Refused
+from edged.store.schema import prepare
+from edged.store.slots import Slots
 
 LOG = logging.getLogger(__name__)
 
-SCHEMA_VERSION: Final = 1
+MAX_HISTORY: Final = 10_000
+"""Entries; older ones are forgotten."""
 _DISK_HINT: Final = "Check free space and health of the disk."
-_SCHEMA: Final = """
-CREATE TABLE slots (
-    model TEXT NOT NULL,
-    slot TEXT NOT NULL CHECK (slot IN ('a', 'b')),
-    state TEXT NOT NULL,
-    is_active INTEGER NOT NULL CHECK (is_active IN (0, 1)),
-    version TEXT,
-    digest TEXT,
-    variant TEXT,
-    reason TEXT NOT NULL,
-    changed_unix_s REAL NOT NULL,
-    PRIMARY KEY (model, slot)
-) STRICT;
-CREATE UNIQUE INDEX one_active_slot ON slots (model) WHERE is_active = 1;
-CREATE TABLE refusals (
-    digest TEXT PRIMARY KEY,
-    model TEXT NOT NULL,
-    version TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    at_unix_s REAL NOT NULL
-) STRICT;
-CREATE TABLE audit (
-    id INTEGER PRIMARY KEY,
-    at_unix_s REAL NOT NULL,
-    model TEXT NOT NULL,
-    what TEXT NOT NULL,
-    cause TEXT NOT NULL
-) STRICT;
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """A bundle this device tried and will not try again by itself."""
-
-    model: ModelName
-    version: Version
-    digest: Digest
-    reason: str
-    at_unix_s: float
 
 
 class StateDb:
-    """The daemon's ``state.db``. Blocking; one call at a time, from any thread."""
+    """The daemon's ``state.db``. Blocking; may be called from any thread, and calls wait for each other."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._turn = threading.Lock()
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -88,131 +54,138 @@ class StateDb:
     def _open(cls, path: Path) -> Self:
         with contextlib.ExitStack() as undo:
             try:
-                # Threads of a pool take turns: each call is awaited before the next.
                 connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
                 undo.callback(connection.close)
-                _prepare(connection, path)
+                prepare(connection, path)
                 state = cls(connection)
                 state.read_slots()
                 state.read_refusals()
+                state.read_trials()
+                state.read_documents()
             except sqlite3.OperationalError as exc:
                 raise StoreError(f"{path} cannot be opened: {exc}", hint=_DISK_HINT) from exc
             undo.pop_all()
         return state
 
     def close(self) -> None:
-        """Close the database."""
-        self._connection.close()
+        """Close the database, once no other thread uses it: SQLite does not survive that."""
+        with self._turn:
+            self._connection.close()
 
     def read_slots(self) -> dict[ModelName, Slots]:
         """Return the slots of every model that ever had one."""
         models: dict[ModelName, Slots] = {}
-        for row in self._connection.execute(
-            "SELECT model, slot, state, is_active, version, digest, variant, reason, changed_unix_s FROM slots ORDER BY model, slot"
-        ):
-            model, name, state, is_active, version, digest, variant, reason, changed = row
-            content = (
-                None
-                if digest is None
-                else Content(version=Version.parse(version), digest=Digest(digest), variant=variant)
-            )
-            slot = Slot(state=SlotState(state), content=content, reason=reason, changed_unix_s=changed)
-            before = models.get(ModelName(model), Slots())
-            models[ModelName(model)] = Slots(
+        for row in self._select(rows.SLOTS):
+            model, name, is_active, slot = rows.to_slot(row)
+            before = models.get(model, Slots())
+            models[model] = Slots(
                 a=slot if name == "a" else before.a,
                 b=slot if name == "b" else before.b,
-                active=cast("SlotName", name) if is_active else before.active,
+                active=name if is_active else before.active,
             )
         return models
 
-    def write_slots(
-        self, model: ModelName, slots: Slots, *, what: str, cause: str, at_unix_s: float, refused: Refused | None = None
+    def write_model(
+        self,
+        model: ModelName,
+        slots: Slots,
+        *,
+        trials: Mapping[SlotName, KeptTrial],
+        entries: Sequence[Entry],
+        refused: Refused | None = None,
+        lifted: Collection[Digest] = (),
     ) -> None:
-        """Make a model's slots durable, with the audit line and the refusal that belong to the change, in one transaction.
+        """Make everything that belongs to one change of a model durable, in one transaction.
 
         Args:
             model: The model.
             slots: Its slots from now on.
-            what: The change in words, for the audit trail.
-            cause: The document or person behind it.
-            at_unix_s: Wall clock.
-            refused: The candidate that this change turns down, if it does.
+            trials: Its candidate and its trial from now on, by slot.
+            entries: What happened, for the history; their IDs are given here.
+            refused: The bundle that this change turns down, if it does.
+            lifted: Bundles that are no longer turned down.
 
         Raises:
             StoreError: The disk refused; nothing changed.
         """
-        rows = [_row(model, name, slots) for name in ("a", "b")]
-        try:
-            with self._connection:
-                self._connection.execute("BEGIN IMMEDIATE")
-                self._connection.execute("DELETE FROM slots WHERE model = ?", (model,))
-                self._connection.executemany("INSERT INTO slots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-                self._connection.execute(
-                    "INSERT INTO audit (at_unix_s, model, what, cause) VALUES (?, ?, ?, ?)",
-                    (at_unix_s, model, what, cause),
-                )
-                if refused is not None:
-                    self._insert_refusal(refused)
-        except sqlite3.Error as exc:
-            raise StoreError(f"the state of {model} cannot be written: {exc}", hint=_DISK_HINT) from exc
-
-    def write_refusal(self, refused: Refused) -> None:
-        """Make the refusal of a bundle that never got into a slot durable.
-
-        Raises:
-            StoreError: The disk refused; nothing changed.
-        """
-        try:
-            self._insert_refusal(refused)
-        except sqlite3.Error as exc:
-            raise StoreError(f"the refusal of {refused.model} cannot be written: {exc}", hint=_DISK_HINT) from exc
-
-    def _insert_refusal(self, refused: Refused) -> None:
-        self._connection.execute(
-            "INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?, ?)",
-            (refused.digest, refused.model, str(refused.version), refused.reason, refused.at_unix_s),
-        )
+        with self._change(f"the state of {model}") as connection:
+            connection.execute("DELETE FROM slots WHERE model = ?", (model,))
+            _insert(connection, "slots", [rows.of_slot(model, name, slots) for name in ("a", "b")])
+            connection.execute("DELETE FROM trials WHERE model = ?", (model,))
+            _insert(connection, "trials", [rows.of_trial((model, name), trial) for name, trial in trials.items()])
+            _insert(connection, "refusals", [] if refused is None else [rows.of_refusal(refused)])
+            connection.executemany("DELETE FROM refusals WHERE digest = ?", [(digest,) for digest in lifted])
+            _append(connection, entries)
 
     def read_refusals(self) -> Mapping[Digest, Refused]:
         """Return every bundle turned down on this device, by manifest digest."""
-        rows = self._connection.execute(
-            "SELECT digest, model, version, reason, at_unix_s FROM refusals ORDER BY at_unix_s"
-        )
-        return {
-            Digest(digest): Refused(
-                model=ModelName(model),
-                version=Version.parse(version),
-                digest=Digest(digest),
-                reason=reason,
-                at_unix_s=at,
-            )
-            for digest, model, version, reason, at in rows
-        }
+        refused = map(rows.to_refusal, self._select(rows.REFUSALS))
+        return {item.digest: item for item in refused}
 
-    def read_audit(self, *, limit: int = 100) -> list[tuple[float, ModelName, str, str]]:
-        """Return the newest audit lines first: Unix seconds, model, what happened, cause."""
-        rows = self._connection.execute(
-            "SELECT at_unix_s, model, what, cause FROM audit ORDER BY id DESC LIMIT ?", (limit,)
-        )
-        return [(at, ModelName(model), what, cause) for at, model, what, cause in rows]
+    def read_trials(self) -> dict[Place, KeptTrial]:
+        """Return the candidate or trial in every slot that has one."""
+        return dict(map(rows.to_trial, self._select(rows.TRIALS)))
+
+    def write_trials(self, trials: Mapping[Place, KeptTrial]) -> None:
+        """Bring the rows of some candidates and trials up to date; of those only that are there.
+
+        Raises:
+            StoreError: The disk refused; nothing changed.
+        """
+        with self._change("the state of a trial") as connection:
+            for place, trial in trials.items():
+                if connection.execute("DELETE FROM trials WHERE model = ? AND slot = ?", place).rowcount:
+                    _insert(connection, "trials", [rows.of_trial(place, trial)])
+
+    def read_documents(self) -> Mapping[str, KeptDocument]:
+        """Return the last good document of each name."""
+        kept = map(rows.to_document, self._select(rows.DOCUMENTS))
+        return {document.name: document for document in kept}
+
+    def write_document(self, document: KeptDocument, *, entries: Sequence[Entry] = ()) -> None:
+        """Keep a document in place of the one of its name, with the history that belongs to it.
+
+        Raises:
+            StoreError: The disk refused; nothing changed.
+        """
+        with self._change(f"the document {document.name}") as connection:
+            _insert(connection, "documents", [rows.of_document(document)])
+            _append(connection, entries)
+
+    def read_history(self, *, model: str = "", limit: int = 100) -> list[Entry]:
+        """Return what happened, newest first; an empty ``model`` means all."""
+        return list(map(rows.to_entry, self._select(rows.NEWEST_ENTRIES, model, limit)))
+
+    def write_history(self, *entries: Entry) -> None:
+        """Keep what happened, in this order; IDs are given here.
+
+        Raises:
+            StoreError: The disk refused; nothing changed.
+        """
+        with self._change("the history") as connection:
+            _append(connection, entries)
+
+    def _select(self, query: str, *values: object) -> list[rows.Row]:
+        with self._turn:
+            return self._connection.execute(query, values).fetchall()
+
+    @contextlib.contextmanager
+    def _change(self, what: str) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._turn, self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+        except sqlite3.Error as exc:
+            raise StoreError(f"{what} cannot be written: {exc}", hint=_DISK_HINT) from exc
 
 
-def _row(model: ModelName, name: SlotName, slots: Slots) -> tuple[object, ...]:
-    slot = slots[name]
-    content = slot.content
-    what = (None, None, None) if content is None else (str(content.version), content.digest, content.variant)
-    return (model, name, slot.state, int(slots.active == name), *what, slot.reason, slot.changed_unix_s)
+def _insert(connection: sqlite3.Connection, table: str, values: Sequence[rows.Row]) -> None:
+    if not values:
+        return
+    places = ", ".join("?" * len(values[0]))
+    connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({places})", values)  # noqa: S608 - our own names
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    # Exclusive, because this is the only process: the log then needs no shared memory file, for which a full disk has no room.
-    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > SCHEMA_VERSION:
-        raise StoreError(
-            f"{path} has schema {version}, this edged knows {SCHEMA_VERSION}", hint="Install the newer edged again."
-        )
-    if version == 0:
-        connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+def _append(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
+    _insert(connection, "history", [rows.of_entry(entry) for entry in entries])
+    connection.execute("DELETE FROM history WHERE id <= (SELECT max(id) FROM history) - ?", (MAX_HISTORY,))

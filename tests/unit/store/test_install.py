@@ -10,11 +10,11 @@ import pytest
 from edged.bundle.read import read_bundle, verify_files
 from edged.errors import DigestMismatchError, DiskFullError, StoreError, TrustError
 from edged.store import install
+from edged.store.disk import install_document
 from edged.store.install import (
     drop_damaged,
     drop_partials,
     install_bundle,
-    install_rollout,
     is_installed,
     prepare_store,
 )
@@ -235,22 +235,22 @@ def test_downloads_nobody_wants_are_dropped(layout):
 
 
 def test_rollout_is_replaced_whole(layout):
-    install_rollout(layout, b"one")
-    install_rollout(layout, b"two")
+    install_document(layout.rollout, b"one")
+    install_document(layout.rollout, b"two")
 
     assert layout.rollout.read_bytes() == b"two"
     assert layout.rollout.stat().st_mode & 0o777 == 0o644
 
 
 def test_full_disk_keeps_the_rollout_before(layout, monkeypatch):
-    install_rollout(layout, b"one")
+    install_document(layout.rollout, b"one")
 
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DiskFullError):
-        install_rollout(layout, b"two")
+        install_document(layout.rollout, b"two")
 
     assert layout.rollout.read_bytes() == b"one"
 

@@ -37,7 +37,8 @@ def walk(slots: Slots, name, *events: SlotEvent, version: str = "1.0.0") -> Slot
     return slots
 
 
-TO_TRIAL = (SlotEvent.WRITE_BEGAN, SlotEvent.WRITE_VERIFIED, SlotEvent.ACTIVATED)
+TO_VALIDATION = (SlotEvent.WRITE_BEGAN, SlotEvent.WRITE_VERIFIED, SlotEvent.VALIDATION_BEGAN)
+TO_TRIAL = (*TO_VALIDATION, SlotEvent.ACTIVATED)
 
 
 def test_second_version_makes_the_first_its_fallback():
@@ -65,6 +66,36 @@ def test_bad_trial_without_a_fallback_leaves_nothing_active():
     assert slots.active_slot is None
 
 
+def test_fallback_that_must_not_be_activated_stays_where_it_is():
+    """Below the floor of its publisher, a version is not activated in anybody's place either."""
+    slots = walk(Slots(), "a", *TO_TRIAL, SlotEvent.HEALTH_PASSED)
+    slots = walk(slots, "b", *TO_TRIAL, version="2.0.0")
+    slots = slots.advance("b", SlotEvent.HEALTH_FAILED, now_unix_s=1.0, may_fall_back=False)
+
+    assert slots.active is None
+    assert slots.a.state is SlotState.FALLBACK
+
+
+def test_fallback_takes_over_as_good_in_the_middle_of_a_trial():
+    slots = walk(Slots(), "a", *TO_TRIAL, SlotEvent.HEALTH_PASSED)
+    slots = walk(slots, "b", *TO_TRIAL, version="2.0.0")
+    assert slots.fallback == "a"
+    slots = walk(slots, "a", SlotEvent.ACTIVATED)
+
+    assert (slots.active, slots.a.state, slots.b.state) == ("a", SlotState.GOOD, SlotState.BAD)
+    assert slots.fallback is None
+
+
+def test_candidate_keeps_its_slot_when_the_active_one_turns_bad():
+    """Else a validation that is under way would go on in one slot, and its end be written to the other."""
+    slots = walk(Slots(), "a", *TO_TRIAL, SlotEvent.HEALTH_PASSED)
+    slots = walk(slots, "b", *TO_VALIDATION, version="2.0.0")
+    slots = walk(slots, "a", SlotEvent.HEALTH_FAILED)
+
+    assert slots.active is None
+    assert slots.spare == "b"
+
+
 def test_trial_that_is_replaced_never_becomes_a_fallback():
     """What never proved itself is not something to fall back to."""
     slots = walk(Slots(), "a", *TO_TRIAL)
@@ -75,7 +106,7 @@ def test_trial_that_is_replaced_never_becomes_a_fallback():
 
 def test_refused_candidate_leaves_the_active_slot_alone():
     before = walk(Slots(), "a", *TO_TRIAL, SlotEvent.HEALTH_PASSED)
-    after = walk(before, "b", SlotEvent.WRITE_BEGAN, SlotEvent.WRITE_VERIFIED, SlotEvent.VALIDATION_FAILED)
+    after = walk(before, "b", *TO_VALIDATION, SlotEvent.VALIDATION_FAILED)
 
     assert after.a == before.a
     assert after.active == "a"
