@@ -40,7 +40,9 @@ MODEL_REFUSED: Final = Event(
     message_id="6d1f0c9be0f54b0aa2a54a6f0e2f7a04", text="Candidate refused", level=logging.ERROR
 )
 MODEL_ROLLED_BACK: Final = Event(
-    message_id="6d1f0c9be0f54b0aa2a54a6f0e2f7a05", text="Trial failed, previous model active again", level=logging.ERROR
+    message_id="6d1f0c9be0f54b0aa2a54a6f0e2f7a05",
+    text="Active version turned down, the one before it answers again",
+    level=logging.ERROR,
 )
 WORKER_LOST: Final = Event(
     message_id="6d1f0c9be0f54b0aa2a54a6f0e2f7a06", text="Worker lost and replaced", level=logging.WARNING
@@ -58,6 +60,36 @@ UNITS_HIDDEN: Final = Event(
     text="Limits of systemd units apply to nobody: units of callers cannot be known here",
     level=logging.WARNING,
 )
+VERSION_COLLECTED: Final = Event(message_id="f5686a72636fa3ea12bf1cf7bf887132", text="Version removed from the store")
+SLOT_MOVED: Final = Event(message_id="0ff1f64e4904788848b0f22d96a3c08c", text="Slot moved")
+REFUSAL_LIFTED: Final = Event(message_id="b74b13c8ffefa791f611554a03607137", text="Refusal lifted")
+WINDOW_OPENED: Final = Event(message_id="90888aa30d22ce03b9d429c16e8226b9", text="Quiet window opened by an operator")
+DOCUMENT_TAKEN: Final = Event(message_id="b8469cdc96d8e0460801334e6e332307", text="Document of the fleet taken")
+DOCUMENT_REFUSED: Final = Event(
+    message_id="33454f11e354d413c65a5e84019a3648",
+    text="Document of the fleet cannot be read, the last good one stays in force",
+    level=logging.WARNING,
+)
+FLAG_CHANGED: Final = Event(message_id="bd95b12cbedee6006305cda12ac69051", text="Feature flag has another value here")
+MODEL_STOPPED: Final = Event(
+    message_id="c663b72963e2559d60ef4882c7e73531",
+    text="Model stopped by its publisher",
+    level=logging.WARNING,
+)
+MODEL_STOP_LIFTED: Final = Event(message_id="d87e87ba59e5c14aa714c30d36ae0c72", text="Stop of a model lifted")
+LEASE_EXPIRED: Final = Event(
+    message_id="f1e6275b037cb57080f15ac939ff9094",
+    text="Lease of a model has run out",
+    level=logging.WARNING,
+)
+LEASE_RENEWED: Final = Event(message_id="cf3e5620b08712f20d0f9e21c91ab83a", text="Lease of a model renewed")
+MODEL_FELL_BACK: Final = Event(
+    message_id="de8727cc41d12e2f4b0e8dc0c6cbaec0",
+    text="Something else answers in a model's place",
+    level=logging.WARNING,
+)
+MODEL_ANSWERS_AGAIN: Final = Event(message_id="1dc4c12f2c339747c3a65849398f96f5", text="Model answers again")
+UPDATE_ASKED: Final = Event(message_id="5b2c1e0d7f5d4b1c9c36c8d3f2b7a4e6", text="Somebody asks for an update")
 EVENTS: Final = (
     MODEL_STAGED,
     UPDATE_FAILED,
@@ -68,6 +100,20 @@ EVENTS: Final = (
     EGRESS_REFUSED,
     REQUEST_REFUSED,
     UNITS_HIDDEN,
+    SLOT_MOVED,
+    REFUSAL_LIFTED,
+    WINDOW_OPENED,
+    VERSION_COLLECTED,
+    UPDATE_ASKED,
+    DOCUMENT_TAKEN,
+    DOCUMENT_REFUSED,
+    FLAG_CHANGED,
+    MODEL_STOPPED,
+    MODEL_STOP_LIFTED,
+    LEASE_EXPIRED,
+    LEASE_RENEWED,
+    MODEL_FELL_BACK,
+    MODEL_ANSWERS_AGAIN,
 )
 
 

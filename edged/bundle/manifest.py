@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from edged.bundle.fallback import Fallback
 from edged.codec import Document
 from edged.ids import DIGEST_PATTERN, MODEL_NAME_PATTERN, VERSION_PATTERN, Digest, ModelName, Version
 from edged.pipeline.pipeline import Pipeline
@@ -255,12 +256,6 @@ class Validation(Document, frozen=True, kw_only=True, omit_defaults=True):
     metrics: Annotated[tuple[MetricLimit, ...], msgspec.Meta(max_length=16)] = ()
 
 
-class Fallback(Document, frozen=True, kw_only=True):
-    """What answers when this model cannot; the first entry that applies."""
-
-    use: Literal["previous-version", "refuse"]
-
-
 class Provenance(Document, frozen=True, kw_only=True, omit_defaults=True):
     """Where the model came from, under which licence, who supplies it, what it was trained with, and how the bundle was built."""
 
@@ -284,7 +279,8 @@ class Manifest(Document, frozen=True, kw_only=True, omit_defaults=True):
     files: tuple[FileEntry, ...]
     pipeline: Pipeline
     validation: Validation
-    fallback: tuple[Fallback, ...] = ()
+    fallback: Annotated[tuple[Fallback, ...], msgspec.Meta(max_length=8)] = ()
+    """What answers when this model cannot; the first that applies."""
     sbom: BundlePath
     signature: BundlePath | None = None
     """The OpenSSF model signature, where the model came with one; what devices trust is TUF."""

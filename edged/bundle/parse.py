@@ -12,6 +12,7 @@ The rules between fields:
 5. Tolerances and metrics are of outputs that there are.
 6. Steps, models and what apps are promised fit together (``edged.pipeline.pipeline``).
 7. Batching and state fit the tensors they are about.
+8. Rules for when the model cannot answer can be obeyed (``edged.bundle.fallback``).
 """
 
 import json
@@ -23,6 +24,8 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+from edged.bundle.fallback import Fallback
+from edged.bundle.fallback import misfits as fallback_misfits
 from edged.bundle.manifest import (
     CHUNK_BYTES,
     MANIFEST_NAME,
@@ -52,6 +55,7 @@ class _Parts:
     validation: Validation | None
     sbom: str | None
     signature: str | None
+    fallback: tuple[Fallback, ...] | None
     variants: tuple[Variant | None, ...]
     """At their places."""
 
@@ -119,6 +123,11 @@ def _problems_between(parts: _Parts) -> Iterator[Problem]:
         outputs = {spec.name for spec in parts.pipeline.outputs}
         yield from _of_outputs("/validation/tolerance", parts.validation.tolerance, outputs)
         yield from _of_outputs("/validation/metrics", parts.validation.metrics, outputs)
+    yield from fallback_misfits(
+        parts.fallback or (),
+        outputs=None if parts.pipeline is None else parts.pipeline.outputs,
+        variants=[variant.id for variant in parts.variants if variant] if all(parts.variants) else None,
+    )
     ids: set[str] = set()
     for i, variant in enumerate(parts.variants):
         if variant is None:

@@ -1,9 +1,10 @@
 """Read a bundle directory back from disk.
 
 ``read_bundle`` checks what is cheap: the manifest, and that the files which are there have the signed sizes. ``verify_files`` hashes
-them; only what it returns hands out paths to load from.
+them; only what it returns hands out paths to load from. ``keep_bundle`` makes sure that a power cut leaves them.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from edged.bundle.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, FileEntry, Manifest, Variant
 from edged.bundle.parse import parse_manifest
 from edged.errors import DigestMismatchError, StoreError
-from edged.files import hash_bytes, hash_file, read_limited
+from edged.files import hash_bytes, hash_file, read_limited, sync_directory, sync_file
 from edged.ids import Digest
 
 
@@ -84,6 +85,29 @@ def verify_files(
             )
         paths[entry.path] = path
     return VerifiedFiles(bundle=bundle, paths=paths)
+
+
+def keep_bundle(bundle: InstalledBundle, *, top: Path) -> None:
+    """Make a bundle durable by whoever is about to rely on it, with all of its files and every name on the way to it.
+
+    The updater does so, too. But between the moment in which a bundle appears and the one in which its name is durable, the daemon may
+    have found it, or the updater may have been ended.
+
+    Args:
+        bundle: The bundle; that its files can be read is enough.
+        top: The store's root, whose own name is durable.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    for directory, _, names in os.walk(bundle.directory):
+        for name in names:
+            sync_file(Path(directory, name))
+        sync_directory(Path(directory))
+    for parent in bundle.directory.parents:
+        if not parent.is_relative_to(top):
+            break
+        sync_directory(parent)
 
 
 def _size(path: Path) -> int | None:

@@ -28,18 +28,24 @@ from edged.api.infer import Services
 from edged.api.limits import LiveLimits
 from edged.api.metrics import Metrics
 from edged.api.serve import serve_sites
+from edged.api.steering import SteeringRoutes
 from edged.callers.quotas import Quotas
 from edged.clock import SystemClock
 from edged.config.load import load_config
 from edged.config.schema import Config
 from edged.daemon.descriptors import allow_descriptors, descriptors_wanted
-from edged.daemon.lifecycle import Lifecycle
+from edged.daemon.fleet.obedience import device_of, obedience
+from edged.daemon.lifecycle.lifecycle import Lifecycle
+from edged.daemon.lifecycle.live_rules import LiveRules
+from edged.daemon.lifecycle.slot_table import SlotTable
+from edged.daemon.lifecycle.steering import Steering
+from edged.daemon.lifecycle.surroundings import Senses
+from edged.daemon.lifecycle.window import Window
 from edged.daemon.report import Report
-from edged.daemon.serving import Serving
-from edged.daemon.slot_table import SlotTable
-from edged.daemon.tensor_socket import TensorSocket
+from edged.daemon.serving.serving import Serving
+from edged.daemon.serving.workers import Workers, parallel_of
+from edged.daemon.tensors.tensor_socket import TensorSocket
 from edged.daemon.unit_rules import report_hidden_units
-from edged.daemon.workers import Workers, parallel_of
 from edged.errors import ConfigError
 from edged.event_loop import feed_watchdog, on_loop, stop_event
 from edged.footprint import give_back, read_pages
@@ -49,6 +55,7 @@ from edged.process import listening, run_service
 from edged.select.machine import read_machine
 from edged.store.layout import StoreLayout
 from edged.store.state import StateDb
+from edged.telemetry.processes import read_available_bytes
 
 LOG = logging.getLogger(__name__)
 
@@ -103,6 +110,7 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
     clock = SystemClock()
     limits = LiveLimits(config.serve, config.limits)
+    rules = LiveRules(window=config.window, trial=config.trial)
     _prepare(config)
     started_at = clock.unix_s()
     async with AsyncExitStack() as stack:
@@ -110,7 +118,7 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
         longest_step_s = max(config.worker.load_timeout_s, config.serve.request_timeout_s)
         progress = Progress(clock, notifier, longest_step_s=longest_step_s)
         state = stack.enter_context(closing(StateDb.open(Path(config.paths.state) / "state.db")))  # (2)
-        table = SlotTable(state, clock)
+        table = SlotTable(state, clock, in_use=Path(config.paths.in_use))
         template = await stack.enter_async_context(Template())  # (3)
         workers = Workers(template, config.worker, lambda: limits.current)
         serving = await stack.enter_async_context(
@@ -121,20 +129,51 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
                 limits=lambda: limits.current,
             )
         )
+        layout, machine = StoreLayout(Path(config.paths.store)), read_machine()
+        obeying = stack.enter_context(
+            obedience(
+                layout=layout,
+                state=state,
+                table=table,
+                serving=serving,
+                machine=machine,
+                device=device_of(config.device, machine),
+                clock=clock,
+                poll_interval_s=lambda: config.repository.poll_interval_s,
+            )
+        )
+        window = Window(
+            rules=lambda: (rules.window, obeying.fleet.window),
+            senses=Senses(clock=clock, trusted_unix_s=obeying.fleet.trusted_unix_s),
+            idle_s=serving.idle_s,
+            clock=clock,
+            notes=Path(config.paths.state) / "waits.json",
+        )
         lifecycle = Lifecycle(
-            layout=StoreLayout(Path(config.paths.store)),
+            layout=layout,
             table=table,
             serving=serving,
-            machine=read_machine(),
+            orders=obeying.fleet,
+            window=window,
+            machine=machine,
+            available_bytes=read_available_bytes,
             start_worker=workers.start,
             clock=clock,
             limits=lambda: limits.current,
+            trial=lambda: rules.trial,
             beat=progress.beat,
         )
+        obeying.fleet.on_change(lifecycle.wake)
         await lifecycle.boot()  # (4)
         progress.started()
         report = Report(
-            table=table, serving=serving, update_status=Path(config.paths.update_status), started_at=started_at
+            table=table,
+            serving=serving,
+            lifecycle=lifecycle,
+            orders=obeying.fleet,
+            device=obeying.fleet.device,
+            update_status=Path(config.paths.update_status),
+            started_at=started_at,
         )
         quotas = Quotas(lambda: limits.callers, clock)
         services = Services(models=serving, usage=serving, quotas=quotas, limits=limits)
@@ -157,20 +196,29 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
             connections=lambda: (
                 {name: gate.connections for name, gate in gates.items()} | {"tensor": tensors.connections}
             ),
+            reviews=report.reviews,
             started_unix_s=started_at,
         )
-        for name, path, drain_s in (
-            ("app", config.paths.app_socket, DRAIN_S),
-            ("admin", config.paths.admin_socket, ADMIN_DRAIN_S),
+        steering = SteeringRoutes(Steering(lifecycle=lifecycle, table=table, window=window, clock=clock))
+        for name, path, drain_s, routes in (
+            ("app", config.paths.app_socket, DRAIN_S, ()),
+            ("admin", config.paths.admin_socket, ADMIN_DRAIN_S, steering.routes()),
         ):
-            app = make_app(models=serving, status=report, usage=serving, metrics=metrics)
+            app = make_app(
+                models=serving, status=report, usage=serving, metrics=metrics, flags=obeying.fleet, routes=routes
+            )
             listener = stack.enter_context(listening(name, Path(path)))
             gates[name] = await stack.enter_async_context(serve_sites(app, services, [listener], drain_s=drain_s))
         async with asyncio.TaskGroup() as parts:
             running = [
+                parts.create_task(obeying.diary.run(), name="diary"),
+                parts.create_task(obeying.fallbacks.run(), name="fallbacks"),
+                parts.create_task(window.run(), name="window"),
                 parts.create_task(lifecycle.run(), name="lifecycle"),
                 parts.create_task(feed_watchdog(notifier, progress.is_recent), name="watchdog"),
-                parts.create_task(_reload_when_asked(reload, config_paths, config, limits, notifier), name="reload"),
+                parts.create_task(
+                    _reload_when_asked(reload, config_paths, config, limits, rules, notifier), name="reload"
+                ),
             ]
             give_back(read_pages())
             notifier.ready()  # (6)
@@ -180,6 +228,7 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
             tensors.begin_to_end()
             for task in reversed(running):
                 task.cancel()
+        await lifecycle.end_cleanly()
 
 
 def _prepare(config: Config) -> None:
@@ -189,7 +238,12 @@ def _prepare(config: Config) -> None:
 
 
 async def _reload_when_asked(
-    asked: asyncio.Event, paths: Sequence[Path], started_with: Config, limits: LiveLimits, notifier: Notifier
+    asked: asyncio.Event,
+    paths: Sequence[Path],
+    started_with: Config,
+    limits: LiveLimits,
+    rules: LiveRules,
+    notifier: Notifier,
 ) -> None:
     """Apply what may change while running; a configuration with a mistake changes nothing."""
     while True:
@@ -202,6 +256,7 @@ async def _reload_when_asked(
             LOG.error("Reload refused, settings unchanged: %s", exc)  # noqa: TRY400 - the operator needs the sentence
         else:
             limits.current, limits.callers = config.serve, config.limits
+            rules.window, rules.trial = config.window, config.trial
             _prepare(config)
             if (config.paths, config.worker) != (started_with.paths, started_with.worker):
                 LOG.warning("Changes to [paths] and [worker] take effect after a restart")

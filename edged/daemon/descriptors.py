@@ -9,7 +9,7 @@ import resource
 from typing import Final
 
 from edged.config.schema import ServeConfig
-from edged.daemon.serving import BODIES_AT_ONCE
+from edged.daemon.serving.names import BODIES_AT_ONCE
 from edged.runtime.memory import MIN_BYTES
 
 LOG = logging.getLogger(__name__)

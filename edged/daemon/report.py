@@ -3,13 +3,27 @@
 from pathlib import Path
 
 from edged import __version__
-from edged.api.status import DeviceState, ModelState, ModelStatus, Refusal, SlotStatus, Status, WorkerStatus
-from edged.daemon.served import Served
-from edged.daemon.serving import Serving
-from edged.daemon.slot_table import SlotTable
+from edged.api.status import (
+    DeviceState,
+    DeviceStatus,
+    ModelState,
+    ModelStatus,
+    Refusal,
+    RolloutStatus,
+    SlotStatus,
+    Status,
+    StopStatus,
+    WorkerStatus,
+)
+from edged.daemon.lifecycle.advice import Orders
+from edged.daemon.lifecycle.lifecycle import Lifecycle
+from edged.daemon.lifecycle.slot_table import SlotTable
+from edged.daemon.serving.served import Served
+from edged.daemon.serving.serving import Serving
 from edged.errors import EdgedError
 from edged.ids import ModelName, SlotName, Version
-from edged.store.slots import Slot, Slots
+from edged.ops.segments import Device
+from edged.store.slots import Slot, Slots, SlotState
 from edged.update.phases import UpdateStatus
 from edged.update.status_file import read_status
 
@@ -20,6 +34,9 @@ class Report:
     Args:
         table: The slots.
         serving: What is served.
+        lifecycle: How candidates and trials are doing.
+        orders: What the fleet's documents mean here.
+        device: Who this is; without an ID, nobody in particular.
         update_status: The file edged-update reports in.
         started_at: Unix seconds when the daemon started.
     """
@@ -29,39 +46,52 @@ class Report:
         *,
         table: SlotTable,
         serving: Serving,
+        lifecycle: Lifecycle,
+        orders: Orders,
+        device: Device,
         update_status: Path,
         started_at: float,
     ) -> None:
         self._table = table
         self._serving = serving
+        self._lifecycle = lifecycle
+        self._orders = orders
+        self._device = device
         self._update_status = update_status
         self._started_at = started_at
 
     def status(self) -> Status:
         """Return the state of the device right now."""
-        named = set(self._table.models) | {refused.model for refused in self._table.refused.values()}
-        models = tuple(self._model(model) for model in sorted(named))
+        models = tuple(map(self._model, self._models()))
         return Status(
             edged=__version__,
-            state=self._state(models),
+            state=_state(models),
             started_at=self._started_at,
             models=models,
             update=_read_update_status(self._update_status),
+            device=_device(self._device),
         )
 
-    def _state(self, models: tuple[ModelStatus, ...]) -> DeviceState:
-        if any(model.needs_review or model.state != "serving" for model in models):
-            return "degraded"
-        return "serving" if models else "idle"
+    def reviews(self) -> dict[str, bool]:
+        """Return for each model whether somebody has to look at what became of its last version."""
+        return {model: self._needs_review(model) for model in self._models()}
+
+    def _models(self) -> list[ModelName]:
+        refused = {item.model for item in self._table.refused.values()}
+        return sorted({*self._table.models, *refused, *self._orders.models})
+
+    def _needs_review(self, model: ModelName) -> bool:
+        refused = [item.version for item in self._table.refused.values() if item.model == model]
+        return bool(refused) and not _is_newer_good(self._table[model], max(refused))
 
     def _model(self, model: ModelName) -> ModelStatus:
         slots = self._table[model]
         served = self._serving.served.get(model)
         refused = [refused for refused in self._table.refused.values() if refused.model == model]
-        newest = max((item.version for item in refused), default=None)
+        stand_in = self._serving.stand_ins.get(model)
         return ModelStatus(
             name=model,
-            state=_serving_state(slots, served, is_refused=bool(refused)),
+            state=self._state_of(model, slots, served, is_refused=bool(refused)),
             active=slots.active,
             slots=tuple(_slot(name, slots[name]) for name in ("a", "b")),
             refused=tuple(
@@ -69,22 +99,66 @@ class Report:
                 for item in refused
             ),
             worker=None if served is None else _worker(served, running=self._serving.running(served)),
-            needs_review=newest is not None and not _is_newer_good(slots, newest),
+            needs_review=self._needs_review(model),
+            rollout=self._rollout(model, slots),
+            candidate=self._lifecycle.attempts.status(model),
+            trial=self._lifecycle.trials.status(model),
+            stop=self._stop(model, slots),
+            fallback=None if stand_in is None else stand_in.words,
         )
 
+    def _state_of(self, model: ModelName, slots: Slots, served: Served | None, *, is_refused: bool) -> ModelState:
+        if model in self._serving.stand_ins:
+            return "fallback"
+        if self._serving.is_held(model):
+            return "stopped"
+        if served is not None:
+            return "serving" if served.worker is not None else "failed"
+        if slots.active is not None:
+            return "loading"
+        if is_refused:
+            return "refused"
+        return "absent" if SlotState.BAD not in {slots.a.state, slots.b.state} else "failed"
 
-def _serving_state(slots: Slots, served: Served | None, *, is_refused: bool) -> ModelState:
-    if served is not None:
-        return "serving" if served.worker is not None else "failed"
-    if slots.active is not None:
-        return "loading"
-    return "refused" if is_refused else "failed"
+    def _rollout(self, model: ModelName, slots: Slots) -> RolloutStatus | None:
+        decision = self._orders.decision(model, active=_active_version(slots))
+        if decision is None:
+            return None
+        floor = self._orders.floor(model)
+        return RolloutStatus(
+            version=None if decision.run is None else str(decision.run),
+            rule=decision.rule,
+            reason=decision.reason,
+            floor=None if floor is None else str(floor),
+        )
+
+    def _stop(self, model: ModelName, slots: Slots) -> StopStatus | None:
+        version = _active_version(slots)
+        stopped = None if version is None else self._orders.stopped(model, version)
+        if stopped is None:
+            return None
+        return StopStatus(reason=stopped.reason, since=stopped.since, action=stopped.action, source=stopped.source)
+
+
+def _state(models: tuple[ModelStatus, ...]) -> DeviceState:
+    if any(model.needs_review or model.state not in {"serving", "absent"} for model in models):
+        return "degraded"
+    return "serving" if any(model.state == "serving" for model in models) else "idle"
+
+
+def _device(device: Device) -> DeviceStatus | None:
+    return DeviceStatus(id=device.id, arch=device.arch, labels=dict(device.labels)) if device.id else None
+
+
+def _active_version(slots: Slots) -> Version | None:
+    return None if slots.active_slot is None or slots.active_slot.content is None else slots.active_slot.content.version
 
 
 def _is_newer_good(slots: Slots, refused: Version) -> bool:
     """A review is over when a version above the refused one has proven itself."""
-    active = slots.active_slot
-    return active is not None and active.content is not None and active.content.version > refused
+    active = _active_version(slots)
+    is_good = slots.active_slot is not None and slots.active_slot.state is SlotState.GOOD
+    return is_good and active is not None and active > refused
 
 
 def _slot(name: SlotName, slot: Slot) -> SlotStatus:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 PROC: Final = Path("/proc")
+_AVAILABLE: Final = re.compile(r"(?m)^MemAvailable: +(\d+) kB$")
 _ROLLUP: Final = re.compile(r"(?m)^(Rss|Pss): +(\d+) kB$")
 
 
@@ -38,6 +39,15 @@ def read_memory(pids: Sequence[int], *, proc: Path = PROC) -> dict[int, ProcessM
     """Read the memory of some processes; those that are gone or hidden are left out."""
     found = {pid: _read_rollup(proc / str(pid) / "smaps_rollup") for pid in pids}
     return {pid: memory for pid, memory in found.items() if memory is not None}
+
+
+def read_available_bytes(*, proc: Path = PROC) -> int:
+    """Return how much memory could be given to something new without swapping, by the kernel's estimate; 0 where it gives none."""
+    try:
+        match = _AVAILABLE.search((proc / "meminfo").read_text(encoding="ascii"))
+    except OSError:
+        return 0
+    return 0 if match is None else int(match[1]) << 10
 
 
 def read_own_use(*, proc: Path = PROC) -> OwnUse:

@@ -1,28 +1,34 @@
 """The daemon's inside without its sockets: real files, real workers, a real slot table, and a clock that a test moves."""
 
 import asyncio
+import json
+import shutil
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
+from edged.activation.trial import TrialRules
 from edged.config.schema import ServeConfig, WorkerConfig
-from edged.daemon.asking import ask
-from edged.daemon.keeper import Loadable, Worker
-from edged.daemon.lifecycle import Lifecycle
+from edged.daemon.lifecycle.lifecycle import Lifecycle
+from edged.daemon.lifecycle.slot_table import SlotTable
+from edged.daemon.lifecycle.steering import Steering
 from edged.daemon.report import Report
-from edged.daemon.serving import Serving
-from edged.daemon.slot_table import SlotTable
-from edged.daemon.workers import Workers, parallel_of
+from edged.daemon.serving.asking import ask
+from edged.daemon.serving.keeper import Loadable, Worker
+from edged.daemon.serving.serving import Serving
+from edged.daemon.serving.workers import Workers, parallel_of
 from edged.host.template import Template
-from edged.ids import ModelName
+from edged.ids import ModelName, Version
 from edged.runtime.calls import Request
 from edged.runtime.memory import SharedMemory
 from edged.runtime.tensors import Tensor
 from edged.select.machine import read_machine
 from edged.store.layout import StoreLayout
 from edged.store.state import StateDb
+from tests.fakes.bundles import make_bundle
 from tests.fakes.clocks import ManualClock
+from tests.fakes.orders import DEVICE, FakeOrders, FakeWindow
 
 ADDER = ModelName("adder")
 HELLO = b"Hello, edge"
@@ -46,22 +52,38 @@ class Daemon:
 
     def __init__(self, layout: StoreLayout, state: StateDb, starter: Starter, serving: Serving) -> None:
         self.clock = ManualClock()
-        self.table = SlotTable(state, self.clock)
+        self.table = SlotTable(state, self.clock, in_use=layout.root.parent / "in-use.json")
         self.serving = serving
+        self.orders = FakeOrders(layout)
+        self.window = FakeWindow()
+        self.trial = TrialRules(min_s=0)
+        """The device's rules."""
+        self.available_bytes = 1 << 50
         self.beats = 0
         self.troubles = starter.troubles
         self.lifecycle = Lifecycle(
             layout=layout,
             table=self.table,
             serving=serving,
+            orders=self.orders,
+            window=self.window,
             machine=read_machine(),
+            available_bytes=lambda: self.available_bytes,
             start_worker=starter.start,
             clock=self.clock,
             limits=ServeConfig,
+            trial=lambda: self.trial,
             beat=self._beat,
         )
+        self.steering = Steering(lifecycle=self.lifecycle, table=self.table, window=self.window, clock=self.clock)
         self.report = Report(
-            table=self.table, serving=serving, update_status=layout.root / "no-such-file", started_at=0.0
+            table=self.table,
+            serving=serving,
+            lifecycle=self.lifecycle,
+            orders=self.orders,
+            device=DEVICE,
+            update_status=layout.root / "no-such-file",
+            started_at=0.0,
         )
 
     def _beat(self) -> None:
@@ -80,6 +102,13 @@ class Daemon:
             Request(inputs=[file_of(data)], deadline_s=deadline_s),
         )
         return str(views[0].version), struct.unpack("<f", bytes(result.outputs[0].data))[0]
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Let the loop go on until something is so, which a process outside it decides; gives up after a long time."""
+    async with asyncio.timeout(60.0):
+        while not is_so():  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0.001)
 
 
 def file_of(data: bytes) -> Tensor:
@@ -106,3 +135,40 @@ async def started_daemon(
             daemon = Daemon(layout, db, starter, await stack.enter_async_context(serving))
             await daemon.lifecycle.boot()
             yield daemon
+
+
+class Disk:
+    """A store and a state directory that outlive any number of starts."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.layout = StoreLayout(directory / "store")
+        self.layout.ops.mkdir(parents=True)
+        self.state = directory / "state.db"
+
+    def stage(self, version: str, *, name: str = "adder", **options) -> Path:
+        """Put a bundle into the store as the updater would, and have the rollout name it."""
+        target = self.layout.bundle(ModelName(name), Version.parse(version))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(make_bundle(self.directory / "built", name=name, version=version, **options), target)
+        self.roll_out(version, name=name)
+        return target
+
+    def roll_out(self, version: str, *, name: str = "adder", soak_s: float = 0.0) -> None:
+        """Have the rollout name a version; with a time to soak, as one that is on its way to all."""
+        document = self._rollout()
+        entry: dict[str, object] = {"version": version}
+        if soak_s:
+            since = "2026-11-22T10:00:00Z"
+            entry = {"next": {"id": "r1", "version": version, "percent": 100, "soak_s": soak_s, "since": since}}
+        document["models"][name] = entry
+        self.layout.rollout.write_text(json.dumps(document))
+
+    def start(self, *troubles: Exception, config: WorkerConfig | None = None):
+        return started_daemon(self.layout, self.state, troubles=troubles, config=config)
+
+    def _rollout(self):
+        try:
+            return json.loads(self.layout.rollout.read_text())
+        except FileNotFoundError:
+            return {"schema": 1, "issued": "2026-11-22T10:00:00Z", "models": {}}

@@ -15,9 +15,9 @@ import numpy as np
 from edged.callers.quotas import Quotas
 from edged.clock import SystemClock
 from edged.config.schema import LimitsConfig, ServeConfig
-from edged.daemon.keeper import Loadable
-from edged.daemon.serving import Serving
-from edged.daemon.tensor_socket import TensorSocket
+from edged.daemon.serving.keeper import Loadable
+from edged.daemon.serving.serving import Serving
+from edged.daemon.tensors.tensor_socket import TensorSocket
 from edged.host.template import Template
 from edged.ids import ModelName, Version
 from edged.runtime.wire import WorkerSpec

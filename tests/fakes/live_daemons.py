@@ -35,7 +35,8 @@ descriptors, names, look_every_s, config = sys.argv[1:]
 for number, descriptor in enumerate(descriptors.split(","), 3):
     os.dup2(int(descriptor), number)
 os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(names.split(","))), "LISTEN_FDNAMES": names.replace(",", ":")}
-from edged.daemon import __main__, lifecycle
+from edged.daemon import __main__
+from edged.daemon.lifecycle import lifecycle
 lifecycle.LOOK_EVERY_S = float(look_every_s)
 sys.exit(__main__.main(["--config", config]))
 """
@@ -80,9 +81,11 @@ class LiveDaemon:
             "admin_socket": self.admin_socket,
             "tensor_socket": self.tensor_socket,
             "update_status": self.directory / "update.json",
+            "in_use": self.directory / "in-use.json",
         }
         text = ""
-        for section, values in ({"paths": paths} | dict(sections or {})).items():
+        # Versions prove themselves at once where a test does not say otherwise.
+        for section, values in ({"paths": paths, "trial": {"min_s": 0.0}} | dict(sections or {})).items():
             text += f"[{section}]\n" + "".join(
                 f"{key} = {json.dumps(value, default=str)}\n" for key, value in values.items()
             )

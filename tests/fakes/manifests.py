@@ -57,7 +57,7 @@ def document(**changes):
 
 
 def full_manifest():
-    """Return a manifest in which every key that there is is used."""
+    """Return a manifest in which every key that there is is used, but for those of rules for when the model cannot answer."""
     making = {"tools": {"edged": "1.0.0"}, "command": "x", "inputs": [{"name": "a", "sha256": "a" * 64}]}
     metric = {"metric": "top_1_accuracy", "output": "label", "value": 0.9, "samples": 10, "period": 2.0}
     tolerance = {
@@ -81,7 +81,18 @@ def full_manifest():
     value = document(variants=[whole, variant(id="toy-1.2.3-fp32-any-b", tier="memory", state=[])])
     value["files"].append(entry("model.sig", "signature"))
     value["signature"] = "model.sig"
-    value["fallback"] = [{"use": "refuse"}]
+    value["fallback"] = [{"use": "smaller-variant"}, {"use": "refuse"}]
     value["validation"]["metrics"] = [{"metric": "label_accuracy", "output": "label", "at_least": 0.5}]
     value["provenance"] |= {"supplier": "x", "training_config_sha256": "c" * 64, "making": making}
     return value
+
+
+def every_fallback():
+    """Return rules with every key they can have, for ``full_manifest``."""
+    constant = {"name": "label", "dtype": "BYTES", "shape": [1, 1], "data": ["unknown"]}
+    return [
+        {"use": "smaller-variant", "variant": "toy-1.2.3-fp32-any-b"},
+        {"use": "previous-version"},
+        {"use": "constant", "outputs": [constant]},
+        {"use": "refuse"},
+    ]

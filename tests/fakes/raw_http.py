@@ -20,6 +20,7 @@ from edged.callers.quotas import Quotas
 from edged.clock import SystemClock
 from edged.config.schema import CallerLimits, LimitsConfig, ServeConfig
 from tests.fakes.fake_models import FakeModels
+from tests.fakes.flags import FakeFlags
 
 PATIENCE_S = 10.0
 """Longest a test waits for anything; nothing that passes comes near it."""
@@ -120,6 +121,7 @@ async def running(
     path: Path,
     *,
     models: FakeModels | None = None,
+    flags: FakeFlags | None = None,
     listener: socket.socket | None = None,
     drain_s: float = 5.0,
     caller: CallerLimits | None = None,
@@ -131,6 +133,7 @@ async def running(
     Args:
         path: Of the socket.
         models: What answers.
+        flags: Feature flags; by default one that is on.
         listener: Bound to that path; made when it is not given, and closed at the end in any case.
         drain_s: Seconds that requests under way may take when the context is left.
         caller: What each caller may ask for; by default more than any test does.
@@ -142,8 +145,10 @@ async def running(
     callers = LimitsConfig(default=caller or CallerLimits(max_concurrent=1000, max_queued_bytes=1 << 40))
     quotas = Quotas(lambda: callers, SystemClock())
     services = Services(models=models, usage=models, quotas=quotas, limits=live)
-    metrics = Metrics(usage=models, connections=dict, started_unix_s=0.0)
-    app = make_app(models=models, status=models, usage=models, metrics=metrics, routes=routes)
+    metrics = Metrics(usage=models, connections=dict, reviews=dict, started_unix_s=0.0)
+    app = make_app(
+        models=models, status=models, usage=models, metrics=metrics, flags=flags or FakeFlags(fast=True), routes=routes
+    )
     async with serve_sites(app, services, [listener or listening(path)], drain_s=drain_s) as gate:
         yield Server(path=path, models=models, limits=live, gate=gate)
 

@@ -7,9 +7,9 @@ import pytest
 
 from edged.bundle.manifest import Batching, Variant
 from edged.config.schema import ServeConfig
-from edged.daemon.keeper import Loadable
-from edged.daemon.poison import PoisonList
-from edged.daemon.served import Served
+from edged.daemon.serving.keeper import Loadable
+from edged.daemon.serving.poison import PoisonList
+from edged.daemon.serving.served import Served
 from edged.errors import EdgedError, WorkerLostError
 from edged.ids import ModelName, Version
 from edged.pipeline.pipeline import Pipeline

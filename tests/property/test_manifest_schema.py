@@ -18,7 +18,7 @@ from edged.bundle.kit import Kit
 from edged.bundle.manifest import Manifest
 from edged.publish.building.recipe import Recipe
 from edged.publish.building.schema import DOCUMENTS, document_schema
-from tests.fakes.manifests import full_manifest
+from tests.fakes.manifests import every_fallback, full_manifest
 
 GOLDEN = Path(__file__).parents[1] / "golden/bundle/sources"
 
@@ -43,6 +43,7 @@ def manifest():
     """Return a manifest with every key but those of steps, which the recipe has, too; each makes all the others slower."""
     value = full_manifest()
     value["pipeline"] |= {"pre": [], "post": []}
+    value["fallback"] = every_fallback()
     return value
 
 

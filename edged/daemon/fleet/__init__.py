@@ -1,0 +1,1 @@
+"""What the fleet's documents mean on this device, and the parts that obey them at once."""

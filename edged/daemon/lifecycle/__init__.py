@@ -1,0 +1,1 @@
+"""What becomes of the versions of models: tried, activated, watched, turned down."""

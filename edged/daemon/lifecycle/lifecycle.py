@@ -1,0 +1,209 @@
+"""What happens to the versions of models on this device, from the store to the end of their trial.
+
+Three parts do it, each for one model at a time: ``Answering`` has the active slot's version answer, ``Trials`` watches what is not proven
+yet, and ``Attempts`` takes what the rollout names to activation. Here they are called: for every model from a task of its own, so that one
+whose validation takes long holds up no other, and again whenever something has changed.
+
+After a start, before anybody is asked (``boot``):
+
+(1) crash loops   a version over which the daemon keeps ending is turned down before it is loaded (``edged.daemon.lifecycle.crash_loop``)
+(2) loose ends    a write that was interrupted begins anew, a validation, too
+(3) serve         what was active answers again
+
+Whatever a candidate does, the version that was active answers, or does so again.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from edged.activation.trial import TrialRules
+from edged.clock import Clock
+from edged.config.schema import ServeConfig
+from edged.daemon.lifecycle.advice import Orders, QuietWindow
+from edged.daemon.lifecycle.answering import Answering
+from edged.daemon.lifecycle.attempts import Attempts
+from edged.daemon.lifecycle.check import check_model
+from edged.daemon.lifecycle.crash_loop import CrashLoop
+from edged.daemon.lifecycle.rests import RETRY_AFTER_S, Rests
+from edged.daemon.lifecycle.slot_changes import Move
+from edged.daemon.lifecycle.slot_table import SlotTable
+from edged.daemon.lifecycle.trials import Trials
+from edged.daemon.lifecycle.wishes import Wishes
+from edged.daemon.serving.keeper import Loadable, StartWorker
+from edged.daemon.serving.serving import Serving
+from edged.errors import StoreError
+from edged.ids import ModelName, SlotName
+from edged.select.machine import Machine
+from edged.store.layout import StoreLayout
+from edged.store.slots import SlotEvent, SlotState
+from edged.validation.validate import Infers
+
+LOG = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = 1.0
+_LOOSE_ENDS: Final = {
+    SlotState.WRITING: SlotEvent.WRITE_FAILED,
+    SlotState.VALIDATION: SlotEvent.VALIDATION_INTERRUPTED,
+}
+
+
+class Lifecycle:
+    """Decides what ``Serving`` serves.
+
+    Args:
+        layout: The bundle store; only read.
+        table: The slots; only this part and what it is made of move them.
+        serving: Told what to serve.
+        orders: What the fleet's documents mean here.
+        window: When a candidate may disturb the device.
+        machine: What variants are matched against.
+        available_bytes: Returns the memory that is available now.
+        start_worker: Starts the disposable workers.
+        clock: Monotonic, for trials and retries.
+        limits: Called for the limits in force.
+        trial: Called for the device's rules for trials.
+        beat: Called at every sign of progress; feeds the watchdog.
+    """
+
+    def __init__(
+        self,
+        *,
+        layout: StoreLayout,
+        table: SlotTable,
+        serving: Serving,
+        orders: Orders,
+        window: QuietWindow,
+        machine: Machine,
+        available_bytes: Callable[[], int],
+        start_worker: StartWorker,
+        clock: Clock,
+        limits: Callable[[], ServeConfig],
+        trial: Callable[[], TrialRules],
+        beat: Callable[[], None],
+    ) -> None:
+        async def check(loadable: Loadable, model: Infers) -> None:
+            await check_model(loadable, model, timeout_s=limits().request_timeout_s, beat=beat)
+
+        self._table = table
+        self._serving = serving
+        self._orders = orders
+        self._beat = beat
+        self._changes: defaultdict[ModelName, asyncio.Event] = defaultdict(asyncio.Event)
+        self.rests: Final = Rests(clock)
+        self.wishes: Final = Wishes(table, orders)
+        self.crash_loop: Final = CrashLoop(table, clock)
+        self.answering: Final = Answering(
+            layout=layout, table=table, serving=serving, orders=orders, rests=self.rests, beat=beat
+        )
+        self.trials: Final = Trials(
+            table=table,
+            serving=serving,
+            answering=self.answering,
+            orders=orders,
+            check=check,
+            rules=trial,
+            clock=clock,
+            rests=self.rests,
+        )
+        self.attempts: Final = Attempts(
+            layout=layout,
+            table=table,
+            serving=serving,
+            answering=self.answering,
+            trials=self.trials,
+            wishes=self.wishes,
+            window=window,
+            machine=machine,
+            available_bytes=available_bytes,
+            start_worker=start_worker,
+            check=check,
+            rests=self.rests,
+            beat=beat,
+        )
+
+    async def boot(self) -> None:
+        """Serve again what was active before, without asking anyone."""
+        for model in list(self._table.models):
+            self._serving.announce(model)
+        for model in list(self._table.models):
+            for step in (self._break_loop, self._tie_up, self.answering.serve_active):
+                # A full disk is no reason to serve nothing; later looks try the moves again.
+                await _is_done(step(model))
+            if self._table[model].active is None:
+                self._serving.remove(model)
+
+    async def run(self) -> None:
+        """Look after every model until cancelled."""
+        tended: set[ModelName] = set()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                for model in self._models() - tended:
+                    group.create_task(self._tend(model), name=f"lifecycle {model}")
+                    tended.add(model)
+                await _is_done(self.crash_loop.forgive())
+                self._beat()
+                await asyncio.sleep(LOOK_EVERY_S)
+
+    async def look(self) -> None:
+        """Do for every model what can be done now."""
+        await asyncio.gather(*(self._look_after(model) for model in sorted(self._models())))
+
+    def wake(self) -> None:
+        """Take note that something has changed which decides what runs: look at every model at once."""
+        for change in self._changes.values():
+            change.set()
+
+    async def end_cleanly(self) -> None:
+        """Note that the daemon was told to stop, and how far trials are."""
+        await _is_done(self.trials.write_down())
+        await _is_done(self.crash_loop.end_cleanly())
+
+    def _models(self) -> set[ModelName]:
+        return {*self._table.models, *self._orders.models}
+
+    async def _tend(self, model: ModelName) -> None:
+        change = self._changes[model]
+        while True:
+            change.clear()
+            is_done = await _is_done(self._look_after(model))
+            self._beat()
+            try:
+                async with asyncio.timeout(LOOK_EVERY_S if is_done else RETRY_AFTER_S):
+                    await change.wait()
+            except TimeoutError:
+                continue
+
+    async def _look_after(self, model: ModelName) -> None:
+        """Go on with what was interrupted, then with the trial, then with what the rollout names.
+
+        Raises:
+            StoreError: The disk refused a move.
+        """
+        await self.answering.serve_active(model)
+        await self.trials.look(model)
+        await self.attempts.look(model)
+
+    async def _break_loop(self, model: ModelName) -> None:  # (1)
+        for name in await self.crash_loop.count(model, self.trials.rules):
+            await self.crash_loop.turn_down(model, name, may_fall_back=self.answering.may_fall_back(model))
+
+    async def _tie_up(self, model: ModelName) -> None:  # (2)
+        slots = self._table[model]
+        names: tuple[SlotName, ...] = ("a", "b")
+        for name in names:
+            what = _LOOSE_ENDS.get(slots[name].state)
+            if what is not None:
+                await self._table.move(model, Move(slot=name, what=what, cause="boot", reason="interrupted"))
+
+
+async def _is_done(work: Coroutine[Any, Any, None]) -> bool:
+    """Do something that moves slots; a disk that refuses is reported, and no reason to end: what is active goes on answering."""
+    try:
+        await work
+    except StoreError as exc:
+        LOG.error("Slots cannot be moved: %s", exc)  # noqa: TRY400 - the operator needs the sentence
+        return False
+    return True

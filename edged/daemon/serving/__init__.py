@@ -1,0 +1,1 @@
+"""The versions that answer: their queues, their workers, and what stands in for them."""

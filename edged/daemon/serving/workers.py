@@ -1,0 +1,52 @@
+"""Start workers from bundles in the store."""
+
+import os
+from collections.abc import Callable
+
+from edged.config.schema import ServeConfig, WorkerConfig
+from edged.daemon.serving.keeper import Loadable
+from edged.host.template import Template, Worker
+from edged.runtime.memory import SharedMemory
+from edged.runtime.specs import open_variant
+from edged.runtime.wire import SequenceLimits
+
+
+def parallel_of(config: WorkerConfig) -> int:
+    """Return how many runs a worker takes at once: what is set, or one for each core that this process may use."""
+    return config.parallel or len(os.sched_getaffinity(0))
+
+
+class Workers:
+    """Fulfils ``StartWorker`` with real processes.
+
+    Args:
+        template: Forks them.
+        config: Their limits.
+        limits: Called for those of sequences, which count from a worker's start.
+    """
+
+    def __init__(self, template: Template, config: WorkerConfig, limits: Callable[[], ServeConfig]) -> None:
+        self._template = template
+        self._config = config
+        self._limits = limits
+
+    async def start(self, loadable: Loadable, memory: SharedMemory | None) -> Worker:
+        """Start a worker for a variant; see ``Template.start_worker`` for what can go wrong."""
+        bundle, variant, config, limits = loadable.bundle, loadable.variant, self._config, self._limits()
+        sequences = SequenceLimits(
+            most=limits.max_sequences,
+            most_per_caller=limits.max_sequences_per_caller,
+            most_bytes=limits.max_sequence_bytes,
+            idle_s=limits.sequence_idle_s,
+        )
+        with open_variant(
+            bundle.directory,
+            bundle.manifest,
+            variant,
+            memory_limit_bytes=config.memory_floor_bytes + variant.budget.memory_bytes,
+            parallel=parallel_of(config),
+            sequences=sequences,
+        ) as (spec, descriptors):
+            return await self._template.start_worker(
+                spec, descriptors, timeout_s=config.load_timeout_s, memory=memory, stop_within_s=config.stop_within_s
+            )

@@ -1,0 +1,1 @@
+"""The tensor socket: connections that are lent to workers."""

@@ -1,0 +1,60 @@
+"""What a version did, from counts that outlive it."""
+
+import pytest
+
+from edged.daemon.lifecycle.records import Mark
+from edged.ids import ModelName, Version
+from edged.store import rows
+from edged.store.kept import KeptTrial, Record
+from edged.telemetry.serving import DURATION_BOUNDS_S, ServingStats
+
+
+def served(stats: ServingStats, **ends: int) -> None:
+    for code, count in ends.items():
+        for _ in range(count):
+            stats.finished(code.replace("_", "-"), 0.003)
+
+
+def since(mark: Mark, stats: ServingStats) -> Record:
+    return Mark.of(stats).since(mark, DURATION_BOUNDS_S)
+
+
+def test_only_what_came_after_the_mark_counts_and_only_what_is_the_models():
+    """What a caller did wrong, or did not wait for, says nothing of the version."""
+    stats = ServingStats()
+    served(stats, ok=50, backend_failed=50)
+    stats.restarted()
+    mark = Mark.of(stats)
+    served(stats, ok=7, backend_failed=2, worker_lost=1, deadline_exceeded=3, tensor_invalid=9, abandoned=9)
+    stats.restarted()
+
+    assert since(mark, stats) == Record(requests=13, failures=3, late=3, p95_ms=(2.5, 5.0), worker_losses=1)
+
+
+def test_nothing_since_the_mark_is_an_empty_record():
+    stats = ServingStats()
+    served(stats, ok=5)
+
+    assert since(Mark.of(stats), stats) == Record()
+
+
+@pytest.mark.parametrize(("slow", "bounds_ms"), [(5, (0.0, 0.1)), (6, (2500.0, 5000.0))])
+def test_percentile_is_bounded_by_its_bucket(slow, bounds_ms):
+    stats = ServingStats()
+    mark = Mark.of(stats)
+    for i in range(100):
+        stats.finished("ok", 3.0 if i < slow else 0.00005)
+
+    assert since(mark, stats).p95_ms == pytest.approx(bounds_ms)
+
+
+def test_request_longer_than_every_bucket_can_be_kept_on_the_disk():
+    """JSON has no infinity: what is written must be read again."""
+    stats = ServingStats()
+    mark = Mark.of(stats)
+    stats.finished("ok", 100.0)
+    record = since(mark, stats)
+    trial = KeptTrial(version=Version.parse("1.0.0"), digest="d", began_unix_s=0.0, baseline=record)
+
+    assert rows.to_trial(rows.of_trial((ModelName("m"), "a"), trial))[1] == trial
+    assert record.p95_ms[0] == pytest.approx(30_000.0)
