@@ -13,7 +13,16 @@ READ_BLOCK_BYTES = 1 << 18
 
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable (``fsync(2)`` on the directory itself)."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(path, os.O_DIRECTORY)
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's content durable, but not its name; being allowed to read it is enough."""
+    _sync(path, os.O_NOFOLLOW)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
         os.fsync(descriptor)
     finally:

@@ -6,8 +6,9 @@ from typing import Final
 from aiohttp import web
 
 from edged.api.device import Device
+from edged.api.flags import Flags
 from edged.api.metrics import Metrics
-from edged.api.ports import Models, StatusSource, UsageSource
+from edged.api.ports import FlagsSource, Models, StatusSource, UsageSource
 from edged.api.replies import answer
 from edged.api.stats import Statistics
 from edged.api.v2 import V2
@@ -22,6 +23,7 @@ def make_app(
     status: StatusSource,
     usage: UsageSource,
     metrics: Metrics,
+    flags: FlagsSource,
     routes: Iterable[web.AbstractRouteDef] = (),
 ) -> web.Application:
     """Make the application of a socket.
@@ -33,6 +35,7 @@ def make_app(
         status: What the status document is made of.
         usage: What each model did.
         metrics: The handler of ``/metrics``.
+        flags: The feature flags.
         routes: What only this socket has.
     """
     app = web.Application(middlewares=[answer], client_max_size=MAX_BODY_BYTES)
@@ -40,6 +43,7 @@ def make_app(
     app.add_routes(Statistics(models=models, usage=usage).routes())
     app.add_routes(V2(models=models, status=status).routes())
     app.add_routes(Device(models=models, status=status).routes())
+    app.add_routes(Flags(flags).routes())
     app.add_routes(metrics.routes())
     app.add_routes(routes)
     return app

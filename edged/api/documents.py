@@ -1,11 +1,23 @@
-"""What ``/edged/v1/models`` and ``edgectl models --json`` say: schema version 1."""
+"""What edged's own endpoints take and give beside the status: schema version 1."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final, Literal
+
+import msgspec
 
 from edged.api.ports import ModelView
 from edged.codec import Document
+from edged.ids import MODEL_NAME_PATTERN, VERSION_PATTERN
+from edged.ops.flags import FlagValue
 from edged.pipeline.spec import TensorSpec
+
+FLAGS_PATH: Final = "/edged/v1/flags"
+HISTORY_PATH: Final = "/edged/v1/history"
+ROLLBACK_PATH: Final = "/edged/v1/update/rollback"
+APPLY_PATH: Final = "/edged/v1/update/apply"
+DEFAULT_ENTRIES: Final = 50
+"""Of a history, when nobody says how many."""
+MOST_ENTRIES: Final = 1000
 
 
 class ModelEntry(Document, frozen=True, kw_only=True):
@@ -27,6 +39,49 @@ class ModelList(Document, frozen=True, kw_only=True):
 
     schema: Literal[1] = 1
     models: tuple[ModelEntry, ...]
+
+
+class FlagsDocument(Document, frozen=True, kw_only=True):
+    """All flags."""
+
+    schema: Literal[1] = 1
+    flags: Mapping[str, FlagValue]
+    """Values by name; empty when the fleet has no flags, or this device has not heard of any."""
+
+
+class FlagDocument(Document, frozen=True, kw_only=True):
+    """One flag."""
+
+    schema: Literal[1] = 1
+    name: str
+    value: FlagValue
+
+
+ModelKey = Annotated[str, msgspec.Meta(pattern=MODEL_NAME_PATTERN)]
+
+
+class Rollback(Document, frozen=True, kw_only=True):
+    """Turn the active version of a model down, and have the one before it answer again."""
+
+    model: ModelKey
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    """For the device's history; the version is not tried again by itself."""
+
+
+class Apply(Document, frozen=True, kw_only=True):
+    """Let a model's candidate go on at once, whatever the quiet window says, and also if it was turned down."""
+
+    model: ModelKey
+    version: Annotated[str, msgspec.Meta(pattern=VERSION_PATTERN, max_length=64)] | None = None
+    """Only this one; without it, what the rollout names."""
+
+
+class Switched(Document, frozen=True, kw_only=True):
+    """What came of it: the version that answers from now on, or that is tried next."""
+
+    schema: Literal[1] = 1
+    model: str
+    version: str
 
 
 def list_models(views: Sequence[ModelView]) -> ModelList:

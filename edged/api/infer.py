@@ -32,6 +32,9 @@ from edged.runtime.calls import Call, Outcome, Request, Segment
 from edged.runtime.tensors import InferResult
 from edged.runtime.wire import INLINE_BYTES
 
+FALLBACK: Final = "Edged-Fallback"
+"""By which rule something else answered in the model's place; only there when it did."""
+
 Answered = Callable[[Response], None]
 """Takes the response of an exchange; called at most once, on the event loop."""
 
@@ -214,6 +217,8 @@ class Exchange:
         except Exception as exc:  # noqa: BLE001 - as above
             return self._refusal(exc)
         fields = {"Edged-Variant": view.variant, "Edged-Model-Version": str(view.version)}
+        if view.fallback is not None:
+            fields[FALLBACK] = view.fallback
         if header_length is None:
             return Response(status=HTTPStatus.OK, content_type="application/json", parts=parts, fields=fields)
         fields[HEADER_LENGTH] = str(header_length)

@@ -21,14 +21,21 @@ class Metrics:
     Args:
         usage: What each model did and does.
         connections: Returns the number of open connections by socket (``app``, ``admin``).
+        reviews: Returns for each model whether it needs review, those of which nothing answers included.
         started_unix_s: When the daemon started.
     """
 
     def __init__(
-        self, *, usage: UsageSource, connections: Callable[[], Mapping[str, int]], started_unix_s: float
+        self,
+        *,
+        usage: UsageSource,
+        connections: Callable[[], Mapping[str, int]],
+        reviews: Callable[[], Mapping[str, bool]],
+        started_unix_s: float,
     ) -> None:
         self._usage = usage
         self._connections = connections
+        self._reviews = reviews
         self._started_unix_s = started_unix_s
         self._turn = asyncio.Lock()
 
@@ -43,6 +50,11 @@ class Metrics:
             memory, own = await asyncio.to_thread(_look, pids)
         text = Exposition()
         add_models(text, self._usage.usage(), memory)
+        text.gauge(
+            "edged_model_needs_review",
+            "1 after a version was refused or rolled back, until a newer one is good.",
+            (({"model": model}, int(needs_review)) for model, needs_review in sorted(self._reviews().items())),
+        )
         add_daemon(text, own, connections=self._connections(), started_unix_s=self._started_unix_s)
         # As a header, because aiohttp's arguments for type and charset know no version.
         return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
@@ -120,6 +132,21 @@ def _add_workers(text: Exposition, models: Sequence[ModelUsage], memory: Mapping
         "edged_model_ready",
         "1 while the model has a worker that answers.",
         ((labels, int(model.view.is_ready)) for labels, model in by_name),
+    )
+    text.gauge(
+        "edged_model_stopped",
+        "1 while the model may not answer: its publisher stopped it, or its lease has run out.",
+        ((labels, int(model.is_held)) for labels, model in by_name),
+    )
+    text.gauge(
+        "edged_model_fallback",
+        "1 while something else answers in the model's place, by the rule of its manifest.",
+        (({**labels, "use": m.view.fallback}, 1) for labels, m in by_name if m.view.fallback is not None),
+    )
+    text.counter(
+        "edged_fallback_requests_total",
+        "Requests that something else took in the model's place and that are over, by the code they ended with.",
+        _by_word(by_name, "code", lambda model: model.fallback_stats.requests),
     )
     text.counter(
         "edged_worker_restarts_total",

@@ -35,11 +35,14 @@ def build_response(request: ParsedRequest, answer: Answer) -> tuple[list[Buffer]
         else:
             member["data"] = data_to_json(tensor.data, tensor.dtype, tensor.name)
         outputs.append(member)
+    parameters = {"variant": answer.model.variant}
+    if answer.model.fallback is not None:
+        parameters["fallback"] = answer.model.fallback
     head = {
         "model_name": answer.model.name,
         "model_version": str(answer.model.version),
         **({"id": request.id} if request.id else {}),
-        "parameters": {"variant": answer.model.variant},
+        "parameters": parameters,
         "outputs": outputs,
     }
     text = msgspec.json.encode(head)

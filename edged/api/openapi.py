@@ -6,28 +6,33 @@ Rules:
 2. An operation's refusals are those of the errors it names, by their statuses in ``edged.statuses``. To these come those that every
    request can meet: what is refused before anybody looks at the path, and what nobody foresaw.
 3. Every refusal has the same body.
-4. Equal code gives equal bytes: nothing depends on the time, on the order of a set, or on the version of Python.
+4. What only one of the sockets has says so by servers of its own: the document is the same on both.
+5. Equal code gives equal bytes: nothing depends on the time, on the order of a set, or on the version of Python.
 """
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
 from edged import __version__
+from edged.api.documents import DEFAULT_ENTRIES, MOST_ENTRIES
 from edged.api.oip import HEADER_LENGTH
 from edged.api.operations import OPERATIONS, Bodies, Operation
 from edged.api.problems import CONTENT_TYPE, ProblemBody
+from edged.bundle.fallback import FallbackUse
 from edged.ids import MODEL_NAME_PATTERN, VERSION_PATTERN
+from edged.ops.flags import FLAG_PATTERN
 from edged.statuses import STATUSES
 
 _REFUSALS: Final[Mapping[int, str]] = {
     400: "The request is wrong; pointer names the place in its body.",
-    404: "There is no such model, or another version of it is active.",
+    403: "This may not be done: the version is stopped, or below the lowest that may run.",
+    404: "There is no such model or flag, or another version of the model is active.",
     408: "The request did not arrive in time.",
-    409: "The request does not fit its sequence, or there are too many.",
+    409: "The request does not fit its sequence, there are too many, or what it asks for is so already.",
     411: "A body needs a Content-Length.",
     413: "The body is too large.",
     414: "The target is too long.",
@@ -38,7 +43,7 @@ _REFUSALS: Final[Mapping[int, str]] = {
     431: "The header fields are too many or too long.",
     500: "edged failed, or the model's worker was lost with this request.",
     501: "The method is not known here.",
-    503: "The device cannot answer now: a model is loading, a queue is full.",
+    503: "The device cannot answer now: a model is loading or stopped, a queue is full.",
     504: "The request was not finished in time.",
     505: "This socket speaks HTTP/1.1.",
 }
@@ -61,6 +66,31 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "description": "The active version; no other answers.",
         "schema": {"type": "string", "pattern": VERSION_PATTERN},
     },
+    "of": {
+        "name": "model",
+        "in": "query",
+        "description": "Only what concerns this model; empty means all, and what concerns the device.",
+        "schema": {"type": "string", "pattern": f"^$|{MODEL_NAME_PATTERN}"},
+    },
+    "limit": {
+        "name": "limit",
+        "in": "query",
+        "description": "The most entries to give.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": MOST_ENTRIES, "default": DEFAULT_ENTRIES},
+    },
+    "flag": {
+        "name": "flag",
+        "in": "path",
+        "required": True,
+        "description": "The flag's name.",
+        "schema": {"type": "string", "pattern": FLAG_PATTERN},
+    },
+    "If-None-Match": {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "The ETag of an earlier answer: when it would be the same, the status is 304 and there is no body.",
+        "schema": {"type": "string"},
+    },
     HEADER_LENGTH: {
         "name": HEADER_LENGTH,
         "in": "header",
@@ -72,9 +102,17 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
 _HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
     HEADER_LENGTH: {"description": "Bytes of JSON at the start of a body that is not all JSON.", "schema": _BYTE_COUNT},
     "Edged-Model-Version": {"description": "The version that answered.", "schema": {"type": "string"}},
+    "Edged-Fallback": {
+        "description": "By which rule of its manifest something else answered in the model's place; not there when the model did.",
+        "schema": {"enum": list(get_args(FallbackUse))},
+    },
+    "ETag": {"description": "Changes with what is answered, for If-None-Match.", "schema": {"type": "string"}},
     "Edged-Variant": {"description": "The variant that answered.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}},
 }
+
+_EVERYBODY: Final = {"url": "http://localhost", "description": "HTTP/1.1 on a Unix socket; any host will do."}
+_ADMINS: Final = {"url": "http://localhost", "description": "Only the administrators' socket, /run/edged/admin.sock."}
 
 Schemas = Mapping[Any, Mapping[str, Any]]
 """By type: the schema itself, or a reference to it."""
@@ -104,7 +142,7 @@ def describe(operations: Sequence[Operation]) -> dict[str, Any]:
             "version": __version__,
             "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "http://localhost", "description": "HTTP/1.1 on a Unix socket; any host will do."}],
+        "servers": [_EVERYBODY],
         "paths": paths,
         "components": {
             "schemas": {name: _tidy(components[name]) for name in sorted(components)},
@@ -127,12 +165,19 @@ def _operation(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     if operation.gives:
         answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in operation.gives}
     responses: dict[str, Any] = {"200": answer}
+    if operation.says_unchanged:
+        responses["304"] = {
+            "description": "The caller has it already.",
+            "headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
+        }
     for status in _statuses(operation):
         responses[str(status)] = {"$ref": f"#/components/responses/Refusal{status}"}
     if operation.says_unready:
         refusal = _refusal(503, schemas)
         responses["503"] = refusal | {"content": content | refusal["content"]}
     described: dict[str, Any] = {"operationId": operation.id, "summary": operation.summary}
+    if operation.is_for_admins:
+        described |= {"tags": ["administrators"], "servers": [_ADMINS]}
     if parameters := [{"$ref": f"#/components/parameters/{name}"} for name in _parameters(operation)]:
         described["parameters"] = parameters
     if operation.takes:
@@ -147,7 +192,11 @@ def _statuses(operation: Operation) -> list[int]:
 
 def _parameters(operation: Operation) -> Iterator[str]:
     for name, parameter in _PARAMETERS.items():
-        if name == operation.header or (parameter["in"] == "path" and f"{{{name}}}" in operation.path):
+        if (
+            name == operation.header
+            or name in operation.query
+            or (parameter["in"] == "path" and f"{{{name}}}" in operation.path)
+        ):
             yield name
 
 

@@ -8,7 +8,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from edged.api import schemas
-from edged.api.documents import ModelList
+from edged.api.documents import (
+    APPLY_PATH,
+    FLAGS_PATH,
+    HISTORY_PATH,
+    ROLLBACK_PATH,
+    Apply,
+    FlagDocument,
+    FlagsDocument,
+    ModelList,
+    Rollback,
+    Switched,
+)
+from edged.api.infer import FALLBACK
 from edged.api.oip import HEADER_LENGTH
 from edged.api.stats import StatisticsDocument
 from edged.api.status import Status
@@ -16,15 +28,21 @@ from edged.errors import (
     BodyTooLargeError,
     DeadlineError,
     EdgedError,
+    FlagUnknownError,
+    ModelStoppedError,
     ModelUnknownError,
+    NothingToDoError,
+    NotPermittedError,
     PoisonError,
     QuotaError,
     RequestError,
     SequenceError,
+    StoreError,
     TensorError,
     UnavailableError,
     WorkerLostError,
 )
+from edged.store.history import History
 
 JSON: Final = "application/json"
 BYTES: Final = "application/octet-stream"
@@ -45,9 +63,15 @@ class Operation:
     takes: Bodies = field(default_factory=dict)
     header: str = ""
     """A request header that matters."""
+    query: tuple[str, ...] = ()
+    """Parameters of the query, by their names in ``edged.api.openapi``."""
+    is_for_admins: bool = False
+    """Only the administrators' socket has it."""
     answers: Bodies
     gives: tuple[str, ...] = ()
     """Headers of the answer that matter."""
+    says_unchanged: bool = False
+    """Answered 304 when the caller's If-None-Match has the ETag of what it would get."""
     says_unready: bool = False
     """Answers come with the status 503, too; their body then says what is not ready."""
     raises: tuple[type[EdgedError], ...] = ()
@@ -147,9 +171,10 @@ _INFERENCE: Final = tuple(
             takes={JSON: schemas.InferRequest, BYTES: None},
             header=HEADER_LENGTH,
             answers={JSON: schemas.InferResponse, BYTES: None},
-            gives=(HEADER_LENGTH, "Edged-Model-Version", "Edged-Variant"),
+            gives=(HEADER_LENGTH, "Edged-Model-Version", "Edged-Variant", FALLBACK),
             raises=(
                 *_UNKNOWN,
+                ModelStoppedError,
                 RequestError,
                 TensorError,
                 BodyTooLargeError,
@@ -167,10 +192,61 @@ _DEVICE: Final = (
     Operation(id="status", summary="What the device does", path="/edged/v1/status", answers={JSON: Status}),
     Operation(id="models", summary="The models that answer", path="/edged/v1/models", answers={JSON: ModelList}),
     Operation(
+        id="flags",
+        summary="The feature flags of the fleet, with their values on this device",
+        path=FLAGS_PATH,
+        header="If-None-Match",
+        answers={JSON: FlagsDocument},
+        gives=("ETag",),
+        says_unchanged=True,
+    ),
+    Operation(
+        id="flag",
+        summary="One feature flag",
+        path=f"{FLAGS_PATH}/{{flag}}",
+        header="If-None-Match",
+        answers={JSON: FlagDocument},
+        gives=("ETag",),
+        says_unchanged=True,
+        raises=(FlagUnknownError,),
+    ),
+    Operation(
         id="metrics", summary="What edged counted, in Prometheus' text format", path="/metrics", answers={TEXT: str}
     ),
     Operation(id="openapi", summary="This document", path="/openapi.json", answers={JSON: dict[str, Any]}),
 )
 
-OPERATIONS: Final[Sequence[Operation]] = (*_HEALTH, *_MODELS, *_INFERENCE, *_DEVICE)
-"""Of both sockets. HEAD is there wherever GET is, and says the same without a body."""
+_STEERING: Final = (
+    Operation(
+        id="history",
+        summary="What happened to models, newest first",
+        path=HISTORY_PATH,
+        query=("of", "limit"),
+        is_for_admins=True,
+        answers={JSON: History},
+        raises=(RequestError,),
+    ),
+    Operation(
+        id="rollback",
+        summary="Turn a model's active version down and go back to the one before",
+        path=ROLLBACK_PATH,
+        method="post",
+        is_for_admins=True,
+        takes={JSON: Rollback},
+        answers={JSON: Switched},
+        raises=(RequestError, ModelUnknownError, NothingToDoError, StoreError),
+    ),
+    Operation(
+        id="apply",
+        summary="Let a model's candidate go on at once",
+        path=APPLY_PATH,
+        method="post",
+        is_for_admins=True,
+        takes={JSON: Apply},
+        answers={JSON: Switched},
+        raises=(RequestError, ModelUnknownError, NothingToDoError, NotPermittedError, StoreError),
+    ),
+)
+
+OPERATIONS: Final[Sequence[Operation]] = (*_HEALTH, *_MODELS, *_INFERENCE, *_DEVICE, *_STEERING)
+"""Of both sockets, but for those that are only for administrators. HEAD is there wherever GET is, and says the same without a body."""

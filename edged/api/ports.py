@@ -1,12 +1,14 @@
 """What the API needs from the rest of the daemon, as protocols; the composition root hands in what fulfils them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from edged.api.status import Status
+from edged.bundle.fallback import FallbackUse
 from edged.callers.caller import Caller
 from edged.ids import ModelName, Version
+from edged.ops.flags import FlagValue
 from edged.pipeline.spec import TensorSpec
 from edged.runtime.calls import Call, Segment
 from edged.runtime.tensors import InferResult
@@ -35,6 +37,8 @@ class ModelView:
     """Inputs that edged fills in for requests of a sequence, which may leave them out."""
     max_rows: int = 0
     """Most rows (first axis) of one run that requests may share; 0 when each runs alone."""
+    fallback: FallbackUse | None = None
+    """The rule of the manifest by which this answers in the model's place (``edged.bundle.fallback``); None for the model itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +132,15 @@ class StatusSource(Protocol):
         ...
 
 
+class FlagsSource(Protocol):
+    """The feature flags of the fleet on this device."""
+
+    @property
+    def flags(self) -> Mapping[str, FlagValue]:
+        """The value of every flag, sorted by name; the same object until one of them changes."""
+        ...
+
+
 class Updates(Protocol):
     """What administrators may tell the device about its models. ``by`` names the person: ``operator alice``."""
 
@@ -176,6 +189,10 @@ class ModelUsage:
     """Requests that its worker has."""
     shared_memory_bytes: int
     """Of all of its segments, in use and free."""
+    is_held: bool = False
+    """It may not answer: it is stopped, or its lease has run out."""
+    fallback_stats: ServingStats = field(default_factory=ServingStats)
+    """What was done in its place."""
 
 
 class UsageSource(Protocol):

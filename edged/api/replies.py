@@ -64,14 +64,16 @@ async def _respond(request: web.Request, handler: Handler) -> web.StreamResponse
 def _http_reply(error: web.HTTPException, request: web.Request) -> web.Response:
     """Give what aiohttp refuses (no such path, another method) a problem body, and keep its headers that matter."""
     status = HTTPStatus(error.status)
+    hint = ""
     match status:
         case HTTPStatus.NOT_FOUND:
             detail = "There is nothing at this path."
+            hint = "/openapi.json lists the paths, and which of them only the administrators' socket has."
         case HTTPStatus.METHOD_NOT_ALLOWED:
             detail = f"This path does not take {request.method}."
         case _:
             detail = error.text or status.phrase
-    reply = problem_reply(for_status(status, detail), path=request.path)
+    reply = problem_reply(for_status(status, detail, hint=hint), path=request.path)
     if "Allow" in error.headers:
         reply.headers["Allow"] = error.headers["Allow"]
     return reply

@@ -97,7 +97,10 @@ class InferOutput(Document, frozen=True, kw_only=True):
 
 
 class InferResponse(Document, frozen=True, kw_only=True):
-    """The answer to a request for an inference; ``parameters`` has the variant of the model that gave it."""
+    """The answer to a request for an inference.
+
+    ``parameters`` has the ``variant`` of the model that gave it, and ``fallback`` where something else answered in the model's place.
+    """
 
     model_name: str
     model_version: str

@@ -33,10 +33,11 @@ class Refusal(Document, frozen=True, kw_only=True):
 
 
 DeviceState = Literal["serving", "idle", "degraded"]
-"""``idle`` has no model; ``degraded`` has a model that is refused, failed or rolled back."""
+"""``idle`` has no model; ``degraded`` has a model that is refused, failed, rolled back or stopped."""
 
-ModelState = Literal["serving", "loading", "refused", "failed", "stopped", "fallback"]
-"""``stopped``: the publisher says so. ``fallback``: a rule of the manifest answers in the model's place."""
+ModelState = Literal["absent", "serving", "loading", "refused", "failed", "stopped", "fallback"]
+"""``absent``: a rollout names it, and this device has not had any version yet. ``stopped``: the publisher says so. ``fallback``: a rule of
+the manifest answers in the model's place."""
 
 
 class RolloutStatus(Document, frozen=True, kw_only=True):

@@ -43,6 +43,9 @@ _INDEX_STATES: Final[Mapping[str, IndexState]] = {
     "loading": "LOADING",
     "refused": "UNAVAILABLE",
     "failed": "UNAVAILABLE",
+    "absent": "UNAVAILABLE",
+    "stopped": "UNAVAILABLE",
+    "fallback": "READY",
 }
 
 
@@ -174,7 +177,9 @@ def _data_type(spec: TensorSpec) -> str:
 
 def _index_entry(model: ModelStatus) -> IndexEntry:
     active = next((slot for slot in model.slots if slot.slot == model.active), None)
-    reasons = [slot.reason for slot in model.slots if slot.reason] + [refusal.reason for refusal in model.refused]
+    reasons = [] if model.stop is None else [model.stop.reason]
+    reasons += [f"in its place answers {model.fallback}"] if model.fallback else []
+    reasons += [slot.reason for slot in model.slots if slot.reason] + [refusal.reason for refusal in model.refused]
     return IndexEntry(
         name=model.name,
         version=(active.version or "") if active else "",

@@ -72,6 +72,11 @@ class AsyncClient:
         models: Sequence[Mapping[str, Any]] = (await self.get("/edged/v1/models"))["models"]
         return models
 
+    async def flags(self) -> Mapping[str, bool | int | float | str]:
+        """Return the fleet's feature flags with their values on this device; as ``Client.flags``."""
+        flags: Mapping[str, bool | int | float | str] = (await self.get("/edged/v1/flags"))["flags"]
+        return flags
+
     async def get(self, path: str) -> Any:
         """Read any of the daemon's documents."""
         head, body = await self._exchange([write_get(path)], timeout_s=None, may_repeat=True)

@@ -15,7 +15,7 @@ from edged.client.call import Call, Result, to_array
 from edged.client.http import HEAD_END, MAX_HEAD_BYTES, Head, check, read_head, read_result, write_get, write_infer
 from edged.client.session import Session
 from edged.client.unreachable import unreachable
-from edged.errors import DaemonUnreachableError, DeadlineError, EdgedError, TensorError
+from edged.errors import DaemonUnreachableError, DeadlineError, EdgedError, TensorError, UnavailableError
 
 APP_SOCKET: Final = "/run/edged/edged.sock"
 TENSOR_SOCKET: Final = "/run/edged/tensor.sock"
@@ -118,7 +118,8 @@ class Client:
     def ask(self, model: str, call: Call, *, version: str | None = None) -> Result:
         """Ask with everything a call can say; see ``infer``."""
         if self._tensor_path is not None and not call.is_background and call.size_bytes >= LARGE_BYTES:
-            with suppress(DaemonUnreachableError):  # an older daemon, or one without that socket
+            # An older daemon, or one without that socket; and in place of a model without a worker a constant may answer, over HTTP.
+            with suppress(DaemonUnreachableError, UnavailableError):
                 return self._ask_shared(model, version, call)
         # A state must not be moved on twice, so what belongs to a sequence is never sent again.
         head, body = self._exchange(
@@ -130,6 +131,14 @@ class Client:
         """Return what models there are, as ``/edged/v1/models`` describes them."""
         models: Many[Mapping[str, Any]] = self.get("/edged/v1/models")["models"]
         return models
+
+    def flags(self) -> Mapping[str, bool | int | float | str]:
+        """Return the fleet's feature flags with their values on this device, by name.
+
+        An app has a default for each flag it knows: one that is not here is not in force.
+        """
+        flags: Mapping[str, bool | int | float | str] = self.get("/edged/v1/flags")["flags"]
+        return flags
 
     def get(self, path: str) -> Any:
         """Read any of the daemon's documents.

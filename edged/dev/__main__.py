@@ -40,6 +40,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--repository", metavar="URL", help="static host to update from, ending in a slash")
     parser.add_argument("--root", type=Path, metavar="FILE", help="TUF root metadata to start the trust from")
     parser.add_argument("--poll-interval", type=float, default=5.0, metavar="SECONDS", help="(%(default)s)")
+    parser.add_argument(
+        "--trial", type=float, default=0.0, metavar="SECONDS", help="how long a new version is watched (%(default)s)"
+    )
+    parser.add_argument(
+        "--device-id", default="", metavar="ID", help="what rollouts know the device by (that of this machine)"
+    )
+    parser.add_argument(
+        "--label",
+        type=_label,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a label of the device; may be given again",
+    )
     arguments = parser.parse_args(argv)
     return run_command(lambda: run(arguments))
 
@@ -62,6 +76,9 @@ def run(arguments: argparse.Namespace) -> int:
             repository=arguments.repository or "",
             root=None if arguments.root is None else arguments.root.read_bytes(),
             poll_interval_s=arguments.poll_interval,
+            trial_s=arguments.trial,
+            device_id=arguments.device_id,
+            labels=dict(arguments.label),
         )
         for path in (directory, *(path for path in directory.iterdir() if path.is_dir())):
             give(path, privileges)
@@ -69,6 +86,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{exc.filename}: {exc.strerror}", hint="Look at --dir and --root.") from exc
     print(f"three processes as {privileges.words}; socket {directory / 'run/edged.sock'}", flush=True)
     return _supervise(settings, privileges)
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE")
+    return name, value
 
 
 def _supervise(settings: Path, privileges: Privileges) -> int:

@@ -9,7 +9,7 @@ A batch is made of what waits at the moment a worker is free; nobody waits for o
     can tell, than the deadline of any of them allows. So nobody is overtaken by one of the same kind, and no deadline is put at risk
     for the sake of others
 
-Steps of a sequence have no kind, because a state belongs to one request; suspects of ``edged.daemon.poison`` lose theirs.
+Steps of a sequence have no kind, because a state belongs to one request; suspects of ``edged.daemon.serving.poison`` lose theirs.
 """
 
 from collections.abc import Callable, Hashable, Iterable

@@ -8,11 +8,13 @@ import sys
 import pytest
 
 from edged import __version__
-from edged.api.status import Status
+from edged.api.status import CandidateStatus, Status
+from edged.api.steering import SteeringRoutes
 from edged.cli import edgectl
-from edged.errors import UnavailableError
+from edged.errors import StoreError, UnavailableError
 from tests.fakes.fake_models import FakeModels
 from tests.fakes.raw_http import listening, running
+from tests.fakes.steered import FakeUpdates
 
 
 @pytest.fixture
@@ -21,9 +23,33 @@ async def server(tmp_path):
         yield server
 
 
+@pytest.fixture
+def updates():
+    return FakeUpdates()
+
+
+@pytest.fixture
+async def steered(tmp_path, updates):
+    """The administrators' socket."""
+    async with running(tmp_path / "admin", routes=SteeringRoutes(updates).routes()) as server:
+        yield server
+
+
 async def edge(server, *args):
     """Run edgectl beside the server's loop."""
     return await asyncio.to_thread(edgectl.main, ["--socket", str(server.path), *args])
+
+
+async def ended(server, *args):
+    """Run edgectl, and return its exit code also when argparse ends it."""
+    try:
+        return await edge(server, *args)
+    except SystemExit as exc:
+        return exc.code
+
+
+def changed(document, **fields):
+    return type(document)(**{name: getattr(document, name) for name in document.__struct_fields__} | fields)
 
 
 async def test_status_is_a_page_or_the_document(server, capsys):
@@ -126,11 +152,85 @@ async def test_wait_gives_up_with_exit_code_9(tmp_path):
     "args", [["wait", "--version", "1"], ["wait", "--timeout", "nan"], ["wait", "--timeout", "-1"], [], ["dance"]]
 )
 async def test_a_wrong_command_is_exit_code_2(server, args):
-    try:
-        code = await edge(server, *args)
-    except SystemExit as exc:  # how argparse ends
-        code = exc.code
-    assert code == 2
+    assert await ended(server, *args) == 2
+
+
+async def test_update_status_shows_the_updater_and_each_model(server, capsys):
+    assert await edge(server, "update", "status") == 0
+    assert capsys.readouterr().out.startswith(
+        "Updates: edged-update has not reported since boot\n\nModel echo: 1.2.3 active"
+    )
+    assert await edge(server, "update", "status", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["schema"] == 1
+
+
+async def test_rollback_says_what_answers_and_history_who_asked_for_it(steered, capsys):
+    assert await edge(steered, "update", "rollback", "echo", "--reason", "wrong at night") == 0
+    assert capsys.readouterr().out == "echo 1.2.2 answers again\n"
+
+    assert await edge(steered, "update", "history", "echo", "--limit", "5") == 0
+    headings, entry = capsys.readouterr().out.splitlines()
+    assert headings.split() == ["WHEN", "WHAT", "MODEL", "BY", "WHY"]
+    assert "rolled back  echo 1.2.3  operator " in entry
+    assert entry.endswith("wrong at night")
+    assert await edge(steered, "update", "history", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["entries"][0]["version"] == "1.2.3"
+
+
+async def test_apply_lets_one_model_go_on_or_all_that_wait(steered, capsys):
+    assert await edge(steered, "update", "apply", "echo@1.3.0") == 0
+    waiting = CandidateStatus(version="1.3.0", waiting_for=("mains power (now on battery)",), since=0.0)
+    busy = CandidateStatus(version="0.2.0", waiting_for=(), since=0.0)
+    echo, pair = steered.models.document.models
+    steered.models.document = changed(
+        steered.models.document, models=(changed(echo, candidate=waiting), changed(pair, candidate=busy))
+    )
+    assert await edge(steered, "update", "apply") == 0
+
+    assert capsys.readouterr().out == "echo 1.3.0 does not wait any longer\n" * 2
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["rollback", "nobody"], 5),
+        (["rollback", "pair"], 7),
+        (["rollback", "../x"], 2),
+        (["apply"], 7),
+        (["apply", "echo@9.9.9"], 5),
+        (["apply", "echo@1.2.3"], 7),
+        (["apply", "pair"], 4),
+        (["apply", "echo@latest"], 2),
+        (["history", "--limit", "0"], 2),
+        (["history", "Echo"], 2),
+        ([], 2),
+    ],
+)
+async def test_steering_ends_with_the_code_of_the_error(steered, args, code):
+    assert await ended(steered, "update", *args) == code
+
+
+async def test_a_disk_that_refuses_is_exit_code_1(steered, updates, capsys):
+    updates.failure = StoreError("The state cannot be written.", hint="Free some disk.")
+
+    assert await edge(steered, "update", "rollback", "echo") == 1
+    assert capsys.readouterr().err == "The state cannot be written. [store-failed]\nhint: Free some disk.\n"
+
+
+async def test_on_the_apps_socket_there_is_nothing_to_steer_with(server, capsys):
+    assert await edge(server, "update", "rollback", "echo") == 1
+    assert "administrators' socket" in capsys.readouterr().err
+
+
+def test_an_updater_that_does_not_answer_is_exit_code_3(tmp_path, capsys):
+    (tmp_path / "stick").mkdir()
+    for args in (["check"], ["apply", "--from", str(tmp_path / "stick")]):
+        assert edgectl.main(["update", *args, "--updater", str(tmp_path / "none")]) == 3
+        assert "edged-update.service" in capsys.readouterr().err
+
+
+async def test_a_stick_that_is_not_there_is_exit_code_2(tmp_path):
+    assert edgectl.main(["update", "apply", "--from", str(tmp_path / "none"), "--updater", str(tmp_path / "u")]) == 2
 
 
 async def test_version_shows_both_and_does_not_need_the_daemon(server, tmp_path, capsys):

@@ -8,8 +8,8 @@ from msgspec import structs
 from edged.bundle.edgeb import read_manifest
 from edged.bundle.read import InstalledBundle
 from edged.config.schema import WorkerConfig
-from edged.daemon.check import check_model
-from edged.daemon.keeper import Loadable
+from edged.daemon.lifecycle.check import check_model
+from edged.daemon.serving.keeper import Loadable
 from edged.errors import ValidationFailedError
 from edged.files import hash_bytes
 from edged.host.template import Template

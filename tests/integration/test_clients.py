@@ -26,6 +26,7 @@ from edged.worker.arrays import NUMPY
 from tests.fakes.bundles import adder_answer, make_bundle
 from tests.fakes.daemons import started_daemon
 from tests.fakes.fake_models import ECHO, FakeModels
+from tests.fakes.flags import FakeFlags
 from tests.fakes.gates import short_directory
 from tests.fakes.oip_clients import EVERY, TRITON, Ask, RefusedError, TritonClient
 from tests.fakes.plain_bundles import make_total_bundle, make_types_bundle
@@ -69,8 +70,8 @@ async def serving(directory: Path):
         limits, models = LiveLimits(ServeConfig(), LimitsConfig()), daemon.serving
         quotas = Quotas(lambda: limits.callers, SystemClock())
         services = Services(models=models, usage=models, quotas=quotas, limits=limits)
-        metrics = Metrics(usage=models, connections=dict, started_unix_s=0.0)
-        app = make_app(models=models, status=daemon.report, usage=models, metrics=metrics)
+        metrics = Metrics(usage=models, connections=dict, reviews=dict, started_unix_s=0.0)
+        app = make_app(models=models, status=daemon.report, usage=models, metrics=metrics, flags=FakeFlags())
         async with serve_sites(app, services, [listening(directory / "s")], drain_s=5.0):
             yield directory / "s"
 

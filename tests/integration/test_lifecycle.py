@@ -1,48 +1,21 @@
 """A bundle's way through the daemon, with real files, real workers and a real slot table."""
 
 import asyncio
-import json
 import os
-import shutil
 import signal
 from pathlib import Path
 
 import pytest
 
-from edged.daemon.lifecycle import MOST_TRIES
-from edged.daemon.served import Served
+from edged.activation.trial import TrialRules
+from edged.daemon.lifecycle.answering import MOST_TRIES
+from edged.daemon.lifecycle.slot_changes import Move
+from edged.daemon.serving.served import Served
 from edged.errors import BackendError, ModelUnknownError, TensorError, UnavailableError
-from edged.ids import Version
-from edged.store.layout import StoreLayout
 from edged.store.slots import SlotEvent, SlotState
 from edged.store.state import StateDb
-from tests.fakes.bundles import adder_answer, make_bundle
-from tests.fakes.daemons import ADDER, HELLO, started_daemon
-
-
-class Disk:
-    """A store and a state directory that outlive any number of starts."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.layout = StoreLayout(directory / "store")
-        self.layout.ops.mkdir(parents=True)
-        self.state = directory / "state.db"
-
-    def stage(self, version: str, **options) -> Path:
-        """Put a bundle into the store as the updater would, and have the rollout name it."""
-        target = self.layout.bundle(ADDER, Version.parse(version))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(make_bundle(self.directory / "built", version=version, **options), target)
-        self.roll_out(version)
-        return target
-
-    def roll_out(self, version: str) -> None:
-        document = {"schema": 1, "issued": "2026-11-22T10:00:00Z", "models": {"adder": {"version": version}}}
-        self.layout.rollout.write_text(json.dumps(document))
-
-    def start(self, *troubles: Exception):
-        return started_daemon(self.layout, self.state, troubles=troubles)
+from tests.fakes.bundles import adder_answer
+from tests.fakes.daemons import ADDER, HELLO, Disk
 
 
 @pytest.fixture
@@ -205,15 +178,9 @@ async def test_what_cannot_be_read_is_said_once_and_not_once_a_look(disk, caplog
     async with disk.start() as device:
         for _ in range(3):
             await device.lifecycle.look()
-        disk.layout.rollout.write_bytes(b"not JSON")
-        for _ in range(3):
-            await device.lifecycle.look()
 
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert [text.partition(":")[0] for text in warnings] == [
-        "Candidate adder 1.0.0 set aside for 60 s",
-        "Rollout document cannot be read",
-    ]
+    assert [text.partition(":")[0] for text in warnings] == ["Candidate adder 1.0.0 set aside for 60 s"]
 
 
 async def test_active_bundle_altered_on_disk_falls_back_at_the_next_start(disk):
@@ -249,7 +216,7 @@ async def test_write_that_was_interrupted_leaves_an_empty_slot_and_begins_again(
         await device.lifecycle.look()
     async with disk.start() as device:
         content = device.slots.a.content
-        await device.table.move(ADDER, "b", SlotEvent.WRITE_BEGAN, content=content)
+        await device.table.move(ADDER, Move(slot="b", what=SlotEvent.WRITE_BEGAN, content=content, cause="test"))
     async with disk.start() as device:
         assert device.slots.b.state is SlotState.EMPTY
         assert (await device.answer())[0] == "1.0.0"
@@ -324,6 +291,7 @@ async def test_model_whose_trial_failed_does_not_go_on_answering_while_the_fallb
     async with disk.start() as device:
         await device.lifecycle.look()
         disk.stage("1.1.0")
+        device.available_bytes = 0  # so that nothing stands by
 
         async def wrong(*_args, **_options):
             device.troubles.append(BackendError("no process just now"))
@@ -364,3 +332,41 @@ def rewind(state: Path) -> None:
     db = StateDb.open(state)
     db._connection.execute("UPDATE slots SET state = 'trial' WHERE is_active = 1")
     db.close()
+
+
+async def test_bad_trial_has_the_version_before_answer_from_the_worker_it_had(disk):
+    """Nothing is loaded for it: the worker stood by."""
+    disk.stage("1.0.0")
+    async with disk.start() as device:
+        await device.lifecycle.look()
+        pid = device.serving.served[ADDER].worker.pid
+        device.trial = TrialRules(min_s=3600.0)
+        disk.stage("1.1.0", more=1.0)
+        await device.lifecycle.look()
+        assert await device.answer() == ("1.1.0", adder_answer(HELLO) + 1.0)
+        for _ in range(2):
+            worker = device.serving.served[ADDER].worker
+            os.kill(worker.pid, signal.SIGKILL)
+            await worker.lost.wait()
+            await device.answer()
+        await device.lifecycle.look()
+
+        assert await device.answer() == ("1.0.0", adder_answer(HELLO))
+        assert device.serving.served[ADDER].worker.pid == pid
+        assert device.slots.b.state is SlotState.BAD
+
+
+async def test_trial_that_goes_well_ends_the_worker_that_stood_by(disk):
+    disk.stage("1.0.0")
+    async with disk.start() as device:
+        await device.lifecycle.look()
+        before = device.serving.served[ADDER].worker
+        device.trial = TrialRules(min_s=3600.0)
+        disk.stage("1.1.0", more=1.0)
+        await device.lifecycle.look()
+        assert before.is_usable
+        device.clock.advance(3600.0)
+        await device.lifecycle.look()
+        await before.lost.wait()
+
+        assert (await device.answer())[0] == "1.1.0"

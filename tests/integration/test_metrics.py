@@ -28,7 +28,13 @@ def asking(tmp_path):
     async def start(*models):
         usage = FakeUsage(*models)
         app = web.Application(middlewares=[answer])
-        app.add_routes(Metrics(usage=usage, connections=lambda: {"app": 2}, started_unix_s=1_800_000_000.0).routes())
+        metrics = Metrics(
+            usage=usage,
+            connections=lambda: {"app": 2},
+            reviews=lambda: {"echo": False, "gone": True},
+            started_unix_s=1_800_000_000.0,
+        )
+        app.add_routes(metrics.routes())
         app.add_routes(Statistics(models=FakeModels(), usage=usage).routes())
         runner = web.AppRunner(app)
         await runner.setup()
@@ -80,6 +86,13 @@ async def test_metrics_are_those_of_the_moment(asking):
 
     assert values(before, "edged_requests_total") == {("echo", "ok"): 0}
     assert values(after, "edged_requests_total") == {("echo", "ok"): 1}
+
+
+async def test_models_that_need_review_are_named_also_when_nothing_answers(asking):
+    async with asking(usage_of()) as ask:
+        _, _, text = await ask("/metrics")
+
+    assert values(text, "edged_model_needs_review") == {("echo",): 0, ("gone",): 1}
 
 
 async def test_memory_is_that_of_the_workers_process(asking):

@@ -11,32 +11,48 @@ from edged.api.metrics import Metrics
 from edged.api.openapi import document
 from edged.api.operations import JSON, OPERATIONS
 from edged.api.problems import ProblemBody
+from edged.api.steering import SteeringRoutes
 from tests.fakes.fake_models import ECHO, FakeModels
+from tests.fakes.flags import FakeFlags
 from tests.fakes.raw_http import post, request, running
+from tests.fakes.steered import FakeUpdates
 
 FILE = {"inputs": [{"name": "content", "shape": [1], "datatype": "BYTES", "data": ["x"]}]}
-BODIES = {"infer": FILE, "inferOfVersion": FILE, "index": {"ready": True}}
+BODIES = {
+    "infer": FILE,
+    "inferOfVersion": FILE,
+    "index": {"ready": True},
+    "rollback": {"model": "echo", "reason": "slow"},
+    "apply": {"model": "echo"},
+}
 
 
 @pytest.fixture
 async def server(tmp_path):
-    async with running(tmp_path / "s") as server:
+    """The administrators' socket, which has everything."""
+    async with running(tmp_path / "s", routes=SteeringRoutes(FakeUpdates()).routes()) as server:
         yield server
 
 
 def asked(operation) -> bytes:
-    path = operation.path.format(model="echo", version="1.2.3")
+    path = operation.path.format(model="echo", version="1.2.3", flag="fast")
     return post(path, BODIES[operation.id]) if operation.method == "post" else request("GET", path)
 
 
-def test_the_routes_are_those_of_the_table():
-    """HEAD comes with GET; the guard takes inferences, and the application refuses all other methods at their paths."""
+def routes_of(*more):
+    """Return what a socket has. HEAD comes with GET."""
     models = FakeModels()
-    metrics = Metrics(usage=models, connections=dict, started_unix_s=0.0)
-    app = make_app(models=models, status=models, usage=models, metrics=metrics)
-    routes = {(route.method, route.resource.canonical) for route in app.router.routes() if route.method != "HEAD"}
+    metrics = Metrics(usage=models, connections=dict, reviews=dict, started_unix_s=0.0)
+    app = make_app(models=models, status=models, usage=models, metrics=metrics, flags=FakeFlags(), routes=more)
+    return {(route.method, route.resource.canonical) for route in app.router.routes() if route.method != "HEAD"}
 
-    table = {(operation.method.upper(), operation.path) for operation in OPERATIONS}
+
+@pytest.mark.parametrize("is_for_admins", [False, True], ids=["apps", "administrators"])
+def test_the_routes_are_those_of_the_table(is_for_admins):
+    """The guard takes inferences, and the application refuses all other methods at their paths."""
+    routes = routes_of(*(SteeringRoutes(FakeUpdates()).routes() if is_for_admins else ()))
+    listed = [operation for operation in OPERATIONS if is_for_admins or not operation.is_for_admins]
+    table = {(operation.method.upper(), operation.path) for operation in listed}
     inferences = {(method, path) for method, path in table if parse_infer_path(path.encode())}
 
     assert len(inferences) == 2
@@ -61,7 +77,10 @@ async def test_an_answer_is_of_its_type(server, operation):
     assert (reply.status, reply.headers["content-type"]) == (200, JSON)
     # Types refuse members that they do not have, and miss those that are not there.
     msgspec.json.decode(reply.body, type=operation.answers[JSON])
-    assert {name.lower() for name in operation.gives} <= reply.headers.keys() | {"inference-header-content-length"}
+    assert {name.lower() for name in operation.gives} <= reply.headers.keys() | {
+        "inference-header-content-length",
+        "edged-fallback",
+    }
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def config(directory):
     file = directory / "edged.toml"
     lines = [f'{name} = "{directory}/{leaf}"' for name, leaf in (
         ("store", "store"), ("state", ""), ("app_socket", "app.sock"), ("admin_socket", "admin.sock"),
-        ("tensor_socket", "tensor.sock"), ("update_status", "update.json"),
+        ("tensor_socket", "tensor.sock"), ("update_status", "update.json"), ("in_use", "in-use.json"),
     )]  # fmt: skip
     file.write_text("[paths]\n" + "\n".join(lines) + "\n")
     return file

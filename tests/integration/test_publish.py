@@ -1,6 +1,7 @@
 """A repository made by edge-publish, read by python-tuf's own client."""
 
 import json
+import shutil
 import threading
 import urllib.request
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from edged.bundle.parse import parse_manifest
 from edged.codec import decode_json
 from edged.files import hash_bytes
 from edged.publish.keys.directory import Keyring
+from edged.publish.main import main
 from edged.publish.repository.operations import init_repository, publish_bundle
 from edged.publish.repository.roles import Expiry
 from edged.publish.repository.server import StaticServer
@@ -159,6 +161,33 @@ def test_client_notices_a_mirror_that_no_longer_follows(tmp_path, root_of_the_pa
 
     with pytest.raises(ExpiredMetadataError):
         updater.refresh()
+
+
+def test_what_is_served_is_verified_and_compared_with_what_is_here(url, repo, keys, root, tmp_path, capsys):
+    """The host is asked as a device asks it, and is found to be behind when it is a copy of yesterday's."""
+    (tmp_path / "root.json").write_bytes(root)
+    shutil.copytree(repo, tmp_path / "newer")
+    assert main(["verify", url, str(repo), "--root", str(tmp_path / "root.json"), "--deep"]) == 0
+
+    publish_bundle(tmp_path / "newer", make_bundle(tmp_path / "next", version="1.0.1"), keys, now=datetime.now(UTC))
+    capsys.readouterr()
+    assert main(["verify", url, str(tmp_path / "newer"), "--root", str(tmp_path / "root.json")]) == 10
+    out = capsys.readouterr().out
+
+    assert out.startswith(f"{url}: timestamp 2, ")
+    assert f"it is behind: its timestamp is version 2, {tmp_path / 'newer'} has 3" in out
+
+
+def test_what_the_host_lost_is_found_from_outside(url, repo, root, bundle, tmp_path, capsys):
+    (tmp_path / "root.json").write_bytes(root)
+    model = parse_manifest((bundle / "manifest.json").read_bytes(), source="manifest").variants[0].model_file
+    (repo / "blobs" / model.sha256[:2] / model.sha256).unlink()
+    (repo / "index" / model.sha256).write_bytes(b"{}")
+
+    assert main(["verify", url, "--root", str(tmp_path / "root.json")]) == 10
+    out = capsys.readouterr().out
+    assert f"error: blobs/{model.sha256[:2]}/{model.sha256}: it is not there (status 404)" in out
+    assert f"error: index/{model.sha256}: " in out
 
 
 @pytest.fixture

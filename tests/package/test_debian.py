@@ -74,6 +74,27 @@ def test_licence_is_the_one_that_is_declared():
     assert "License: Apache-2.0" in (TOP / "debian/copyright").read_text(encoding="utf-8")
 
 
+def test_every_unit_is_enabled_and_sockets_stay_open_through_an_upgrade():
+    """So that nobody who asks meanwhile is refused; services restart with the new code."""
+    calls = re.findall(r"(?m)^\tdh_installsystemd -pedged (.*)$", (TOP / "debian/rules").read_text(encoding="utf-8"))
+    kept = next(call.split() for call in calls if "--no-stop-on-upgrade" in call)
+    restarted = next(call.split() for call in calls if "--no-stop-on-upgrade" not in call)
+    assert sorted(word for word in kept if word[0] != "-") == sorted(
+        path.name for path in (TOP / "systemd").glob("*.socket")
+    )
+    assert sorted(restarted) == sorted(path.name for path in (TOP / "systemd").glob("*.service"))
+
+
+def test_purge_removes_every_directory_and_user():
+    """Whatever tmpfiles.d and sysusers.d make."""
+    script = (TOP / "debian/edged.postrm").read_text(encoding="utf-8")
+    removed = script.split("rm -rf --one-file-system ")[1].splitlines()[0].split()
+    made = re.findall(r"(?m)^d +(\S+)", (TOP / "systemd/edged.tmpfiles").read_text(encoding="utf-8"))
+    assert not [path for path in made if not any(path == top or path.startswith(f"{top}/") for top in removed)]
+    users = re.findall(r"(?m)^[ug] +(\S+)", (TOP / "systemd/edged.sysusers").read_text(encoding="utf-8"))
+    assert sorted(re.search(r"for name in (.*); do", script)[1].split()) == sorted(users)
+
+
 @pytest.mark.parametrize("command", sorted(PROJECT["scripts"]))
 def test_manual_page_names_every_verb(command):
     """What --help lists is what the page describes."""

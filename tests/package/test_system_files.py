@@ -1,6 +1,5 @@
 """Users, directories, sockets, catalog and default settings: what several files say must be the same thing."""
 
-import json
 import re
 import tomllib
 from pathlib import Path
@@ -30,10 +29,26 @@ def values(name, key):
     return re.findall(rf"(?m)^{key}=(.*)$", read(name))
 
 
+def vars_of(value):
+    """Return settings as tables of tables, those that are as by default included."""
+    if isinstance(value, msgspec.Struct):
+        return {name: vars_of(getattr(value, name)) for name in value.__struct_fields__}
+    return value
+
+
+def names_of(table, place=""):
+    """Return every setting of a table by its full name."""
+    return {
+        name
+        for key, value in table.items()
+        for name in (names_of(value, f"{place}{key}.") if isinstance(value, dict) and value else [f"{place}{key}"])
+    }
+
+
 def test_catalog_explains_every_event():
     """An event that an operator may act on has a page; a page belongs to an event."""
     entries = re.findall(r"(?m)^-- ([0-9a-f]{32})$", read("edged.catalog"))
-    assert entries == sorted(event.message_id for event in EVENTS)
+    assert sorted(entries) == sorted(event.message_id for event in EVENTS)
 
 
 def test_catalog_entries_are_complete():
@@ -66,7 +81,8 @@ def test_directories_of_units_exist():
         keys = ("BindPaths", "BindReadOnlyPaths", "RootDirectory")
         used = " ".join(line for key in keys for line in values(unit.name, key))
         directories = {path for path in used.split() if "edged" in path}
-        directories |= {str(Path(path).parent) for path in values(unit.name, "ListenStream")}
+        sockets = [*values(unit.name, "ListenStream"), *values(unit.name, "ListenSequentialPacket")]
+        directories |= {str(Path(path).parent) for path in sockets}
         assert directories <= made, unit.name
 
 
@@ -85,6 +101,7 @@ def test_sockets_are_where_the_settings_say():
     assert values("edged-admin.socket", "ListenStream") == [paths.admin_socket]
     assert values("edged-tensor.socket", "ListenSequentialPacket") == [paths.tensor_socket]
     assert values("edged-egress.socket", "ListenStream") == [paths.gate_socket]
+    assert values("edged-update.socket", "ListenSequentialPacket") == [paths.update_control]
 
 
 def test_packaged_settings_are_the_defaults():
@@ -105,7 +122,8 @@ def test_example_of_a_rule_for_callers_is_one():
 def test_packaged_settings_list_every_one_with_a_comment():
     """The file is also where an operator looks up what can be set."""
     lines = read("edged.toml").splitlines()
-    table = tomllib.loads(read("edged.toml"))
+    # What is unset by default is shown as a comment, because TOML has no word for it.
+    shown = tomllib.loads(re.sub(r"(?m)^# (\w+ = [^=\n]+)$", r"\1", read("edged.toml")))
 
-    assert table == json.loads(msgspec.json.encode(Config()))
+    assert names_of(shown) == names_of(vars_of(Config()))
     assert all(lines[i - 1].startswith("# ") for i, line in enumerate(lines) if " = " in line and line[0] != "#")

@@ -140,6 +140,30 @@ def test_service_is_watched_and_restarted(service):
     assert {"WatchdogSec", "TimeoutStartSec", "TimeoutStopSec", "RestartMaxDelaySec"} <= values.keys()
 
 
+def test_update_never_disturbs_inference():
+    """The updater takes what processors and disks have left, far below the weight of 100 that every other unit has."""
+    values = dict(settings(SYSTEMD / "edged-update.service"))
+    assert values["CPUSchedulingPolicy"] == "batch"
+    assert int(values["CPUWeight"]) <= 10
+    assert int(values["IOWeight"]) <= 10
+    assert int(values["Nice"]) >= 10
+    daemon = dict(settings(SYSTEMD / "edged.service"))
+    assert int(values["OOMScoreAdjust"]) > int(daemon.get("OOMScoreAdjust", "0"))
+
+
+@pytest.mark.parametrize("unit", [*SYSTEMD.glob("*.socket")], ids=lambda unit: unit.name)
+def test_service_takes_the_descriptors_of_its_sockets(unit):
+    """Each is passed under a name, to a service that is ordered after it, and its file goes when it is switched off."""
+    values = dict(settings(unit))
+    service = SYSTEMD / values["Service"]
+    listed = " ".join(value for name, value in settings(service) if name == "Sockets").split()
+    assert unit.name in listed
+    assert values["FileDescriptorName"]
+    assert values["RemoveOnStop"] == "yes"
+    assert ("NonBlocking", "yes") in settings(service)
+    assert unit.name in " ".join(value for name, value in settings(service) if name == "After").split()
+
+
 @needs_analyze
 def test_daemons_filter_leaves_workers_what_they_need():
     """They confine themselves further, under the unit's filter, and work under both."""

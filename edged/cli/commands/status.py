@@ -1,18 +1,15 @@
 """``edgectl status``: what the device does, which model runs where, what was refused, how updates go."""
 
 import argparse
-import sys
 import time
-from typing import Any, Final
+from typing import Any
 
 from edged.api.status import Status
 from edged.cli.exits import Exit
 from edged.cli.http import Client
 from edged.cli.status_page import render
+from edged.cli.watching import WATCH_S, show
 from edged.codec import encode_readable
-
-WATCH_S: Final = 2.0
-_CLEAR: Final = "\x1b[H\x1b[2J"
 
 
 def add(verbs: Any) -> None:
@@ -28,10 +25,9 @@ def add(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> Exit:
     """Print the status, once or until interrupted."""
     client = Client(args.socket)
-    while True:
-        status = client.get("/edged/v1/status", Status)
-        text = encode_readable(status).decode() if args.json else render(status, now_s=time.time())
-        print((_CLEAR if args.watch and sys.stdout.isatty() else "") + text, end="", flush=True)
-        if not args.watch:
-            return Exit.DEGRADED if status.state == "degraded" else Exit.OK
-        time.sleep(WATCH_S)
+
+    def text(status: Status) -> str:
+        return encode_readable(status).decode() if args.json else render(status, now_s=time.time())
+
+    status = show(lambda: client.get("/edged/v1/status", Status), text, is_watching=args.watch)
+    return Exit.DEGRADED if status.state == "degraded" else Exit.OK

@@ -4,9 +4,9 @@ import argparse
 import math
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
-from edged.api.status import ModelStatus, Status
+from edged.api.status import Status
 from edged.cli.exits import Exit
 from edged.cli.http import Client
 from edged.clock import Clock, SystemClock
@@ -14,6 +14,8 @@ from edged.errors import DaemonUnreachableError, DeadlineError, UsageError, Vali
 
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 2.0
+Goal = Literal["serving", "good"]
+GOALS: Final[tuple[Goal, ...]] = get_args(Goal)
 
 
 def add(verbs: Any) -> None:
@@ -24,7 +26,11 @@ def add(verbs: Any) -> None:
     parser.add_argument("--model", metavar="NAME", help="wait for this model; otherwise for the device")
     parser.add_argument("--version", metavar="V", help="wait until this version of the model is active")
     parser.add_argument(
-        "--for", dest="goal", choices=["serving"], default="serving", help="what to wait for (default: %(default)s)"
+        "--for",
+        dest="goal",
+        choices=GOALS,
+        default="serving",
+        help="what to wait for; good: the model's active version has passed its trial (default: %(default)s)",
     )
     parser.add_argument(
         "--timeout", metavar="S", type=_seconds, default=60.0, help="seconds to wait at most (default: %(default)s)"
@@ -34,13 +40,16 @@ def add(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> Exit:
     """Wait and say what for."""
-    if args.version and not args.model:
-        raise UsageError("--version goes with --model.", hint="edgectl wait --model NAME --version V")
+    if not args.model and (args.version or args.goal == "good"):
+        raise UsageError(
+            "--version and --for good go with --model.", hint="edgectl wait --model NAME --version V --for good"
+        )
     client = Client(args.socket)
     state = wait_for(
         lambda: client.get("/edged/v1/status", Status),
         model=args.model,
         version=args.version,
+        goal=args.goal,
         timeout_s=args.timeout,
         clock=SystemClock(),
         sleep=time.sleep,
@@ -54,6 +63,7 @@ def wait_for(
     *,
     model: str | None,
     version: str | None,
+    goal: Goal = "serving",
     timeout_s: float,
     clock: Clock,
     sleep: Callable[[float], None],
@@ -64,6 +74,7 @@ def wait_for(
         poll: Asks the daemon; one that does not answer yet is waited for too.
         model: The model to wait for; None waits for the device.
         version: Its version; None takes any.
+        goal: Whether it is enough that it serves, or it has to have passed its trial.
         timeout_s: Seconds.
         clock: Measures them.
         sleep: Waits seconds between two questions: 0.1 at first, then twice as long each time up to 2.
@@ -79,7 +90,7 @@ def wait_for(
     pause_s = FIRST_PAUSE_S
     while True:
         try:
-            is_there, state = judge(poll(), model=model, version=version)
+            is_there, state = judge(poll(), model=model, version=version, goal=goal)
         except DaemonUnreachableError as exc:
             is_there, state = False, exc.message
         if is_there:
@@ -91,7 +102,7 @@ def wait_for(
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
-def judge(status: Status, *, model: str | None, version: str | None) -> tuple[bool, str]:
+def judge(status: Status, *, model: str | None, version: str | None, goal: Goal = "serving") -> tuple[bool, str]:
     """Say whether the status is what is waited for, and what it is.
 
     Raises:
@@ -106,9 +117,13 @@ def judge(status: Status, *, model: str | None, version: str | None) -> tuple[bo
         for refusal in found.refused:
             if refusal.version == version:
                 raise ValidationFailedError(f"Model {model} {version} was refused: {refusal.reason}")
-    active = _active_version(found)
-    is_there = found.state == "serving" and version in {None, active}
-    return is_there, f"Model {model} is {found.state}, active version {active or 'none'}."
+    active = next((slot for slot in found.slots if slot.slot == found.active), None)
+    is_there = found.state == "serving" and version in {None, None if active is None else active.version}
+    if active is None:
+        return is_there and goal == "serving", f"Model {model} is {found.state}, active version none."
+    is_good = active.state == "good"
+    text = f"Model {model} is {found.state}, active version {active.version}"
+    return is_there and (is_good or goal == "serving"), f"{text}." if is_good else f"{text}, on trial."
 
 
 def _seconds(text: str) -> float:
@@ -117,7 +132,3 @@ def _seconds(text: str) -> float:
     if not 0 <= value < math.inf:
         raise ValueError
     return value
-
-
-def _active_version(model: ModelStatus) -> str | None:
-    return next((slot.version for slot in model.slots if slot.slot == model.active), None)

@@ -6,7 +6,7 @@ import tarfile
 
 import pytest
 
-from edged.bundle.edgeb import pack, read_packed_manifest, unpack
+from edged.bundle.edgeb import find_files, pack, read_packed_manifest, unpack
 from edged.codec import encode_readable
 from edged.errors import BundleError, DigestMismatchError, EdgedError, ManifestError, StoreError
 from edged.files import hash_bytes
@@ -264,3 +264,41 @@ def test_directory_that_is_not_as_its_manifest_says_is_not_packed(bundle, tmp_pa
 def test_directory_without_manifest_is_no_bundle(tmp_path):
     with pytest.raises(BundleError, match=r"it has no manifest\.json"):
         pack(tmp_path, tmp_path / "x.edgeb")
+
+
+def found_in(path):
+    """Return what lies where the files of a packed bundle are said to lie."""
+    data = path.read_bytes()
+    with path.open("rb") as archive:
+        return {entry.path: data[start : start + entry.size] for entry, start in find_files(archive, str(path))}
+
+
+def test_files_are_found_where_they_lie(packed):
+    assert found_in(packed) == {path: data for path, (_, data) in FILES.items()}
+
+
+@pytest.mark.parametrize("size", [0, 511, 1024])
+def test_file_that_is_no_packed_bundle_has_no_files(packed, size):
+    packed.write_bytes(packed.read_bytes()[:size])
+
+    with pytest.raises(BundleError):
+        found_in(packed)
+
+
+def test_files_of_an_archive_that_is_cut_are_found_up_to_there(packed):
+    """The one in whose middle it ends is not among them, and whoever asks is told that there should be more."""
+    data = packed.read_bytes()
+    packed.write_bytes(data[: data.index(FILES["models/toy.onnx"][1]) + 5])
+    found = []
+
+    with packed.open("rb") as archive, pytest.raises(BundleError, match=r"middle of models/toy\.onnx"):
+        found.extend(entry.path for entry, _ in find_files(archive, "cut"))
+
+    assert found == [path for path in sorted(FILES) if path < "models/toy.onnx"]
+
+
+def test_headers_that_are_not_those_of_the_manifest_are_not_believed(packed):
+    packed.write_bytes(tar_of(*ordered(**{"labels.txt": b"another size"})))
+
+    with pytest.raises(BundleError, match=r"expected labels\.txt of 7 bytes"):
+        found_in(packed)

@@ -1,9 +1,16 @@
 """What a person reads: states, slots, refusals with reasons, updates with error and hint."""
 
-import pytest
-
-from edged.api.status import ModelStatus, Refusal, SlotStatus, Status, WorkerStatus
-from edged.cli.status_page import duration, render, size
+from edged.api.status import (
+    CandidateStatus,
+    DeviceStatus,
+    ModelStatus,
+    Refusal,
+    RolloutStatus,
+    SlotStatus,
+    Status,
+    WorkerStatus,
+)
+from edged.cli.status_page import render
 from edged.update.phases import Phase, Progress, UpdateError, UpdateStatus
 
 NOW_S = 1_800_000_000.0
@@ -34,8 +41,15 @@ DEGRADED = Status(
                 running=4,
                 unconfined=("no Landlock: the kernel\nis too old",),
             ),
+            rollout=RolloutStatus(
+                version="1.2.0", rule="next", reason="this device is in the first 25 %", floor="1.0.0"
+            ),
+            candidate=CandidateStatus(
+                version="1.2.0", waiting_for=("mains power (now on battery)", "60 s\nidle"), since=NOW_S - 300
+            ),
         ),
     ),
+    device=DeviceStatus(id="kiosk-7", arch="amd64", labels={"ring": "canary", "region": "eu"}),
     update=UpdateStatus(
         phase=Phase.WAITING,
         repository="https://models.example.org/",
@@ -48,13 +62,19 @@ DEGRADED = Status(
 )
 
 PAGE = """\
-edged  0.1.0
-State  degraded (a model is refused, failed or rolled back)
-Up     1 d 2 h
+edged   0.1.0
+State   degraded (a model is refused, failed, stopped or rolled back)
+Up      1 d 2 h
+Device  kiosk-7 (amd64, region=eu, ring=canary)
 
 Model magika: serving, needs review
   slot a  active  good  1.0.0  magika-1.0.0-fp32-amd64  since 2 h 0 min ago
   slot b          bad   1.1.0  -                        since 1 min 0 s ago (answers\\ndiffer)
+  Candidate  1.2.0, since 5 min 0 s ago
+  Waits for  mains power (now on battery)
+             60 s\\nidle
+  Rollout    1.2.0 should run here: this device is in the first 25 %
+  Floor      1.0.0; nothing lower is activated
   worker 812: 4000 requests, 2 failed, 1 restarts; now 3 queued, 4 running
   sandbox incomplete: no Landlock: the kernel\\nis too old
   refused 1.1.0 1 min 0 s ago: sample 3: \\x1b[31mdiffers
@@ -83,17 +103,3 @@ def test_the_page_of_a_new_device():
 
 def test_a_clock_that_was_set_back_shows_the_moment_itself():
     assert "refused 1.1.0 2027-01-15 07:59 UTC: sample 3" in render(DEGRADED, now_s=NOW_S - 1e6)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(-5, "0 s"), (0.4, "0 s"), (59, "59 s"), (3661, "1 h 1 min"), (86400, "1 d 0 h")]
-)
-def test_durations_have_two_units(seconds, text):
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (3_200_000, "3.2 MB"), (5e9, "5.0 GB")]
-)
-def test_sizes_are_decimal(count, text):
-    assert size(count) == text

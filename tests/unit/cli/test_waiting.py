@@ -25,13 +25,13 @@ class FakeTime:
         self.now_s += seconds
 
 
-def device(state="serving", *, version="1.0.0", model_state="serving", refused=()):
-    slot = SlotStatus(slot="a", state="good", version=version, changed_at=0.0)
+def device(state="serving", *, version="1.0.0", model_state="serving", slot_state="good", refused=()):
+    slot = SlotStatus(slot="a", state=slot_state, version=version, changed_at=0.0)
     models = (ModelStatus(name="m", state=model_state, active="a", slots=(slot,), refused=refused),)
     return Status(edged="0.1.0", state=state, started_at=0.0, models=models)
 
 
-def wait(*answers, model=None, version=None, timeout_s=60.0, time=None):
+def wait(*answers, model=None, version=None, goal="serving", timeout_s=60.0, time=None):
     """Wait on a daemon that gives these answers and then the last one for ever."""
     time = time or FakeTime()
     left = list(answers)
@@ -42,7 +42,7 @@ def wait(*answers, model=None, version=None, timeout_s=60.0, time=None):
             raise answer
         return answer
 
-    return wait_for(poll, model=model, version=version, timeout_s=timeout_s, clock=time, sleep=time.sleep)
+    return wait_for(poll, model=model, version=version, goal=goal, timeout_s=timeout_s, clock=time, sleep=time.sleep)
 
 
 def test_what_is_already_there_is_not_waited_for():
@@ -85,3 +85,17 @@ def test_a_refused_version_ends_the_wait_with_its_reason():
 def test_a_socket_this_user_may_not_open_is_not_waited_for():
     with pytest.raises(NotPermittedError):
         wait(NotPermittedError("No."))
+
+
+def test_a_version_on_trial_serves_but_is_not_good_yet():
+    trial = device(version="1.1.0", slot_state="trial")
+    assert wait(trial, model="m", version="1.1.0") == "Model m is serving, active version 1.1.0, on trial."
+
+    answer = wait(trial, device(version="1.1.0"), model="m", version="1.1.0", goal="good")
+
+    assert answer == "Model m is serving, active version 1.1.0."
+
+
+def test_what_is_good_but_another_version_is_waited_for():
+    with pytest.raises(DeadlineError, match=r"active version 1\.0\.0\."):
+        wait(device(), model="m", version="1.1.0", goal="good", timeout_s=1.0)

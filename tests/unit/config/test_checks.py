@@ -60,6 +60,13 @@ def test_rate_without_end_is_refused_wherever_it_is(tmp_path):
     ]
 
 
+def test_window_that_would_never_open_is_refused(tmp_path):
+    assert problems_of_text(tmp_path, "[window]\nidle_s = inf\nmax_wait_s = inf\n") == [
+        "window.idle_s: expected a finite number (0 asks for nothing), got inf",
+        "window.max_wait_s: expected a finite number (0 waits for ever), got inf",
+    ]
+
+
 def test_mistyped_limit_of_a_rule_is_found_by_its_place(tmp_path):
     text = '[[limits.callers]]\nuser = "kiosk"\nlimits = { burst = 0 }\n'
 

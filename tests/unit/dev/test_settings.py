@@ -4,7 +4,7 @@ import pytest
 
 from edged.config.load import load_config
 from edged.dev.settings import write_settings
-from edged.errors import UsageError
+from edged.errors import ConfigError, UsageError
 
 
 def test_every_path_is_below_the_directory_and_one_host_is_allowed(tmp_path):
@@ -48,3 +48,25 @@ def test_any_directory_can_be_written_as_toml(tmp_path):
     config = load_config([write_settings(odd, repository="", root=None, poll_interval_s=1.0)])
 
     assert config.paths.store == f"{odd}/store"
+
+
+def test_a_device_of_a_fleet_can_be_played(tmp_path):
+    file = write_settings(
+        tmp_path,
+        repository="",
+        root=None,
+        poll_interval_s=1.0,
+        trial_s=30.0,
+        device_id="kiosk-1",
+        labels={"region": "eu", "ring": "canary"},
+    )
+
+    config = load_config([file])
+
+    assert (config.device.id, config.trial.min_s) == ("kiosk-1", 30.0)
+    assert config.device.labels == {"region": "eu", "ring": "canary"}
+
+
+def test_a_label_that_no_rollout_can_name_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="labels"):
+        write_settings(tmp_path, repository="", root=None, poll_interval_s=1.0, labels={"region": "E U"})

@@ -1,0 +1,58 @@
+"""What edgectl asks on the administrators' socket: rollbacks, candidates to go on at once, and the history."""
+
+import urllib.parse
+from typing import TypeVar
+
+import msgspec
+
+from edged.api.documents import APPLY_PATH, HISTORY_PATH, ROLLBACK_PATH, Apply, Rollback, Switched
+from edged.cli.http import Client
+from edged.codec import decode_json
+from edged.config.schema import PathsConfig
+from edged.store.history import History
+
+T = TypeVar("T")
+
+
+class Steering:
+    """Asks the daemon what only administrators may.
+
+    Args:
+        socket_path: The socket that edgectl was told, or has chosen. The apps' socket of a packaged edged stands for the
+            administrators' own, so that who may not open that is told so.
+    """
+
+    def __init__(self, socket_path: str) -> None:
+        paths = PathsConfig()
+        self._client = Client(paths.admin_socket if socket_path == paths.app_socket else socket_path)
+
+    def rollback(self, model: str, *, reason: str) -> Switched:
+        """Turn a model's active version down.
+
+        Raises:
+            EdgedError: What the daemon answered.
+        """
+        return self._post(ROLLBACK_PATH, Rollback(model=model, reason=reason), Switched)
+
+    def apply(self, model: str, *, version: str | None = None) -> Switched:
+        """Let a model's candidate go on at once.
+
+        Raises:
+            EdgedError: What the daemon answered.
+        """
+        return self._post(APPLY_PATH, Apply(model=model, version=version), Switched)
+
+    def history(self, *, model: str, limit: int) -> History:
+        """Return what happened, newest first; an empty ``model`` means all.
+
+        Raises:
+            EdgedError: What the daemon answered.
+        """
+        query = urllib.parse.urlencode({"model": model, "limit": limit})
+        return self._ask("GET", f"{HISTORY_PATH}?{query}", None, History)
+
+    def _post(self, path: str, body: object, type_: type[T]) -> T:
+        return self._ask("POST", path, msgspec.json.encode(body), type_)
+
+    def _ask(self, method: str, path: str, body: bytes | None, type_: type[T]) -> T:
+        return decode_json(type_, self._client.request(method, path, body=body).body, source=path)
