@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
@@ -28,9 +28,10 @@ from bench.measure import Ask, Row, Target, measure_latencies, measure_throughpu
 from bench.messages import binary_request, json_request
 from bench.models import Model, read_models
 from bench.overload import measure_overload
-from bench.processes import pss_bytes, running, unix_connection, wait_until
+from bench.processes import ServerFailedError, pss_bytes, running, unix_connection, wait_until
 from bench.servers.sessions import new_session
 from bench.table import print_tables
+from bench.updates import measure_updates, print_updates
 
 IN_PROCESS: Final = "in process"
 AIOHTTP: Final = "aiohttp, minimal"
@@ -41,6 +42,8 @@ OVERLOADED: Final = "magika"
 """The model that is asked for too much: its runs are long enough for this process to ask ten times as often."""
 LARGE_BYTES: Final = 1 << 20
 """Above this, a request as JSON takes so long that it says nothing more."""
+FULL_BYTES: Final = 1 << 30
+"""In the store of a device that has had many versions of many models."""
 
 
 def main() -> int:
@@ -58,6 +61,7 @@ def main() -> int:
         work.chmod(0o755)
         results = measure(models, work, scale=0.1 if arguments.quick else 1.0)
     print_tables(results)
+    print_updates(results["updates"])
     arguments.json.write_text(json.dumps(results, indent=2))
     print(f"\nwritten to {arguments.json}")
     return 0
@@ -85,6 +89,8 @@ def measure(models: Sequence[Model], work: Path, *, scale: float) -> dict[str, A
     with edged_server(models, work / "d", work) as server:
         connect = partial(unix_connection, device.socket_of(work / "d"))
         overload = measure_overload(connect, binary_request(model), server.pid, scale=scale)
+    say("updates: polls, stops, going back")
+    updates = measure_updates(models[0], work / "u", scale=scale)
     say("memory and start, one small model")
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}",
@@ -93,6 +99,7 @@ def measure(models: Sequence[Model], work: Path, *, scale: float) -> dict[str, A
         "rows": [asdict(row) for row in rows],
         "overload": {"model": model.name} | overload,
         "service": measure_service(models[0], work),
+        "updates": updates,
     }
 
 
@@ -195,21 +202,28 @@ def measure_model(model: Model, servers: Sequence[Server], directory: Path, *, s
 
 
 def measure_service(model: Model, work: Path) -> dict[str, Any]:
-    """Measure memory and start of each server with one small model, each alone."""
-    found: dict[str, Any] = {}
+    """Measure memory and start of each server with one small model, each alone; of edged also with a store full of other models."""
     (work / "one").mkdir()
     device.publish([model], work / "one")
     device.fetch_all([model], work / "one", work / "o")
-    for entry in servers_of([model], work / "o", work / "one"):
-        started_s = time.monotonic()
-        with entry as server:
-            request = json_request(model) if server.is_json else binary_request(model)
-            with client(server.connect(model.name), request) as ask:
-                ask()
-            cold_s = time.monotonic() - started_s
-            sizes = settled_pss(server.pid)
-        found[server.name] = {"cold_start_s": cold_s, "pss_bytes": sum(sizes.values()), "processes": sizes}
-    return found
+    found = dict(measure_alone(entry, model) for entry in servers_of([model], work / "o", work / "one"))
+    device.fill_store(work / "o", FULL_BYTES)
+    _, full = measure_alone(edged_server([model], work / "o", work / "one"), model)
+    return found | {"edged, 1 GiB stored": full}
+
+
+def measure_alone(entry: AbstractContextManager[Server], model: Model) -> tuple[str, dict[str, Any]]:
+    """Start a server, and return its name and what it took until its first answer, and what it takes then."""
+    started_s = time.monotonic()
+    with entry as server:
+        request = json_request(model) if server.is_json else binary_request(model)
+        if (connect := server.connect(model.name)) is None:
+            raise ServerFailedError(f"{server.name} does not have {model.name}")
+        with client(connect, request) as ask:
+            ask()
+        cold_s = time.monotonic() - started_s
+        sizes = settled_pss(server.pid)
+        return server.name, {"cold_start_s": cold_s, "pss_bytes": sum(sizes.values()), "processes": sizes}
 
 
 def settled_pss(pid: int) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """edged for the benchmark: bundles, a signed repository on a static host, and ``edged dev`` in front of it, as on a device."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,11 +21,12 @@ EDGE_PUBLISH: Final = (sys.executable, "-m", "edged.publish.main")
 _POLL_S: Final = 1.0
 _NEVER_S: Final = 1e6
 """Between polls of a device that is measured: what a poll costs is no part of what serving costs."""
+FILLING_VERSIONS: Final = 8
 _DATATYPES: Final = {"float32": "FP32", "int64": "INT64", "int32": "INT32"}
 
 _RECIPE: Final = """\
 name = "{name}"
-version = "1.0.0"
+version = "{version}"
 
 [[variants]]
 model = "model.onnx"
@@ -50,11 +52,17 @@ licence = "{licence}"
 
 def publish(models: Sequence[Model], work: Path) -> None:
     """Make ``work/repo``, a signed repository with a bundle of each model; the golden outputs are those of this process."""
-    _edge_publish("init", work / "repo", "--keys", work / "keys")
+    edge_publish("init", work / "repo", "--keys", work / "keys")
     for model in models:
-        recipe = _write_sources(model, work / "sources" / model.name)
-        _edge_publish("bundle", "build", recipe, "--out", work / "bundles")
-        _edge_publish("publish", work / f"bundles/{model.name}-1.0.0", "--repo", work / "repo", "--keys", work / "keys")
+        publish_version(model, work)
+
+
+def publish_version(model: Model, work: Path, *, version: str = "1.0.0", options: Sequence[str] = ()) -> None:
+    """Add one version of a model to ``work/repo``."""
+    recipe = _write_sources(model, work / "sources" / model.name, version)
+    edge_publish("bundle", "build", recipe, "--out", work / "bundles")
+    bundle = work / f"bundles/{model.name}-{version}"
+    edge_publish("publish", bundle, *options, "--repo", work / "repo", "--keys", work / "keys")
 
 
 def fetch_all(models: Sequence[Model], work: Path, device: Path) -> None:
@@ -64,6 +72,16 @@ def fetch_all(models: Sequence[Model], work: Path, device: Path) -> None:
     command = [*EDGE_PUBLISH, "serve", str(work / "repo"), "--port", str(port)]
     with running(command, host_log), _dev(device, work, log, port, poll_s=_POLL_S) as process:
         wait_until(lambda: answering(device) >= {model.name for model in models}, "edged's models", process, log)
+
+
+def fill_store(device: Path, size_bytes: int) -> None:
+    """Put so much more into a device's store: versions that do not answer, each as large as models are that fill a device."""
+    for number in range(FILLING_VERSIONS):
+        directory = device / "store" / "bundles" / "filling" / f"{number}.0.0"
+        directory.mkdir(parents=True)
+        with (directory / "model.onnx").open("wb") as file:
+            for _ in range(size_bytes // FILLING_VERSIONS >> 20):
+                file.write(os.urandom(1 << 20))
 
 
 @contextmanager
@@ -95,13 +113,15 @@ def answering(device: Path) -> set[str]:
     return {model["name"] for model in document["models"]}
 
 
-def _edge_publish(*arguments: object) -> None:
-    subprocess.run([*EDGE_PUBLISH, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - ours
+def edge_publish(*arguments: object) -> None:
+    """Run a verb of ``edge-publish``, in silence."""
+    command = [*EDGE_PUBLISH, *map(str, arguments)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
 
 
-def _write_sources(model: Model, directory: Path) -> Path:
+def _write_sources(model: Model, directory: Path, version: str) -> Path:
     kit = directory / "kit"
-    kit.mkdir(parents=True)
+    kit.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(model.path, directory / "model.onnx")
     session = new_session(model.path)
     names = [output.name for output in session.get_outputs()]
@@ -127,6 +147,7 @@ def _write_sources(model: Model, directory: Path) -> Path:
     recipe.write_text(
         _RECIPE.format(
             name=model.name,
+            version=version,
             settings="\n".join(settings),
             inputs=", ".join(
                 _spec(name, (-1, *array.shape[1:]) if model.max_rows else array.shape, array.dtype)
