@@ -13,13 +13,16 @@ ROOT = Path(edged.__file__).parent
 # of its longest listed prefix.
 LAYERS = (
     "errors problems statuses ids clock files codec diagnosis quantities journal notify sockets no_tls footprint __init__",
-    """config.schema config.checks pipeline.steps pipeline.spec pipeline.pipeline pipeline.datatypes bundle.manifest bundle.parse bundle.kit
-    store.layout store.slots store.history activation ops select update.phases update.backoff update.messages update.answer
+    """config.schema config.checks pipeline.steps pipeline.spec pipeline.pipeline pipeline.datatypes bundle.fallback
+    bundle.manifest bundle.parse bundle.kit
+    store.layout store.slots store.history store.kept store.collectable activation ops select
+    update.phases update.backoff update.messages update.asking update.answer update.budget
+    update.meter update.timestamp update.undone
     egress.policy egress.request runtime.tensors runtime.wire runtime.calls schedule validation.comparison
     validation.closeness validation.metrics validation.verdict validation.quality validation.report validation.junit onnx
     tensor_socket callers.caller callers.rules callers.bucket callers.quotas telemetry.histogram telemetry.serving
-    telemetry.exposition""",
-    "callers config pipeline bundle ops.identity store telemetry update egress runtime validation host worker",
+    telemetry.exposition sense.reading sense.power sense.thermal""",
+    "callers config pipeline bundle ops.identity store telemetry update egress runtime validation host worker sense",
     "api cli client publish",
     "process event_loop daemon dev __main__ update.__main__ update.refresh egress.__main__ worker.template publish.main cli.edgectl",
 )

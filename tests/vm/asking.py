@@ -1,4 +1,4 @@
-"""The request that these checks make, as the README writes it."""
+"""What these checks ask of a device: the request that the README writes, and the host of its repository."""
 
 
 def infer(path: str) -> str:
@@ -6,4 +6,11 @@ def infer(path: str) -> str:
     return (
         "curl --unix-socket /run/edged/edged.sock -H 'Inference-Header-Content-Length: 0' "
         f"--data-binary @{path} http://localhost/v2/models/magika/infer"
+    )
+
+
+def start_host(device, port=8080):
+    """Serve the repository inside the device."""
+    device.run(
+        f"systemd-run --unit=host --uid=nobody --property=Restart=always edge-publish serve /srv/demo/repo --port {port}"
     )

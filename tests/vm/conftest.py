@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.asking import infer
+from tests.vm.asking import infer, start_host
 from tests.vm.device import TOP, Device
 
 # Set by tools/vm-test, which makes what these tests need; a plain "pytest" does not collect them.
@@ -75,14 +75,12 @@ def device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="session")
 def serving(device: Device, samples: tuple[Sample, ...]) -> Device:
     """The device, once it has fetched the demonstration's model from a host of its own and answers with it."""
-    device.run(
-        f"systemd-run --unit=host --uid=nobody --property=Restart=always edge-publish serve /srv/demo/repo --port {PORT}"
-    )
+    start_host(device, PORT)
     device.run("install -m 0644 /srv/demo/repo/metadata/1.root.json /etc/edged/root.json")
     device.write(
         "/etc/edged/edged.toml.d/50-repository.toml",
         f'[repository]\nurl = "http://localhost:{PORT}/"\npoll_interval_s = 5.0\n'
-        f'[egress]\nallow_private = ["localhost:{PORT}"]\n',
+        f'[egress]\nallow_private = ["localhost:{PORT}"]\n[trial]\nmin_s = 0.0\n',
     )
     device.run("systemctl restart edged-egress.service edged-update.service edged.service")
     device.wait_for(f"runuser -u app -- {infer(samples[0].path)} --fail --silent --output /dev/null", timeout_s=90.0)

@@ -26,7 +26,15 @@ NUMBERS = {
 }[platform.machine()] | {"io_uring_setup": 425, "pidfd_getfd": 438}
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 PTRACE_TRACEME = 0
-WRITABLE = ("/dev/shm", "/run/edged-update", "/tmp", "/var/lib/edged", "/var/lib/edged-store", "/var/tmp")
+WRITABLE = (
+    "/dev/shm",
+    "/run/edged-daemon",
+    "/run/edged-update",
+    "/tmp",
+    "/var/lib/edged",
+    "/var/lib/edged-store",
+    "/var/tmp",
+)
 SEALED = (
     "/",
     "/dev",
@@ -48,6 +56,7 @@ HIDDEN = (
     "/run/edged/admin.sock",
     "/run/systemd/private",
     "/usr/bin/sh",
+    "/usr/share/zoneinfo",
     "/var/lib/edged",
     "/var/lib/edged-store",
 )

@@ -34,6 +34,7 @@ def test_service_has_notified_and_feeds_its_watchdog(device, unit):
         ("/run/edged/admin.sock", "srw-rw---- root edged-admin"),
         ("/run/edged/tensor.sock", "srw-rw---- root edged"),
         ("/run/edged-egress/proxy.sock", "srw-rw---- root edged-egress"),
+        ("/run/edged-daemon", "drwxr-xr-x edged edged"),
         ("/run/edged-update", "drwxr-xr-x edged-update edged-update"),
         ("/var/lib/edged", "drwx------ edged edged"),
         ("/var/lib/edged-store", "drwxr-xr-x edged-update edged-update"),

@@ -32,8 +32,10 @@ ALLOWED = {
         "read /etc/machine-id",
         "read /proc/cpuinfo",
         "resolve",
+        "see /usr/share/zoneinfo",
         "see /var/lib/edged",
         "see /var/lib/edged-store",
+        "write /run/edged-daemon",
         "write /var/lib/edged",
     },
     "edged-update": EVERYWHERE

@@ -2,6 +2,8 @@
 
 import json
 
+from edged.journal import UPDATE_ASKED
+
 MESSAGE_STAGED = "6d1f0c9be0f54b0aa2a54a6f0e2f7a01"
 UNIT = "edged-update.service"
 
@@ -47,4 +49,36 @@ def test_refresh_speaks_to_the_journal_as_the_updater(serving):
 
     assert (entry["SYSLOG_IDENTIFIER"], entry["_SYSTEMD_UNIT"]) == ("edged-update", UNIT)
     assert entry["_PID"] != serving.output(f"systemctl show -P MainPID {UNIT}")
-    assert entry["CODE_MODULE"] == "edged.update.client"
+    assert entry["CODE_MODULE"] == "edged.update.bundles"
+
+
+def test_administrators_may_ask_the_updater_and_others_may_not(serving):
+    """Nothing is new, which is 7; who is in another group, or in none, gets 4."""
+    codes = {
+        user: serving.run("edgectl update check", user=user, check=False).returncode
+        for user in ("admin", "app", "outsider")
+    }
+
+    assert codes == {"admin": 7, "app": 4, "outsider": 4}
+    assert serving.output("stat -c '%a %U %G' /run/edged-update/control.sock") == "660 root edged-admin"
+
+
+def test_what_an_administrator_can_read_reaches_the_updater_in_its_sandbox(serving):
+    """Which sees neither that directory nor the user's files: only what edgectl opens for it."""
+    serving.run("cp -r /srv/demo/repo /home/admin/stick && chown -R admin /home/admin && chmod 0700 /home/admin")
+
+    done = serving.run("edgectl update apply --from /home/admin/stick", user="admin", check=False)
+
+    assert done.returncode in {0, 7}, done.stderr
+    serving.run("journalctl --sync")
+    entry = json.loads(serving.output(f"journalctl MESSAGE_ID={UPDATE_ASKED.message_id} -o json -n 1 --no-pager"))
+    assert (entry["EDGED_VERB"], entry["EDGED_USER"]) == ("apply", "admin")
+
+
+def test_whoever_asks_an_updater_that_is_switched_off_switches_it_on(serving):
+    """The socket is the service manager's, so it is there before and after the process."""
+    serving.run(f"systemctl stop {UNIT}")
+
+    serving.run("edgectl update check || [ $? = 7 ]")
+
+    assert serving.output(f"systemctl is-active {UNIT}") == "active"
