@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+ON_ALL_CORES := --numprocesses=auto --dist=worksteal
 
 .PHONY: help demo test test-venv test-debian check explore bench bench-debian deb deb-repro vm-test clean
 
@@ -25,10 +26,11 @@ demo: $(VENV)/ready
 test: check demo test-venv test-debian deb-repro vm-test
 
 test-venv: $(VENV)/ready
-	$(RUN) -m pytest
+	$(RUN) -m pytest $(ON_ALL_CORES)
 
+# Without what says the same with either set of versions: once is enough for that.
 test-debian:
-	tools/test-debian
+	tools/test-debian $(ON_ALL_CORES) -m 'not both_alike'
 
 check: $(VENV)/ready
 	$(RUN) -m ruff check

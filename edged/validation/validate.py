@@ -1,7 +1,6 @@
 """Runs a bundle's validation kit: the same on the device before a model is activated and at the publisher's before it is signed."""
 
 import asyncio
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -103,7 +102,7 @@ class _Judge:
             samples=tuple(self._results),
             overall=tuple(self._agreement.close()),
             measures=tuple(measure.close() for measure in self._measures),
-            latency_p50_ms=statistics.median_low(times_s) * 1000 if times_s else None,
+            latency_p50_ms=sorted(times_s)[(len(times_s) - 1) // 2] * 1000 if times_s else None,
             memory_bytes=None if meter is None else meter.needed_bytes,
             budget=self._budget,
         )

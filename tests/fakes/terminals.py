@@ -53,9 +53,9 @@ class Person:
         os.write(self._near, f"{answer}\n".encode())
 
     def sees(self, text: str, *, at_end: bool = False) -> None:
-        """Wait until some text is there."""
+        """Wait until some text is there, wherever its lines are broken."""
         deadline = time.monotonic() + PATIENCE_S
-        while not (self._fresh.rstrip(" ").endswith(text) if at_end else text in self._fresh):
+        while not (self._fresh.rstrip(" ").endswith(text) if at_end else text in " ".join(self._fresh.split())):
             ready, _, _ = select.select([self._near], [], [], max(0, deadline - time.monotonic()))
             assert ready, f"{text!r} was not shown; on the screen: {self._fresh!r}"
             assert self._read(), f"the program ended before {text!r}; on the screen: {self._fresh!r}"

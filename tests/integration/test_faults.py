@@ -76,7 +76,7 @@ def bundles(tmp_path_factory):
 def apps(request, bundles):
     """A device with the three models; its parameter is how many runs of each it does at once."""
     with live_daemon() as device:
-        device.configure({"worker": {"stop_within_s": 0.5, "parallel": getattr(request, "param", 2)}})
+        device.configure({"worker": {"stop_within_s": 2.0, "parallel": getattr(request, "param", 2)}})
         for bundle in bundles:
             device.install(bundle)
             device.roll_out(bundle.name.partition("-")[0], "1.0.0")

@@ -123,10 +123,11 @@ def _rich(document):
 
 
 def tree_of(directory):
-    """Everything in a directory, with what it says."""
+    """Everything in a directory, with what it says; locks, which are empty and hidden, come with the first use."""
     return {
         str(path.relative_to(directory)): hash_bytes(path.read_bytes()) if path.is_file() else ""
         for path in directory.rglob("*")
+        if path.suffix != ".lock"
     }
 
 
