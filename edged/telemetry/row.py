@@ -9,7 +9,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
-from edged.telemetry.serving import DURATION_BOUNDS_S, OK, ROW_BOUNDS, ServingStats, Tally
+from edged.telemetry.histogram import divided
+from edged.telemetry.serving import DURATION_BOUNDS_S, OK, REQUEST_PARTS, ROW_BOUNDS, ServingStats, Tally
 
 CODES: Final = (
     OK,
@@ -28,9 +29,10 @@ QUOTA: Final = "quota"
 
 _BOUNDS_NS: Final = tuple(int(bound * 1e9) for bound in DURATION_BOUNDS_S)
 _BUCKETS: Final = len(_BOUNDS_NS) + 1
+_REQUEST_BOUNDS_NS: Final = tuple(int(bound * 1e9) for bound in divided(DURATION_BOUNDS_S, REQUEST_PARTS))
 _REJECTED_AT: Final = len(CODES)
 _TOTAL_AT: Final = _REJECTED_AT + 1
-_QUEUE_AT: Final = _TOTAL_AT + _BUCKETS
+_QUEUE_AT: Final = _TOTAL_AT + len(_REQUEST_BOUNDS_NS) + 1
 _RUN_AT: Final = _QUEUE_AT + _BUCKETS
 _SUMS_AT: Final = _RUN_AT + _BUCKETS
 _OK_NS, _FAILED_NS, _QUEUE_NS, _RUN_NS = range(_SUMS_AT, _SUMS_AT + 4)
@@ -62,7 +64,7 @@ class Row:
         """
         numbers = self._numbers
         numbers[_PLACES.get(code, len(CODES) - 1)] += 1
-        numbers[_TOTAL_AT + bisect_left(_BOUNDS_NS, total_ns)] += 1
+        numbers[_TOTAL_AT + bisect_left(_REQUEST_BOUNDS_NS, total_ns)] += 1
         numbers[_QUEUE_AT + bisect_left(_BOUNDS_NS, queue_ns)] += 1
         numbers[_QUEUE_NS] += queue_ns
         numbers[_OK_NS if code == OK else _FAILED_NS] += total_ns

@@ -21,13 +21,13 @@ class Mark:
 
     ends: Counter[str]
     durations: tuple[int, ...]
-    """Requests that took no longer than each bound, and at last all."""
+    """Requests that took no longer than each fine bound, and at last all."""
     restarts: int
 
     @classmethod
     def of(cls, stats: ServingStats) -> Self:
         """Take the counts as they are."""
-        return cls(Counter(stats.requests), stats.request_duration_s.cumulative, stats.restarts)
+        return cls(Counter(stats.requests), stats.request_duration_s.fine_cumulative, stats.restarts)
 
     def since(self, before: "Mark", bounds_s: Sequence[float]) -> Record:
         """Return what was done between two moments.

@@ -164,7 +164,7 @@ class Trials:
 
     def _seen(self, model: ModelName, watch: _Watch) -> Record:
         stats = self._serving.stats(model)
-        return Record() if stats is None else Mark.of(stats).since(watch.mark, stats.request_duration_s.bounds)
+        return Record() if stats is None else Mark.of(stats).since(watch.mark, stats.request_duration_s.fine_bounds)
 
     async def _run_kit(self, model: ModelName, slot: Slot, watch: _Watch) -> None:  # (1)
         if self._rests.is_resting("trial", model):
