@@ -194,10 +194,10 @@ def test_a_bundle_comes_from_a_stick(serving, publisher):
     publisher.good("1.0.7")
     serving.run("systemctl stop host")
     serving.run(
-        "cp -r /srv/demo/repo /home/admin/stick && chown -R admin /home/admin/stick && chmod -R go= /home/admin/stick"
+        "cp -r /srv/demo/repo /home/admin/later-stick && chown -R admin /home/admin/later-stick && chmod -R go= /home/admin/later-stick"
     )
 
-    told = serving.output("runuser -u admin -- edgectl update apply --from /home/admin/stick")
+    told = serving.output("runuser -u admin -- edgectl update apply --from /home/admin/later-stick")
 
     assert "1.0.7" in told
     wait_for_slots(serving, lambda s: s[0][0] == "1.0.7", what="1.0.7 is not active")
