@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 PATIENCE_S = 60.0
 
@@ -57,6 +57,7 @@ class StaticHost:
     is_tls: bool = False
     faults: dict[str, Fault] = field(default_factory=dict)
     stalls: Event = field(default_factory=Event)
+    lock: Lock = field(default_factory=Lock)
     """Set when those who wait for a fault's end go on."""
 
     @property
@@ -71,9 +72,10 @@ class StaticHost:
         return [path for path, _ in self.requests]
 
     def heal(self) -> None:
-        self.faults.clear()
-        self.stalls.set()
-        self.stalls = Event()
+        with self.lock:
+            self.faults.clear()
+            self.stalls.set()
+            self.stalls = Event()
 
     def alter(self, path: str, position: int, *, mask: int = 0x01) -> None:
         """Serve a file with one byte changed."""
@@ -85,13 +87,15 @@ class StaticHost:
         self.faults[path] = Fault(body=(self.root / path).read_bytes()[:size])
 
     def find_body(self, path: str) -> tuple[bytes | None, Fault]:
-        fault = self.faults.get(path, Fault())
-        if fault.times <= 0:
-            fault = Fault()
-        elif path in self.faults:
-            self.faults[path] = Fault(
-                **{**{name: getattr(fault, name) for name in Fault.__slots__}, "times": fault.times - 1}
-            )
+        # With the lock: a fault that was healed meanwhile must not come back.
+        with self.lock:
+            fault = self.faults.get(path, Fault())
+            if fault.times <= 0:
+                fault = Fault()
+            elif path in self.faults:
+                self.faults[path] = Fault(
+                    **{**{name: getattr(fault, name) for name in Fault.__slots__}, "times": fault.times - 1}
+                )
         if fault.body is not None:
             return fault.body, fault
         file = self.root / path
@@ -111,6 +115,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.removeprefix("/")
         self.host.requests.append((path, self.headers["Range"]))
+        # Before the fault is looked up: what is healed from then on ends the stall.
+        self.healed = self.host.stalls
         body, fault = self.host.find_body(path)
         if fault.status is not None or body is None:
             self._answer(fault.status or 404, b"" if fault.status == 304 else body or b"no such file", fault)
@@ -156,7 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
                     self.wfile.write(bytes(50_000))
         if fault.stall_after is not None:
             self.wfile.write(body[: fault.stall_after])
-            self.host.stalls.wait(PATIENCE_S)
+            self.healed.wait(PATIENCE_S)
             self.close_connection = True
             return
         sent = body if fault.cut_after is None else body[: fault.cut_after]
