@@ -8,7 +8,7 @@ from tests.vm.asking import infer
 
 SCORE_TOLERANCE = 0.001
 MEMORY_LIMIT_MB = 115.0
-"""Of all processes of the three units together."""
+"""Of all processes of the three units together: what they need, 109 to 110, and what that differs by from run to run."""
 
 
 def answer(device, sample, *, user="app"):
