@@ -163,25 +163,27 @@ def find(beneath: Beneath, wanted: OpenFile | ListPacks, *, only: str | None) ->
     Returns:
         The reply, and the descriptor that goes with it, which the caller closes.
     """
+    path = wanted.path if isinstance(wanted, OpenFile) else None
     try:
-        if isinstance(wanted, OpenFile):
-            return Opened(), beneath.open(wanted.path)
+        if path is not None:
+            return Opened(path=path), beneath.open(path)
         names = (
             [only] if only else [name for name in beneath.names() if name.endswith(PACK_SUFFIX) and name.isprintable()]
         )
         return Packs(names=tuple(names[:MAX_PACKS])), None
     except BeneathError as exc:
-        return NotOpened(cause="refused", reason=str(exc)), None
+        return NotOpened(path=path, cause="refused", reason=str(exc)), None
     except (FileNotFoundError, NotADirectoryError) as exc:
-        return NotOpened(cause="missing", reason=exc.strerror or str(exc)), None
+        return NotOpened(path=path, cause="missing", reason=exc.strerror or str(exc)), None
     except PermissionError as exc:
-        return NotOpened(cause="refused", reason=exc.strerror or str(exc)), None
+        return NotOpened(path=path, cause="refused", reason=exc.strerror or str(exc)), None
     except OSError as exc:
-        return NotOpened(cause="broken", reason=exc.strerror or str(exc)), None
+        return NotOpened(path=path, cause="broken", reason=exc.strerror or str(exc)), None
 
 
-def _refuse(_wanted: OpenFile | ListPacks) -> tuple[Reply, int | None]:
-    return NotOpened(cause="refused", reason="no directory was offered"), None
+def _refuse(wanted: OpenFile | ListPacks) -> tuple[Reply, int | None]:
+    path = wanted.path if isinstance(wanted, OpenFile) else None
+    return NotOpened(path=path, cause="refused", reason="no directory was offered"), None
 
 
 def _error(failure: Failure) -> EdgedError:

@@ -20,6 +20,7 @@ from edged.process import listening, run_service
 from edged.store.layout import StoreLayout
 from edged.update.child import RefreshProcess
 from edged.update.control import Control
+from edged.update.lookout import Lookout, read_kept_timestamp
 from edged.update.now import Now
 from edged.update.poller import Poller
 from edged.update.question import Question
@@ -92,7 +93,12 @@ def _make_poller(config: Config, clock: Clock, waits: Waits, stack: ExitStack, n
     standing = StandingFile(now.layout.standing)
     return Poller(
         config=config,
-        question=question,
+        lookout=Lookout(
+            question=question,
+            poll_interval_s=config.repository.poll_interval_s,
+            monotonic_s=clock.monotonic_s,
+            trusted=read_kept_timestamp(now.layout),
+        ),
         refresh=RefreshProcess(waits=waits, clock=clock, silence_s=silence_s).run,
         now_unix_s=now.unix_s,
         saw_fresh=standing.saw_fresh,

@@ -3,7 +3,8 @@
 A conversation is one connection of sequenced packets, so that each document is one packet, whole, whoever else writes to the same
 connection. The one who asks begins with one ``Check`` or ``Apply``. What follows comes from the updater: a ``Step`` now and then, and one
 ``Outcome`` at the end. While something is applied, its refresh process also asks for files of the directory, one at a time, with
-``OpenFile`` and ``ListPacks``, and waits for the answer: ``Opened`` with a descriptor (SCM_RIGHTS), ``Packs``, or ``NotOpened``.
+``OpenFile`` and ``ListPacks``, and waits for the answer: ``Opened`` with a descriptor (SCM_RIGHTS), ``Packs``, or ``NotOpened``. A
+process that is begun again (``edged.update.watches``) passes over the answer to what the one before it asked for.
 
 Neither side believes the other more than it must: the updater takes what comes through a descriptor for as hostile as what comes from a
 host, and the one who asks opens nothing but regular files below the directory that was named.
@@ -61,6 +62,9 @@ Told = Step | Outcome | OpenFile | ListPacks
 class Opened(Document, frozen=True, kw_only=True, tag="opened"):
     """The descriptor that comes with this is the file's."""
 
+    path: PathBelow
+    """The one that was asked for."""
+
 
 class Packs(Document, frozen=True, kw_only=True, tag="packs"):
     """Names below the directory."""
@@ -71,6 +75,8 @@ class Packs(Document, frozen=True, kw_only=True, tag="packs"):
 class NotOpened(Document, frozen=True, kw_only=True, tag="not-opened"):
     """Why there is no descriptor."""
 
+    path: PathBelow | None
+    """The one that was asked for; None when it was the names of packed bundles."""
     cause: Literal["missing", "refused", "broken"]
     """``missing``: nothing has that name. ``refused``: it is no file that may be opened. ``broken``: the system could not, and may not be
     able to open others either."""

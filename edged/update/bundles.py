@@ -1,10 +1,8 @@
-"""Bring bundles into the store: those that the rollout brings to this device, each by itself. Blocking.
+"""Bring bundles into the store: those that are needed here, each by itself. Blocking.
 
-(1) load the role of every model, and keep their floors, which the daemon obeys at once
-(2) read the manifest of every version, and choose its files; also of those that the daemon uses beside
-(3) find out what is missing; once a day also by hashing what is there
-(4) remove from the store what nobody needs, so that there is room
-(5) download what is missing of each bundle, and stage it
+(1) find out what is missing; once a day also by hashing what is there
+(2) remove from the store what nobody needs, so that there is room
+(3) download what is missing of each bundle, and stage it
 
 A bundle that cannot be brought in is recorded and does not stop the others; a host that does not answer stops the refresh. What a budget
 or a metered link does not allow now is put off, and that is no failure.
@@ -18,18 +16,20 @@ from pathlib import Path
 from typing import Final
 
 from edged import journal
-from edged.errors import BundleError, EdgedError, GateRefusedError, HostUnreachableError
-from edged.ids import Digest, ModelName, Version
+from edged.clock import utc_date
+from edged.ids import Digest, ModelName
 from edged.ops.segments import Device
 from edged.store.collect import Keeping, collect
-from edged.store.in_use import read_in_use
 from edged.store.install import drop_damaged, drop_partials, install_bundle, is_installed, prepare_store
 from edged.store.layout import StoreLayout
 from edged.update.budget import PutOffError
 from edged.update.download import Downloader, check_space, is_stored, missing_bytes
+from edged.update.messages import Fetching
+from edged.update.needs import Needs, find_needs, recorded
 from edged.update.phases import Deferred, Phase, Report
-from edged.update.plan import Usable, Wanted, load_role, read_floor, read_wanted, versions_to_bring
+from edged.update.plan import Usable, Wanted
 from edged.update.source import Source
+from edged.update.spent import add_spent
 from edged.update.standing_file import StandingFile
 from edged.update.tally import Tally
 from edged.update.traffic import RationedOrigin, Traffic
@@ -43,8 +43,6 @@ CHECK_EVERY_S: Final = 86_400.0
 
 METERED_S: Final = 600.0
 """How often it is looked again whether bytes still cost money."""
-
-Versions = dict[ModelName, tuple[Version, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,32 +96,51 @@ class Bundles:
     waits_when_metered: bool
     traffic: Traffic
     now_unix_s: Callable[[], float]
+    spent: Path | None = None
+    """Where to write down what came over the network; None for what comes in another way."""
     checked_unix_s: dict[Digest, float] = field(default_factory=dict)
 
-    def bring(self, repository: TrustedRepository, report: Report) -> Brought:
-        """Bring what the last good documents name.
+    def find_needs(self, repository: TrustedRepository) -> Needs:
+        """Find out what the last good documents name.
 
         Raises:
             HostUnreachableError: The host does not answer.
             GateRefusedError: The gate does not let anybody ask it.
-            StoreError: The disk refused for all bundles alike, or this device has no ID.
+            StoreError: This device has no ID.
         """
-        undone: list[Undone] = []
+        return find_needs(
+            repository,
+            self.layout,
+            in_use=self.rules.in_use,
+            device=self.device,
+            usable=self.usable,
+            now_unix_s=self.now_unix_s(),
+        )
+
+    def bring(self, needs: Needs, report: Report, tell: Callable[[Fetching], None]) -> Brought:
+        """Bring what is needed; of the repository, nothing but blobs and their indexes is read.
+
+        Args:
+            needs: What is needed.
+            report: Told each step.
+            tell: Told each blob that is obtained.
+
+        Raises:
+            HostUnreachableError: The host does not answer.
+            GateRefusedError: The gate does not let anybody ask it.
+            StoreError: The disk refused for all bundles alike.
+        """
+        undone = list(needs.undone)
         prepare_store(self.layout)
-        versions = versions_to_bring(self.layout, self.device)
-        self._keep_floors(repository, versions, undone)  # (1)
-        wanted = self._read_manifests(repository, versions, undone)  # (2)
-        is_all_known = not undone
-        wanted += self._read_used(repository, versions)
-        missing = self._find_missing(wanted, undone, report)  # (3)
-        self._make_room(versions, wanted, missing, is_all_known=is_all_known, report=report)  # (4)
+        missing = self._find_missing(needs.wanted, undone, report)  # (1)
+        self._make_room(needs, missing, report=report)  # (2)
         staged: list[str] = []
         deferred = None
-        for number, one in enumerate(missing, start=1):  # (5)
+        for number, one in enumerate(missing, start=1):  # (3)
             tally = Tally(one, self.traffic, report, number=number, count=len(missing))
             try:
-                with _recorded(one.name, undone):
-                    self._bring_one(one, tally)
+                with recorded(one.name, undone):
+                    self._bring_one(one, tally, tell)
                     staged.append(one.name)
             except PutOffError as put_off:
                 deferred = self._describe(put_off)
@@ -132,54 +149,17 @@ class Bundles:
             staged=tuple(staged),
             undone=tuple(undone),
             deferred=deferred,
-            due_unix_s=self._due_unix_s(wanted, deferred),
+            due_unix_s=self._due_unix_s(needs.wanted, deferred),
         )
 
-    def _keep_floors(self, repository: TrustedRepository, versions: Versions, undone: list[Undone]) -> None:
-        floors: dict[ModelName, Version] = {}
-        try:
-            for model, found in versions.items():
-                for version in found:
-                    with _recorded(f"{model} {version}", undone):
-                        load_role(repository, model, version)
-                with _recorded(str(model), undone):
-                    if (floor := read_floor(repository, model)) is not None:
-                        floors[model] = floor
-        finally:
-            StandingFile(self.layout.standing).keep(self.now_unix_s(), floors)
-
-    def _read_manifests(self, repository: TrustedRepository, versions: Versions, undone: list[Undone]) -> list[Wanted]:
-        floors = StandingFile(self.layout.standing).floors()
-        known = {one.subject for one in undone}
-        wanted: list[Wanted] = []
-        for model, found in versions.items():
-            for version in found:
-                if f"{model} {version}" in known:
-                    continue
-                with _recorded(f"{model} {version}", undone):
-                    wanted.append(
-                        read_wanted(repository, self.layout, model, version, floors=floors, usable=self.usable)
-                    )
-        return wanted
-
-    def _read_used(self, repository: TrustedRepository, versions: Versions) -> list[Wanted]:
-        """Read the manifests of what the daemon uses beside: the version to fall back to is hashed and mended, too, where it can be."""
-        floors = StandingFile(self.layout.standing).floors()
-        used: list[Wanted] = []
-        for model, found in sorted((read_in_use(self.rules.in_use) or {}).items()):
-            for version in sorted(found.difference(versions.get(model, ()))):
-                try:
-                    used.append(read_wanted(repository, self.layout, model, version, floors=floors, usable=self.usable))
-                except (HostUnreachableError, GateRefusedError):
-                    raise
-                except EdgedError as exc:
-                    LOG.info("%s %s is not looked after: %s", model, version, exc)
-        return used
+    def leave(self, needs: Needs) -> Brought:
+        """Bring nothing; say what cannot be brought."""
+        return Brought(undone=needs.undone)
 
     def _find_missing(self, wanted: Sequence[Wanted], undone: list[Undone], report: Report) -> list[Wanted]:
         missing: list[Wanted] = []
         for one in wanted:
-            with _recorded(one.name, undone):
+            with recorded(one.name, undone):
                 if not (is_installed(self.layout, one.signed, one.files) and self._is_intact(one, report)):
                     missing.append(one)
         return missing
@@ -196,30 +176,21 @@ class Bundles:
             self.checked_unix_s[one.signed.digest] = now_s
         return not is_damaged
 
-    def _make_room(
-        self,
-        versions: Versions,
-        wanted: Sequence[Wanted],
-        missing: Sequence[Wanted],
-        *,
-        is_all_known: bool,
-        report: Report,
-    ) -> None:
-        blobs = {file.digest for one in wanted for file in one.files} if is_all_known else None
-        if blobs is not None:
-            drop_partials(self.layout, keep=blobs)
+    def _make_room(self, needs: Needs, missing: Sequence[Wanted], *, report: Report) -> None:
+        if needs.blobs is not None:
+            drop_partials(self.layout, keep=needs.blobs)
         keeping = Keeping(
             in_use=self.rules.in_use,
-            brought=versions,
+            brought=needs.versions,
             floors=StandingFile(self.layout.standing).floors(),
-            blobs=blobs,
+            blobs=needs.blobs,
             keep_versions=self.rules.keep_versions,
             reserve_bytes=self.rules.disk_reserve_bytes,
         )
         needed = sum(missing_bytes(self.layout, one.files) for one in missing)
         collect(self.layout, keeping, needed_bytes=needed, progress=lambda: report(Phase.STAGING))
 
-    def _bring_one(self, one: Wanted, tally: Tally) -> None:
+    def _bring_one(self, one: Wanted, tally: Tally, tell: Callable[[Fetching], None]) -> None:
         """Download and stage one bundle."""
         check_space(self.layout, one.files, reserve_bytes=self.rules.disk_reserve_bytes)
         if not all(is_stored(self.layout, file) for file in one.files):
@@ -234,10 +205,13 @@ class Bundles:
             name=self.source.name,
         )
         tally.add(0)
-        for file in one.files:
-            tally.begin("")
-            with self.traffic.of_bundle():
-                downloader.fetch_blob(file)
+        with self._written_down(one.signed.manifest.model):
+            for file in one.files:
+                tally.begin("")
+                if not is_stored(self.layout, file):
+                    tell(Fetching(blob=file.digest))
+                with self.traffic.of_bundle():
+                    downloader.fetch_blob(file)
         tally.stage()
         install_bundle(self.layout, one.signed, one.files, progress=tally.stage)
         self.checked_unix_s[one.signed.digest] = self.now_unix_s()
@@ -245,6 +219,17 @@ class Bundles:
         journal.event(
             LOG, journal.MODEL_STAGED, model=manifest.name, version=manifest.version, digest=one.signed.digest
         )
+
+    @contextmanager
+    def _written_down(self, model: ModelName) -> Iterator[None]:
+        """Write down what comes of a bundle in this context, also when it is not all."""
+        before = self.traffic.bundle_bytes
+        try:
+            yield
+        finally:
+            if self.spent is not None:
+                size = self.traffic.bundle_bytes - before
+                add_spent(self.spent, date=utc_date(self.now_unix_s()), model=model, size=size)
 
     def _check_permission(self) -> None:
         """Raise PutOffError when nothing of a bundle may be fetched now."""
@@ -268,14 +253,3 @@ class Bundles:
                 return (*checks, self.now_unix_s() + METERED_S)
             case Deferred(until=until):
                 return (*checks, self.now_unix_s() if until is None else until)
-
-
-@contextmanager
-def _recorded(subject: str, undone: list[Undone]) -> Iterator[None]:
-    """Record what goes wrong with one bundle, and go on with the next; but nothing else comes from a host that does not answer."""
-    try:
-        yield
-    except (HostUnreachableError, GateRefusedError):
-        raise
-    except EdgedError as error:
-        undone.append(Undone(subject=subject, error=error, is_for_publisher=isinstance(error, BundleError)))

@@ -2,7 +2,7 @@
 
 It is there only while there is something to fetch or to check, because it needs python-tuf and what that needs: three times the memory of
 all the rest of the updater. It can be killed at any moment: whatever it does to the disk is made to survive a power cut. That is what
-happens to it when the host has something newer than what it works on.
+happens to it when the host has something newer, and what it does is of no more use (``edged.update.watches``).
 """
 
 import fcntl
@@ -20,7 +20,7 @@ import edged
 from edged.clock import Clock
 from edged.errors import EdgedError
 from edged.update.line import Line
-from edged.update.messages import Finding, MessageError, Step, Task, Trusted, decode_answer, encode, failure_of
+from edged.update.messages import Finding, MessageError, Milestone, Step, Task, decode_answer, encode, failure_of
 from edged.update.phases import Report
 from edged.update.waiting import Waits
 
@@ -36,14 +36,18 @@ _BLOCKED_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.
 
 
 class Watch(Protocol):
-    """Tells whether a running refresh is still of use."""
+    """Looks, while a refresh runs, at what it does and at the host; ``edged.update.watches``."""
 
     def wait_s(self) -> float:
-        """Return the seconds until that is to be asked again."""
+        """Return the seconds until the host is to be asked again."""
         ...
 
-    def is_outdated(self, trusted: bytes) -> bool:
-        """Tell whether the host certainly has something newer than the timestamp that the refresh trusts."""
+    def goes_on(self, milestone: Milestone) -> bool:
+        """Take note of how far the refresh is; false when it is to be ended."""
+        ...
+
+    def is_outdated(self) -> bool:
+        """Ask the host; true when the refresh is to be ended for what it says."""
         ...
 
 
@@ -76,11 +80,11 @@ class RefreshProcess:
         Args:
             task: What to do.
             report: Told each step.
-            watch: Asked now and then, from when the refresh has said what it trusts.
+            watch: Told how far it is, and asked now and then.
             stick: Where the refresh asks for files instead of the repository's host (``edged.update.stick``).
 
         Returns:
-            What it found; also when it crashed, hung or could not be started. None when the watch found it outdated and it was ended.
+            What it found; also when it crashed, hung or could not be started. None when it was ended because the watch wanted it.
 
         Raises:
             StopAskedError: The updater was told to stop; the refresh has been ended.
@@ -105,10 +109,11 @@ class RefreshProcess:
                 match decode_answer(text):
                     case Finding() as finding:
                         return finding
-                    case Trusted(timestamp=timestamp):
-                        talk.trusted = timestamp
                     case Step(phase=phase, progress=progress):
                         report(phase, progress)
+                    case milestone:
+                        if not watch.goes_on(milestone):
+                            return None
         except _OutdatedError:
             return None
         except TimeoutError:
@@ -119,7 +124,7 @@ class RefreshProcess:
 
 
 class _OutdatedError(Exception):
-    """The host has something newer."""
+    """The watch wants the refresh to be ended."""
 
 
 class _Talk:
@@ -133,8 +138,6 @@ class _Talk:
     """
 
     def __init__(self, line: Line, watch: Watch, clock: Clock, *, silence_s: float) -> None:
-        self.trusted: bytes | None = None
-        """The timestamp it works on, once it has said so."""
         self._line = line
         self._watch = watch
         self._clock = clock
@@ -148,7 +151,7 @@ class _Talk:
         """Return the next line; None when there is none any more.
 
         Raises:
-            _OutdatedError: It is of no more use.
+            _OutdatedError: It is to be ended.
             TimeoutError: It said nothing for too long.
             MessageError: A line is too long.
             OSError: The connection broke.
@@ -158,7 +161,7 @@ class _Talk:
             try:
                 block = self._line.receive(deadline_s=min(self._heard_s + self._silence_s, self._ask_s))
             except TimeoutError:
-                # It is no silence while the updater itself was busy asking: what came meanwhile has just been looked for.
+                # It is no silence while the updater itself was busy looking: what came meanwhile has just been looked for.
                 if self._clock.monotonic_s() >= self._heard_s + self._silence_s:
                     raise
                 continue
@@ -169,8 +172,7 @@ class _Talk:
 
     def _ask_if_due(self) -> None:
         if self._clock.monotonic_s() >= self._ask_s:
-            # What is not trusted yet was asked for just now by the refresh itself.
-            if self.trusted is not None and self._watch.is_outdated(self.trusted):
+            if self._watch.is_outdated():
                 raise _OutdatedError
             self._ask_s = self._clock.monotonic_s() + self._watch.wait_s()
 

@@ -2,10 +2,13 @@
 
 (1) refresh the top-level metadata
 (2) bring the fleet's documents, the stop document first: the daemon acts on each at once, however long the rest takes
-(3) bring the bundles that they name
+(3) find out which bundles they name; nothing of the repository's metadata is read or written afterwards
+(4) bring those
+
+A light refresh, which leaves out (4), may so run beside one that has reached (4), and no other may.
 
 A document or a bundle that cannot be brought in is recorded and does not stop the others; a host that does not answer stops the refresh.
-What only (3) needs is not even loaded before, because a stop must not wait for it.
+What only (3) and (4) need is not even loaded before, because a stop must not wait for it.
 """
 
 from collections.abc import Callable
@@ -15,8 +18,10 @@ from typing import TYPE_CHECKING, Final
 
 from edged.errors import StoreError
 from edged.files import read_limited
+from edged.ids import Digest
 from edged.store.layout import StoreLayout
 from edged.update.documents import bring_documents
+from edged.update.messages import Milestone, Planned, Trusted
 from edged.update.phases import Deferred, Phase, Report
 from edged.update.source import Source
 from edged.update.standing_file import StandingFile
@@ -42,6 +47,8 @@ class Summary:
     due_unix_s: float
     """When there is something to do even if the repository does not change: some metadata expires, a bundle is to be hashed again, or what
     was put off may come."""
+    wanted: tuple[Digest, ...] | None
+    """Every blob that is wanted here; None when not all are known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +69,15 @@ class Client:
     make_bundles: "Callable[[], Bundles]"
     now_unix_s: Callable[[], float]
 
-    def refresh(self, report: Report, *, on_trusted: Callable[[bytes], None] = lambda _: None) -> Summary:
+    def refresh(
+        self, report: Report, *, tell: Callable[[Milestone], None] = lambda _: None, brings_bundles: bool = True
+    ) -> Summary:
         """Bring the store up to date with the repository.
 
         Args:
             report: Told each step.
-            on_trusted: Told the timestamp as soon as it is trusted.
+            tell: Told how far it is.
+            brings_bundles: False for a light refresh.
 
         Raises:
             FetchError: The host does not answer.
@@ -83,17 +93,22 @@ class Client:
             now_unix_s=self.now_unix_s(),
         )
         timestamp = repository.read_timestamp()
-        on_trusted(timestamp)
+        tell(Trusted(timestamp=timestamp))
         undone = bring_documents(repository, self.layout)  # (2)
         StandingFile(self.layout.standing).keep(self.now_unix_s(), {})
         report(Phase.POLLING)
-        brought = self.make_bundles().bring(repository, report)  # (3)
+        bundles = self.make_bundles()
+        needs = bundles.find_needs(repository)  # (3)
+        if brings_bundles:
+            tell(Planned())
+        brought = bundles.bring(needs, report, tell) if brings_bundles else bundles.leave(needs)  # (4)
         return Summary(
             staged=brought.staged,
             undone=(*undone, *brought.undone),
             deferred=brought.deferred,
             timestamp=timestamp,
             due_unix_s=min([repository.expires_unix_s, *brought.due_unix_s]),
+            wanted=None if needs.blobs is None else tuple(sorted(needs.blobs)),
         )
 
     def _read_root(self) -> bytes:

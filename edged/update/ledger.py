@@ -4,11 +4,16 @@ How long ago bytes were fetched is what counts, so that is what the file says, t
 by the clock that counts from boot. After a reboot only the wall clock can tell how long that is; within one boot it is not believed,
 however much somebody sets it. A wall clock that is behind after a reboot makes nothing older. So a wrong clock can free a day's budget
 early only on a device that is rebooted, once each time.
+
+Two refreshes may write it at once (``edged.update.watches``), so whoever changes it locks its directory.
 """
 
+import fcntl
 import logging
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -89,13 +94,14 @@ class LedgerFile:
             StoreError: The disk refused.
         """
         now = self._now()
-        spent = self._read(now)
-        if spent and spent[-1].first_age_s < BUCKET_S:
-            newest = spent.pop()
-            spent.append(Spent(first_age_s=newest.first_age_s, last_age_s=0.0, size=newest.size + size))
-        else:
-            spent.append(Spent(first_age_s=0.0, last_age_s=0.0, size=size))
-        self._write(now, spent)
+        with self._locked():
+            spent = self._read(now)
+            if spent and spent[-1].first_age_s < BUCKET_S:
+                newest = spent.pop()
+                spent.append(Spent(first_age_s=newest.first_age_s, last_age_s=0.0, size=newest.size + size))
+            else:
+                spent.append(Spent(first_age_s=0.0, last_age_s=0.0, size=size))
+            self._write(now, spent)
 
     def give_back(self, size: int) -> None:
         """Write down that some of what was taken last was not fetched.
@@ -104,15 +110,16 @@ class LedgerFile:
             StoreError: The disk refused.
         """
         now = self._now()
-        spent = self._read(now)
-        while spent and size > 0:
-            newest = spent.pop()
-            if newest.size > size:
-                spent.append(
-                    Spent(first_age_s=newest.first_age_s, last_age_s=newest.last_age_s, size=newest.size - size)
-                )
-            size -= newest.size
-        self._write(now, spent)
+        with self._locked():
+            spent = self._read(now)
+            while spent and size > 0:
+                newest = spent.pop()
+                if newest.size > size:
+                    spent.append(
+                        Spent(first_age_s=newest.first_age_s, last_age_s=newest.last_age_s, size=newest.size - size)
+                    )
+                size -= newest.size
+            self._write(now, spent)
 
     def free_in_s(self, wanted: int, *, limit: int) -> float:
         """Return after how many seconds so many bytes may be fetched.
@@ -130,6 +137,20 @@ class LedgerFile:
             if over <= 0:
                 return DAY_S - entry.last_age_s
         return 0.0
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with disk_errors(f"locking {self._path.parent}"):
+            descriptor = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            except OSError:
+                os.close(descriptor)
+                raise
+        try:
+            yield
+        finally:
+            os.close(descriptor)
 
     def _read(self, now: Moment) -> list[Spent]:
         """Return what counts today, oldest first, with its present ages."""

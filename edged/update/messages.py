@@ -1,7 +1,7 @@
 """What the updater's process and the refresh process say to each other, as documents of one line each. Pure.
 
-The updater sends one ``Task``; the refresh sends a ``Step`` now and then, ``Trusted`` once it knows what the repository says, and one
-``Finding`` at its end.
+The updater sends one ``Task``; the refresh sends a ``Step`` now and then, each ``Milestone`` when it is reached, and one ``Finding`` at its
+end.
 """
 
 import msgspec
@@ -26,6 +26,8 @@ class Task(Document, frozen=True, kw_only=True):
     config: Config
     checked_unix_s: dict[Digest, float]
     """When each installed bundle was last hashed, by the digest of its manifest."""
+    brings_bundles: bool = True
+    """False for a refresh that brings metadata and documents only, and finds out which blobs are wanted."""
 
 
 class Step(Document, frozen=True, kw_only=True, tag="step"):
@@ -36,9 +38,22 @@ class Step(Document, frozen=True, kw_only=True, tag="step"):
 
 
 class Trusted(Document, frozen=True, kw_only=True, tag="trusted"):
-    """The timestamp that this refresh trusts; what it does from now on is of no more use when the host has a newer one."""
+    """The timestamp that this refresh trusts, and with it the device."""
 
     timestamp: bytes
+
+
+class Planned(Document, frozen=True, kw_only=True, tag="planned"):
+    """From now on this refresh neither reads nor writes metadata and documents: another one may, beside it."""
+
+
+class Fetching(Document, frozen=True, kw_only=True, tag="fetching"):
+    """The blob that is obtained now."""
+
+    blob: Digest
+
+
+Milestone = Trusted | Planned | Fetching
 
 
 class Failure(Document, frozen=True, kw_only=True):
@@ -76,6 +91,8 @@ class Finding(Document, frozen=True, kw_only=True, tag="finding"):
     deferred: Deferred | None = None
     is_stop_sensitive: bool | None = None
     """Whether the flag of that name is on here (``edged.ops.flags``); None when the refresh did not come so far."""
+    wanted: tuple[Digest, ...] | None = None
+    """Every blob that is wanted here; None when the refresh does not know them all."""
     checked_unix_s: dict[Digest, float]
 
 
@@ -90,7 +107,7 @@ def failure_of(error: EdgedError, *, subject: str = "", is_for_publisher: bool =
     )
 
 
-def encode(message: Task | Step | Trusted | Finding) -> bytes:
+def encode(message: Task | Step | Milestone | Finding) -> bytes:
     """Write a message as one line; JSON has no line breaks inside."""
     return msgspec.json.encode(message) + b"\n"
 
@@ -107,14 +124,14 @@ def decode_task(line: bytes) -> Task:
         raise MessageError(str(exc)) from exc
 
 
-def decode_answer(line: bytes) -> Step | Trusted | Finding:
+def decode_answer(line: bytes) -> Step | Milestone | Finding:
     """Read what the refresh sends.
 
     Raises:
         MessageError: It is nothing of that kind.
     """
     try:
-        return msgspec.json.decode(line, type=Step | Trusted | Finding)
+        return msgspec.json.decode(line, type=Step | Milestone | Finding)
     except msgspec.DecodeError as exc:
         raise MessageError(str(exc)) from exc
 

@@ -11,34 +11,24 @@ A refresh is run
 and otherwise what the last one found still holds. So new root metadata is noticed with the next new timestamp, and what somebody changed
 by hand, in the store or in the file of the trusted root, with the next refresh, a day later at the most.
 
-What has to be quick, a stop above all, comes with a new timestamp. So the host is asked for one in each poll interval, whatever else goes
-on: while a refresh runs, which is then ended and begun again, and while a failed one waits to be tried again.
+The host is asked in each poll interval, whatever else goes on (``edged.update.lookout``): while a refresh runs, from the host or from a
+stick (``edged.update.watches``), and while a failed one waits to be tried again.
 """
 
 import logging
-import math
-import random
 import socket
 from collections.abc import Callable
 from typing import Protocol
 
 from edged.config.schema import Config
-from edged.ops.flags import STOP_SENSITIVE_POLL_S
-from edged.update.backoff import poll_wait_s
 from edged.update.child import Watch
+from edged.update.lookout import Lookout
 from edged.update.messages import Finding, Settled, Task
 from edged.update.phases import Report
 from edged.update.timestamp import claimed_version
+from edged.update.watches import HostWatch, StickWatch
 
 LOG = logging.getLogger(__name__)
-
-
-class Asks(Protocol):
-    """What asks the host; ``edged.update.question.Question``."""
-
-    def fetch(self, known: bytes) -> bytes | None:
-        """Return the bytes of the host's timestamp, true or not; None when nothing is certain."""
-        ...
 
 
 class Refreshes(Protocol):
@@ -51,53 +41,32 @@ class Refreshes(Protocol):
         ...
 
 
-class _Undisturbed:
-    """Lets a refresh run to its end: what somebody brings is to come in, whatever the host has."""
-
-    def wait_s(self) -> float:
-        return math.inf
-
-    def is_outdated(self, _trusted: bytes) -> bool:
-        return False
-
-
 class Poller:
     """Polls one repository.
 
     Args:
         config: Handed on to each refresh.
-        question: Asks the host; None when no repository is configured.
+        lookout: At the host.
         refresh: Runs a refresh.
         now_unix_s: The time to judge expiry by.
         saw_fresh: Told that time whenever the host has shown, or confirmed, a timestamp that is trusted and not expired.
-        draw: Gives random numbers from 0 up to, not including, 1.
     """
 
     def __init__(
         self,
         *,
         config: Config,
-        question: Asks | None,
+        lookout: Lookout,
         refresh: Refreshes,
         now_unix_s: Callable[[], float],
         saw_fresh: Callable[[float], None],
-        draw: Callable[[], float] = random.random,
     ) -> None:
         self._config = config
-        self._question = question
+        self._lookout = lookout
         self._refresh = refresh
         self._now_unix_s = now_unix_s
         self._saw_fresh = saw_fresh
-        self._draw = draw
         self._found = Finding(checked_unix_s={})  # (1) nothing is settled
-        self._is_stop_sensitive = False
-        self._host_has = b""
-
-    @property
-    def interval_s(self) -> float:
-        """How long the host is not asked at most: as configured, or less while a stop is expected at any moment."""
-        configured_s = self._config.repository.poll_interval_s
-        return min(configured_s, STOP_SENSITIVE_POLL_S) if self._is_stop_sensitive else configured_s
 
     def poll(self, report: Report, *, is_asked_for: bool) -> Finding:
         """Find out whether the store is up to date, and bring it up to date when it is not.
@@ -115,7 +84,7 @@ class Poller:
         return self._found
 
     def apply(self, stick: socket.socket, report: Report) -> Finding:
-        """Bring the store up to date with what somebody brings; whether the host has anything newer is the next poll's business.
+        """Bring the store up to date with what somebody brings.
 
         Args:
             stick: Where the refresh asks for files (``edged.update.stick``).
@@ -124,8 +93,10 @@ class Poller:
         Raises:
             StopAskedError: The process was told to stop.
         """
-        task = Task(config=self._config, checked_unix_s=self._found.checked_unix_s)
-        return self._keep(self._refresh(task, report, _Undisturbed(), stick) or self._found)
+        while (found := self._refresh(self._task(), report, StickWatch(self._lookout, self._look), stick)) is None:
+            LOG.info("The host has a newer timestamp, which is looked at first")
+            self._look()
+        return self._keep(found)
 
     def has_news(self) -> bool:
         """Tell whether the host has a timestamp that no refresh has looked at: reason to try again before its time.
@@ -135,45 +106,47 @@ class Poller:
         Raises:
             StopAskedError: The process was told to stop.
         """
-        before = self._host_has
-        self._ask(before)
-        return claimed_version(self._host_has) > 0 and self._host_has != before
+        before = self._lookout.host_has
+        now = self._lookout.ask(before)
+        return claimed_version(now) > 0 and now != before
 
     def wait_s(self) -> float:
         """Return the seconds until the host is to be asked again."""
-        return poll_wait_s(self.interval_s, draw=self._draw())
-
-    def is_outdated(self, trusted: bytes) -> bool:
-        """Tell whether the host has a newer timestamp than the one that the running refresh trusts.
-
-        An older one does not count: it comes from a cache that lags behind, and two of those must not end refreshes in turn.
-
-        Raises:
-            StopAskedError: The process was told to stop.
-        """
-        return claimed_version(self._ask(trusted)) > claimed_version(trusted)
+        return self._lookout.wait_s()
 
     def _run(self, report: Report) -> Finding:
-        task = Task(config=self._config, checked_unix_s=self._found.checked_unix_s)
-        while (found := self._refresh(task, report, self)) is None:
+        while (found := self._refresh(self._task(), report, HostWatch(self._lookout, self._look))) is None:
             LOG.info("The host has a newer timestamp: the refresh begins again")
         if found.settled is not None:
-            self._host_has = found.settled.timestamp
+            self._lookout.host_has = found.settled.timestamp
         return found
 
+    def _look(self) -> Finding | None:
+        """Run a light refresh; whatever runs beside it shows how far it is itself."""
+        self._lookout.look()
+        task = Task(config=self._config, checked_unix_s={}, brings_bundles=False)
+        found = self._refresh(task, lambda *_: None, HostWatch(self._lookout, self._look))
+        if found is not None:
+            self._note(found)
+            if found.failure is not None:
+                LOG.info("What is new at the host is not all here: %s", found.failure.describe())
+        return found
+
+    def _task(self) -> Task:
+        return Task(config=self._config, checked_unix_s=self._found.checked_unix_s)
+
     def _keep(self, found: Finding) -> Finding:
-        if found.is_stop_sensitive is not None:
-            self._is_stop_sensitive = found.is_stop_sensitive
+        self._note(found)
         self._found = found
         return found
 
+    def _note(self, found: Finding) -> None:
+        if found.is_stop_sensitive is not None:
+            self._lookout.is_stop_sensitive = found.is_stop_sensitive
+
     def _holds(self, settled: Settled) -> bool:
         now_s = self._now_unix_s()
-        if now_s >= settled.due_unix_s or self._ask(settled.timestamp) != settled.timestamp:  # (4), (5)
+        if now_s >= settled.due_unix_s or self._lookout.ask(settled.timestamp) != settled.timestamp:  # (4), (5)
             return False
         self._saw_fresh(now_s)
         return True
-
-    def _ask(self, known: bytes) -> bytes:
-        self._host_has = (self._question.fetch(known) if self._question is not None else None) or b""
-        return self._host_has

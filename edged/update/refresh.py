@@ -31,7 +31,7 @@ from edged.update.client import Client, Summary
 from edged.update.device import is_stop_sensitive, this_device
 from edged.update.fetcher import Host
 from edged.update.ledger import LedgerFile, read_moment
-from edged.update.messages import Finding, Settled, Step, Task, Trusted, decode_task, encode, failure_of
+from edged.update.messages import Finding, Milestone, Settled, Step, Task, decode_task, encode, failure_of
 from edged.update.now import Now
 from edged.update.phases import Phase, Progress, Report
 from edged.update.source import Source
@@ -66,9 +66,9 @@ class Teller:
         self._step = Step(phase=phase, progress=progress)
         self._tell(at_once=is_new)
 
-    def trust(self, timestamp: bytes) -> None:
-        """Take note of what this refresh works on."""
-        self._say(Trusted(timestamp=timestamp))
+    def tell(self, milestone: Milestone) -> None:
+        """Take note of how far it is."""
+        self._say(milestone)
 
     def go_on(self) -> None:
         """Take note that it is still being done."""
@@ -80,7 +80,7 @@ class Teller:
             self._told_s = now_s
             self._say(self._step)
 
-    def _say(self, message: Step | Trusted) -> None:
+    def _say(self, message: Step | Milestone) -> None:
         try:
             self._channel.sendall(encode(message))
         except ConnectionError:
@@ -99,9 +99,9 @@ def main(arguments: Sequence[str]) -> None:
         teller = Teller(channel, clock)
         if len(arguments) > 1:
             stick = socket.socket(fileno=int(arguments[1]))
-            found = find_on_stick(stick, task, clock, teller.report, on_answer=teller.go_on)
+            found = find_on_stick(stick, task, clock, teller.report, on_answer=teller.go_on, tell=teller.tell)
         else:
-            found = find(task, clock, teller.report, on_answer=teller.go_on, on_trusted=teller.trust)
+            found = find(task, clock, teller.report, on_answer=teller.go_on, tell=teller.tell)
         channel.sendall(encode(found))
 
 
@@ -111,7 +111,7 @@ def find(
     report: Report,
     *,
     on_answer: Callable[[], None],
-    on_trusted: Callable[[bytes], None] = lambda _: None,
+    tell: Callable[[Milestone], None] = lambda _: None,
 ) -> Finding:
     """Bring the store up to date with the repository's host, and describe how that went.
 
@@ -120,7 +120,7 @@ def find(
         clock: The system's.
         report: Told each step.
         on_answer: Called whenever something came from the host.
-        on_trusted: Told the timestamp as soon as it is trusted.
+        tell: Told how far it is.
     """
     config = task.config
     setting = Setting(task, clock)
@@ -134,11 +134,17 @@ def find(
     )
     with closing(host):
         source = Source(origin=host, url=config.repository.url, is_metered=lambda: host.is_metered)
-        return setting.run(source, report, on_trusted=on_trusted)
+        return setting.run(source, report, tell=tell)
 
 
 def find_on_stick(
-    connection: socket.socket, task: Task, clock: Clock, report: Report, *, on_answer: Callable[[], None]
+    connection: socket.socket,
+    task: Task,
+    clock: Clock,
+    report: Report,
+    *,
+    on_answer: Callable[[], None],
+    tell: Callable[[Milestone], None] = lambda _: None,
 ) -> Finding:
     """Bring the store up to date with what somebody brings, and describe how that went.
 
@@ -150,17 +156,19 @@ def find_on_stick(
         clock: The system's.
         report: Told each step.
         on_answer: Called whenever something was read.
+        tell: Told how far it is.
     """
     # Rarely needed, so no other refresh loads them.
     from edged.update.packed import PackedBundles  # noqa: PLC0415
     from edged.update.stick import URL, Stick, advise  # noqa: PLC0415
 
     update = msgspec.structs.replace(task.config.update, max_bytes=0, max_bytes_per_day=0)
-    setting = Setting(msgspec.structs.replace(task, config=msgspec.structs.replace(task.config, update=update)), clock)
+    unlimited = msgspec.structs.replace(task, config=msgspec.structs.replace(task.config, update=update))
+    setting = Setting(unlimited, clock, is_network=False)
     stick = Stick(connection, timeout_s=update.timeout_s, on_answer=on_answer, on_bytes=setting.traffic.came)
     with closing(stick), closing(PackedBundles(stick=stick)) as packs:
         source = Source(origin=stick, url=URL, name="stick", ways=[packs])
-        return advise(setting.run(source, report, on_trusted=lambda _: None))
+        return advise(setting.run(source, report, tell=tell))
 
 
 class Setting:
@@ -169,10 +177,13 @@ class Setting:
     Args:
         task: What to do.
         clock: The system's.
+        is_network: Whether they come over a network.
     """
 
-    def __init__(self, task: Task, clock: Clock) -> None:
+    def __init__(self, task: Task, clock: Clock, *, is_network: bool = True) -> None:
         self._config = task.config
+        self._is_network = is_network
+        self._brings_bundles = task.brings_bundles
         self._layout = StoreLayout(Path(task.config.paths.store))
         self._now = Now(clock=clock, package=Path(edged.__file__), layout=self._layout)
         self._checked_unix_s = dict(task.checked_unix_s)
@@ -184,13 +195,13 @@ class Setting:
         self.traffic = Traffic(self._budget, clock)
         """Told what comes over the network."""
 
-    def run(self, source: Source, report: Report, *, on_trusted: Callable[[bytes], None]) -> Finding:
+    def run(self, source: Source, report: Report, *, tell: Callable[[Milestone], None]) -> Finding:
         """Run the refresh.
 
         Args:
             source: Where from.
             report: Told each step.
-            on_trusted: Told the timestamp as soon as it is trusted.
+            tell: Told how far it is.
         """
         client = Client(
             source=source,
@@ -201,7 +212,7 @@ class Setting:
         )
         try:
             try:
-                summary = client.refresh(report, on_trusted=on_trusted)
+                summary = client.refresh(report, tell=tell, brings_bundles=self._brings_bundles)
             finally:
                 self._budget.close()
             return self._describe(summary)
@@ -235,6 +246,7 @@ class Setting:
             waits_when_metered=settings.metered == "wait",
             traffic=self.traffic,
             now_unix_s=self._now.unix_s,
+            spent=self._layout.spent if self._is_network else None,
             checked_unix_s=self._checked_unix_s,
         )
 
@@ -249,6 +261,7 @@ class Setting:
             staged=summary.staged,
             deferred=summary.deferred,
             is_stop_sensitive=self._is_stop_sensitive(),
+            wanted=summary.wanted,
         )
 
     def _is_stop_sensitive(self) -> bool:

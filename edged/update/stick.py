@@ -172,11 +172,20 @@ class Stick:
     def _ask(self, wanted: OpenFile | ListPacks) -> tuple[Reply, int | None]:
         try:
             self._connection.send(encode_packet(wanted))
-            packet, descriptors, _, _ = socket.recv_fds(self._connection, MAX_PACKET_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
+            reply, descriptor = self._receive()
+            # A refresh that was ended before this one may have left a question behind. That is no sign of progress, however often it comes.
+            while not _fits(reply, wanted):
+                if descriptor is not None:
+                    os.close(descriptor)
+                reply, descriptor = self._receive()
         except OSError as exc:
             # As a TimeoutError, too: whoever opens the files hangs, and would again.
             raise HostUnreachableError(f"nobody opens {URL} any more: {exc}", hint=_GONE_HINT) from exc
         self._on_answer()
+        return reply, descriptor
+
+    def _receive(self) -> tuple[Reply, int | None]:
+        packet, descriptors, _, _ = socket.recv_fds(self._connection, MAX_PACKET_BYTES, 1, socket.MSG_CMSG_CLOEXEC)
         descriptor = next(iter(descriptors), None)
         try:
             return _reply(packet), descriptor
@@ -201,6 +210,11 @@ def _reply(packet: bytes) -> Reply:
         return decode_reply(packet)
     except MessageError as exc:
         raise FetchError(f"{URL}: the answer for a file is none: {exc}") from exc
+
+
+def _fits(reply: Reply, wanted: OpenFile | ListPacks) -> bool:
+    asked = wanted.path if isinstance(wanted, OpenFile) else None
+    return asked is None if isinstance(reply, Packs) else reply.path == asked
 
 
 def _not_opened(what: str, reply: Reply) -> FetchError:

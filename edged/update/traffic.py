@@ -23,6 +23,8 @@ class Traffic:
         self._clock = clock
         self._meter = Meter()
         self._is_bundle = False
+        self.bundle_bytes = 0
+        """What came of bundles."""
 
     @contextmanager
     def of_bundle(self) -> Iterator[None]:
@@ -41,6 +43,7 @@ class Traffic:
             StoreError: The ledger of the day cannot be written.
         """
         self._meter.add(size, now_s=self._clock.monotonic_s())
+        self.bundle_bytes += size if self._is_bundle else 0
         self.budget.spend(size, is_binding=self._is_bundle)
 
     def bytes_per_s(self) -> float | None:

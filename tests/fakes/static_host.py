@@ -11,9 +11,31 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Condition, Event, Lock, Thread
 
 PATIENCE_S = 60.0
+
+
+class Pace:
+    """How fast bodies come: no faster than a test lets them."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._changed = Condition()
+
+    def allow(self, size: int) -> None:
+        """Let so many more bytes come."""
+        with self._changed:
+            self._size += size
+            self._changed.notify_all()
+
+    def take(self, at_most: int) -> int:
+        """Wait until something may come, and return how many bytes that is; 0 when nobody allows any."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._size > 0, PATIENCE_S)
+            size = min(self._size, at_most)
+            self._size -= size
+            return size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +49,7 @@ class Fault:
     fields: tuple[tuple[str, str], ...] = ()
     stall_after: int | None = None
     """Bytes of the body after which nothing more comes, for as long as the fault is there."""
+    pace: Pace | None = None
     cut_after: int | None = None
     """Bytes of the body after which the connection is closed."""
     is_endless: bool = False
@@ -165,6 +188,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.healed.wait(PATIENCE_S)
             self.close_connection = True
             return
+        if fault.pace is not None:
+            self._trickle(body, fault.pace)
+            return
         sent = body if fault.cut_after is None else body[: fault.cut_after]
         try:
             if self.host.is_chunked and status != 304:
@@ -179,6 +205,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         if len(sent) < len(body):
             self.close_connection = True
+
+    def _trickle(self, body: bytes, pace: Pace) -> None:
+        start = 0
+        try:
+            while start < len(body) and (size := pace.take(len(body) - start)):
+                self.wfile.write(body[start : start + size])
+                start += size
+        except ConnectionError:
+            pass
+        self.close_connection = start < len(body)
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         return self.host.date or super().date_time_string(timestamp)

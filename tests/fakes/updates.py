@@ -89,6 +89,7 @@ def make_client(
             waits_when_metered=waits_when_metered,
             traffic=traffic or unlimited_traffic(),
             now_unix_s=now_unix_s,
+            spent=layout.spent,
             checked_unix_s=checked_unix_s,
         )
 

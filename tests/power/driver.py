@@ -74,7 +74,7 @@ def refresh(place: Place) -> None:
     """What the updater does: bring what is new, and remove what nobody needs."""
     setting = Setting(Task(config=place.config, checked_unix_s={}), SystemClock())
     origin = DirectoryOrigin(place.repository, on_bytes=setting.traffic.came)
-    finding = setting.run(Source(origin=origin, url=URL), lambda *_: None, on_trusted=lambda _: None)
+    finding = setting.run(Source(origin=origin, url=URL), lambda *_: None, tell=lambda _: None)
     if finding.failure is not None:
         unforeseen = finding.failure.code == EdgedError.code
         raise RuntimeError(finding.failure.message) if unforeseen else StoreError(finding.failure.message)

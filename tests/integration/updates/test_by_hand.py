@@ -20,6 +20,7 @@ from edged.errors import (
 from edged.update.asking import MAX_PACKET_BYTES, Apply, Check, OpenFile, Outcome, decode_told, encode_packet
 from edged.update.messages import Step
 from edged.update.phases import Phase
+from tests.fakes.fleets import Operator
 from tests.fakes.services import PATIENCE_S, process, stop, wait_for
 from tests.fakes.static_host import Fault
 from tests.fakes.sticks import send_reply
@@ -280,6 +281,65 @@ def test_stick_goes_before_a_download_that_hangs_and_that_goes_on_afterwards(sit
         site.web.heal()
         wait_for(lambda: site.status().phase is Phase.IDLE)
         assert site.status().error is None
+
+
+def test_stop_comes_through_while_a_stick_is_read(site, gate, control, stick):
+    """Somebody holds up the stick in the middle of a file; the host's stop is here all the same, and the stick goes on where it was."""
+    manifest = site.publisher.release("1.1.0", model_bytes=THREE_CHUNKS)
+    directory = stick()
+    site.configure(poll_interval_s=0.2)
+    site.web.faults[blob_path(manifest)] = Fault(stall_after=10)
+    with updating(site), Hand(control, Apply()) as hand:
+        wanted = hand.offer(directory, until="blobs/")
+
+        stop = Operator(site.publisher).stop("demo", serial=1)
+
+        wait_for((site.store / "ops/stop.json").is_file)
+        assert (site.store / "ops/stop.json").read_bytes() == stop
+        with Beneath(directory) as beneath:
+            send_reply(hand.connection, *find(beneath, wanted, only=None))
+        assert hand.offer(directory, until="nothing").staged == ("demo 1.1.0",)
+        # What the stick says about stops, which is older, changes nothing, and the device goes on with what the host has.
+        assert (site.store / "ops/stop.json").read_bytes() == stop
+        assert check(control, nothing).error is None
+
+
+def test_stop_comes_through_while_the_metadata_of_a_stick_is_read(site, gate, control, stick):
+    """Two refreshes must not use the metadata at once: the stick is begun again, and is then older than what the device has seen."""
+    site.configure(poll_interval_s=0.2)
+    directory = stick()
+    with updating(site):
+        wait_for(lambda: site.status().last_success_at)
+        with Hand(control, Apply()) as hand:
+            wanted = hand.offer(directory, until="metadata/timestamp")
+
+            Operator(site.publisher, "demo").stop("demo", serial=1)
+
+            wait_for((site.store / "ops/stop.json").is_file)
+            with Beneath(directory) as beneath:
+                # Late: the one that asked for it is gone.
+                send_reply(hand.connection, *find(beneath, wanted, only=None))
+            outcome = hand.offer(directory, until="nothing")
+
+    assert outcome.failure.code == "metadata-rollback"
+    assert (site.store / "ops/stop.json").is_file()
+
+
+def test_stick_with_what_the_host_has_is_taken_after_a_look_at_the_host(site, gate, control, stick):
+    """Held up before it is known to be as new as the host; nothing of it is refused afterwards."""
+    site.configure(poll_interval_s=0.2)
+    with updating(site):
+        wait_for(lambda: site.status().last_success_at)
+        with Hand(control, Apply()) as hand:
+            wanted = hand.offer(site.publisher.root, until="metadata/")
+            manifest = site.publisher.release("1.1.0", model_bytes=THREE_CHUNKS)
+            directory = stick()
+            site.web.faults[blob_path(manifest)] = Fault(stall_after=10)
+            wait_for(lambda: "1.1.0" in (site.store / "ops/rollout.json").read_text())
+            with Beneath(directory) as beneath:
+                send_reply(hand.connection, *find(beneath, wanted, only=None))
+
+            assert hand.offer(directory, until="nothing").staged == ("demo 1.1.0",)
 
 
 def test_check_during_a_download_sees_it_and_is_answered_by_the_poll_after_it(site, gate, control):

@@ -7,6 +7,7 @@ import pytest
 from edged.codec import decode_json
 from edged.errors import DigestMismatchError, DocumentError, HostUnreachableError, MetadataRollbackError, StoreError
 from edged.ops.stop import Stops
+from edged.update.messages import Trusted
 from tests.fakes.fleets import Operator, issued
 from tests.fakes.static_host import Fault
 from tests.fakes.updates import THREE_CHUNKS, blob_path
@@ -206,10 +207,11 @@ def test_timestamp_is_told_before_the_first_document_is_fetched(it, operator, we
     operator.stop("demo", serial=1)
     seen = []
 
-    it.client.refresh(it.reports, on_trusted=lambda data: seen.append((data, web.paths()[-1])))
+    it.client.refresh(it.reports, tell=lambda milestone: seen.append((milestone, web.paths()[-1])))
 
-    assert seen == [((it.layout.metadata / "timestamp.json").read_bytes(), seen[0][1])]
-    assert seen[0][1].endswith("targets.json")
+    milestone, path = seen[0]
+    assert milestone == Trusted(timestamp=(it.layout.metadata / "timestamp.json").read_bytes())
+    assert path.endswith("targets.json")
 
 
 def test_bits_wait_for_a_flag_but_are_brought_before(it, operator, publisher, web):

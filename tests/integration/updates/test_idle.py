@@ -17,6 +17,7 @@ from edged.publish.repository.roles import Expiry
 from edged.select.machine import read_machine
 from edged.store.layout import StoreLayout
 from edged.update.bundles import CHECK_EVERY_S
+from edged.update.lookout import Lookout
 from edged.update.now import Now
 from edged.update.poller import Poller
 from edged.update.question import Question
@@ -48,9 +49,10 @@ class Device:
             update=UpdateConfig(disk_reserve_bytes=0),
         )
         self.question = Question(url=web.url, gate=gate.path, timeout_s=10.0, waits=waits, clock=SystemClock())
+        self.lookout = Lookout(question=self.question, poll_interval_s=60.0, monotonic_s=self.clock.monotonic_s)
         self.poller = Poller(
             config=config,
-            question=self.question,
+            lookout=self.lookout,
             refresh=lambda task, report, _watch: find(task, self.clock, report, on_answer=lambda: None),
             now_unix_s=Now(clock=self.clock, package=Path(edged.__file__), layout=self.layout).unix_s,
             saw_fresh=StandingFile(self.layout.standing).saw_fresh,
@@ -265,19 +267,19 @@ def test_devices_where_a_stop_is_expected_poll_every_five_seconds(it, publisher)
     publisher.release("1.0.0")
     operator = Operator(publisher)
     it.poll()
-    assert it.poller.interval_s == 60.0
+    assert it.lookout.interval_s == 60.0
 
     operator.set_flags({STOP_SENSITIVE: {"default": True}})
     it.poll()
-    assert it.poller.interval_s == 5.0
+    assert it.lookout.interval_s == 5.0
     it.web.faults[TIMESTAMP] = Fault(status=500)
     it.poll(is_asked_for=True)
-    assert it.poller.interval_s == 5.0
+    assert it.lookout.interval_s == 5.0
 
     it.web.heal()
     operator.set_flags({STOP_SENSITIVE: {"default": True, "rules": [{"value": False}]}})
     it.poll()
-    assert it.poller.interval_s == 60.0
+    assert it.lookout.interval_s == 60.0
 
 
 def test_idle_polls_keep_the_repository_fresh(it, publisher):

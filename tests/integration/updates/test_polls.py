@@ -8,6 +8,7 @@ from edged.errors import (
     IncompatibleError,
     PortalError,
 )
+from edged.update.messages import Trusted
 from edged.update.phases import Phase
 from tests.fakes.repositories import make_files, make_manifest, some_model
 from tests.fakes.static_host import Fault
@@ -50,6 +51,29 @@ def test_phases_are_reported_in_order_with_all_bytes(it, publisher):
     total = sum(entry.size for entry in manifest.files_for(manifest.variants))
     assert received == sorted(received)
     assert received[-1] == total
+
+
+def test_light_refresh_brings_documents_and_says_which_blobs_are_wanted(it, publisher, web):
+    """It may run beside one that brings bundles, so it touches nothing that this one works on."""
+    manifest = publisher.release("1.0.0", model_bytes=THREE_CHUNKS)
+    milestones = []
+
+    summary = it.client.refresh(it.reports, tell=milestones.append, brings_bundles=False)
+
+    assert set(summary.wanted) == {entry.digest for entry in manifest.files_for(manifest.variants)}
+    assert it.layout.rollout.is_file()
+    assert not any(path.startswith(("blobs/", "index/")) for path in web.paths())
+    assert [list(place.iterdir()) for place in (it.layout.partial, it.layout.bundles, it.layout.blobs)] == [[], [], []]
+    assert [type(milestone) for milestone in milestones] == [Trusted]
+
+
+def test_blobs_that_are_wanted_are_not_told_while_a_manifest_is_missing(it, publisher, web):
+    """Then a download that runs is not ended for it."""
+    publisher.release("1.0.0")
+    publisher.release("1.0.0", name="other")
+    web.faults[publisher.metadata("m-other")] = Fault(status=404)
+
+    assert it.client.refresh(it.reports, brings_bundles=False).wanted is None
 
 
 def test_only_files_this_machine_can_use_are_fetched(make_device, publisher, web):

@@ -293,7 +293,9 @@ def test_stick_pulled_in_the_middle_says_so_and_what_was_read_is_kept(it, publis
     def pulled(wanted):
         asked.append(wanted)
         is_there = not isinstance(wanted, OpenFile) or wanted.path != blob_path(manifest)
-        return opened(wanted) if is_there else (NotOpened(cause="broken", reason=os.strerror(5)), None)
+        if is_there:
+            return opened(wanted)
+        return NotOpened(path=wanted.path, cause="broken", reason=os.strerror(5)), None
 
     found = it.apply(copy, opener=pulled)
 

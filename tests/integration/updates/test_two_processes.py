@@ -1,5 +1,6 @@
 """The updater's process and its refreshes, on a real repository: what each is there for, and every way one of them can end."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from edged.bundle.manifest import CHUNK_BYTES
 from edged.update.phases import Phase
 from tests.fakes.fleets import Operator
 from tests.fakes.services import process, stop, wait_for
-from tests.fakes.static_host import Fault
+from tests.fakes.static_host import Fault, Pace
 from tests.fakes.updates import THREE_CHUNKS, blob_path
 
 TIMESTAMP = "metadata/timestamp.json"
@@ -188,7 +189,7 @@ def test_watchdog_is_fed_while_a_refresh_waits(site, gate):
 
 
 def test_stop_comes_through_while_a_download_is_stalled(site, gate):
-    """The refresh is ended and begun again, and the download goes on where it was."""
+    """The download is left alone."""
     site.configure(poll_interval_s=0.2)
     manifest = site.publisher.release("1.1.0", model_bytes=THREE_CHUNKS)
     path = blob_path(manifest)
@@ -201,12 +202,87 @@ def test_stop_comes_through_while_a_download_is_stalled(site, gate):
         Operator(site.publisher).stop("demo", serial=1)
 
         wait_for((site.store / "ops/stop.json").is_file)
-        assert is_gone(refresh)
+        assert not is_gone(refresh)
         site.web.heal()
         wait_for((site.store / "bundles/demo/1.1.0/manifest.json").is_file)
-        assert ranges(site, path)[-1] == f"bytes={2 * CHUNK_BYTES}-{THREE_CHUNKS - 1}"
+        assert ranges(site, path) == [None, f"bytes={2 * CHUNK_BYTES}-{THREE_CHUNKS - 1}"]
         wait_for(lambda: site.status().phase is Phase.IDLE)
         assert site.status().error is None
+
+
+def test_stop_comes_through_while_metadata_is_stalled(site, gate):
+    """Two refreshes must not use the metadata at once: the one that waits for it has brought nothing yet, and begins again."""
+    site.configure(poll_interval_s=0.2)
+    operator = Operator(site.publisher, "demo")
+    site.web.faults[site.publisher.metadata("m-demo")] = Fault(stall_after=10)
+    with updating(site) as updater:
+        wait_for(lambda: site.publisher.metadata("m-demo") in site.web.paths())
+        (refresh,) = children(updater)
+
+        operator.stop("demo", serial=1)
+
+        wait_for((site.store / "ops/stop.json").is_file)
+        assert is_gone(refresh)
+
+
+def test_download_goes_on_over_any_number_of_new_timestamps(site, gate):
+    """A publisher who signs more often than a chunk takes to arrive would otherwise keep it away for ever."""
+    site.configure(poll_interval_s=0.05)
+    operator = Operator(site.publisher, "demo")
+    path = blob_path(site.publisher.release("1.1.0", model_bytes=THREE_CHUNKS))
+    pace = Pace()
+    site.web.faults[path] = Fault(pace=pace)
+    with updating(site):
+        for serial in range(1, 5):
+            pace.allow(CHUNK_BYTES // 4 - 1)
+            wait_for(lambda: ranges(site, path))
+            operator.stop("other", serial=serial)
+            wait_for(lambda serial=serial: has_stop(site, serial))
+        assert not any((site.store / "partial" / Path(path).name).read_bytes())  # not even one chunk
+
+        pace.allow(THREE_CHUNKS)
+
+        wait_for((site.store / "bundles/demo/1.1.0/manifest.json").is_file)
+        assert ranges(site, path) == [None]
+
+
+def test_download_that_nobody_wants_any_more_is_ended(site, gate):
+    site.configure(poll_interval_s=0.2)
+    path = blob_path(site.publisher.release("1.1.0", model_bytes=THREE_CHUNKS))
+    site.web.faults[path] = Fault(stall_after=CHUNK_BYTES)
+    with updating(site) as updater:
+        wait_for(lambda: ranges(site, path))
+        (refresh,) = children(updater)
+
+        site.publisher.release("1.2.0")
+
+        wait_for((site.store / "bundles/demo/1.2.0/manifest.json").is_file)
+        assert is_gone(refresh)
+        wait_for(lambda: site.status().phase is Phase.IDLE)
+        assert not (site.store / "bundles/demo/1.1.0").exists()
+
+
+def test_new_timestamp_that_nobody_signed_does_not_end_a_download(site, gate):
+    site.configure(poll_interval_s=0.05)
+    path = blob_path(site.publisher.release("1.1.0", model_bytes=THREE_CHUNKS))
+    pace = Pace()
+    site.web.faults[path] = Fault(pace=pace)
+    with updating(site) as updater:
+        wait_for(lambda: ranges(site, path))
+        (refresh,) = children(updater)
+        forged = (site.publisher.root / TIMESTAMP).read_bytes().replace(b'"version":', b'"version":9')
+        site.web.faults[TIMESTAMP] = Fault(body=forged)
+        site.web.requests.clear()
+        wait_for(lambda: site.web.paths().count("metadata/2.root.json") >= 2)
+
+        assert not is_gone(refresh)
+        pace.allow(THREE_CHUNKS)
+        wait_for((site.store / "bundles/demo/1.1.0/manifest.json").is_file)
+
+
+def has_stop(site, serial):
+    path = site.store / "ops/stop.json"
+    return path.is_file() and json.loads(path.read_bytes())["serial"] == serial
 
 
 def test_download_is_left_alone_while_the_host_confirms_its_timestamp(site, gate):

@@ -131,10 +131,10 @@ def test_files_are_opened_for_the_refresh(stick):
 
     assert it.request == Apply()
     assert it.replies[:4] == [
-        (Opened(), b"{}"),
+        (Opened(path="metadata/timestamp.json"), b"{}"),
         (Packs(names=("a.edgeb", "b.edgeb")),),
-        (Opened(), b"A"),
-        (NotOpened(cause="missing", reason="No such file or directory"),),
+        (Opened(path="a.edgeb"), b"A"),
+        (NotOpened(path="absent", cause="missing", reason="No such file or directory"),),
     ]
     assert it.replies[4][0].cause == "refused"
 
@@ -143,7 +143,7 @@ def test_one_packed_bundle_goes_with_what_is_beside_it(stick):
     with updater(ListPacks(), OpenFile(path="metadata/timestamp.json"), Outcome()) as it:
         apply(it.path, stick / "b.edgeb", lambda _: None)
 
-    assert it.replies == [(Packs(names=("b.edgeb",)),), (Opened(), b"{}")]
+    assert it.replies == [(Packs(names=("b.edgeb",)),), (Opened(path="metadata/timestamp.json"), b"{}")]
 
 
 def test_names_that_no_document_can_hold_and_too_many_packs_are_left_out(tmp_path):
@@ -162,7 +162,7 @@ def test_nothing_is_opened_for_a_check():
     with updater(OpenFile(path="etc/passwd"), ListPacks(), Outcome()) as it:
         check(it.path, lambda _: None)
 
-    assert [reply.cause for (reply,) in it.replies] == ["refused", "refused"]
+    assert [(reply.cause, reply.path) for (reply,) in it.replies] == [("refused", "etc/passwd"), ("refused", None)]
 
 
 def test_directory_that_is_not_there_is_a_mistake_of_the_caller(tmp_path):

@@ -12,7 +12,7 @@ import edged
 from edged.clock import SystemClock
 from edged.config.schema import Config
 from edged.update.child import RefreshProcess
-from edged.update.messages import Finding, Settled, Task
+from edged.update.messages import Fetching, Finding, Planned, Settled, Task, Trusted
 from edged.update.phases import Phase, Progress
 from edged.update.waiting import StopAskedError
 from tests.fakes.waits import real_waits
@@ -22,7 +22,7 @@ FOUND = Finding(settled=Settled(timestamp=b"\x00one", due_unix_s=2.0), checked_u
 PRELUDE = """
 import os, signal, socket, sys, time
 from edged.config.schema import Config
-from edged.update.messages import Finding, Settled, Step, Task, Trusted, decode_task, encode
+from edged.update.messages import Fetching, Finding, Planned, Settled, Step, Task, Trusted, decode_task, encode
 from edged.update.phases import Phase, Progress
 channel = socket.socket(fileno=os.dup(int(sys.argv[1])))
 task = decode_task(channel.makefile("rb").readline())
@@ -32,18 +32,24 @@ found = Finding(settled=Settled(timestamp=b"\\x00one", due_unix_s=2.0), checked_
 
 
 class Watch:
-    """Asked at once, again and again, and says yes from the given time on."""
+    """Asked at once, again and again once it was told something, and says yes from the given time on."""
 
-    def __init__(self, *, after=10**9):
-        self.asked = []
+    def __init__(self, *, after=10**9, ends_at=None):
+        self.asked = 0
+        self.told = []
         self.after = after
+        self.ends_at = ends_at
 
     def wait_s(self):
         return 0.0 if self.after < 10**9 else 3600.0
 
-    def is_outdated(self, trusted):
-        self.asked.append(trusted)
-        return len(self.asked) >= self.after
+    def goes_on(self, milestone):
+        self.told.append(milestone)
+        return milestone != self.ends_at
+
+    def is_outdated(self):
+        self.asked += 1
+        return self.asked >= self.after and bool(self.told)
 
 
 IDLE = Watch()
@@ -145,12 +151,12 @@ def test_process_that_does_not_move_is_ended(refresh):
     assert "did not move for 0.5 s" in found.failure.message
 
 
-def test_process_whose_timestamp_is_outdated_is_ended_and_finds_nothing(refresh):
+def test_process_that_is_outdated_is_ended_and_finds_nothing(refresh):
     watch = Watch(after=3)
 
     assert refresh("say(Trusted(timestamp=b'one')); time.sleep(60)", watch=watch) is None
 
-    assert watch.asked == [b"one"] * 3
+    assert watch.told == [Trusted(timestamp=b"one")]
 
 
 def test_process_that_talks_all_the_time_is_watched_as_well(refresh):
@@ -164,13 +170,45 @@ while True:
     assert refresh(body, watch=watch) is None
 
 
-def test_process_that_trusts_nothing_yet_is_not_disturbed(refresh):
-    """It asks the host itself."""
-    watch = Watch(after=1)
+def test_process_is_ended_at_a_milestone_that_is_of_no_use(refresh):
+    milestones = [Trusted(timestamp=b"one"), Planned(), Fetching(blob="a" * 64), Fetching(blob="b" * 64)]
+    watch = Watch(ends_at=milestones[-1])
+    body = """
+for message in (Trusted(timestamp=b"one"), Planned(), Fetching(blob="a" * 64), Fetching(blob="b" * 64)):
+    say(message)
+time.sleep(60)
+"""
 
-    assert refresh("say(Step(phase=Phase.POLLING)); say(found)", watch=watch) == FOUND
+    assert refresh(body, watch=watch) is None
 
-    assert watch.asked == []
+    assert watch.told == milestones
+
+
+def test_process_runs_on_while_another_one_runs_beside_it(refresh, tmp_path):
+    """Nothing of what it says meanwhile is lost."""
+    os.mkfifo(tmp_path / "done")
+
+    class Beside(Watch):
+        def is_outdated(self):
+            if self.told and not self.asked:
+                self.asked += 1
+                self.found = refresh("say(Step(phase=Phase.POLLING)); say(found)")
+                (tmp_path / "done").write_text("done")
+            return False
+
+    watch, steps = Beside(after=0), []
+    body = f"""
+say(Trusted(timestamp=b"one"))
+for phase in (Phase.DOWNLOADING, Phase.STAGING) * 100:
+    say(Step(phase=phase))
+open({str(tmp_path / "done")!r}).read()
+say(found)
+"""
+
+    assert refresh(body, watch=watch, report=lambda phase, _: steps.append(phase)) == FOUND
+
+    assert watch.found == FOUND
+    assert steps == [Phase.DOWNLOADING, Phase.STAGING] * 100
 
 
 def test_process_that_is_watched_is_still_ended_when_it_does_not_move(refresh):

@@ -139,7 +139,7 @@ def test_silent_peers_do_not_fill_the_house(it, clock):
 
 @pytest.mark.parametrize(
     "packet",
-    [b"x", b"{}", b'{"type":"check","now":true}', b'{"type":"opened"}', b"\xff" * 70_000, b"[" * 60_000, encode_packet(Opened())],
+    [b"x", b"{}", b'{"type":"check","now":true}', b'{"type":"opened"}', b"\xff" * 70_000, b"[" * 60_000, encode_packet(Opened(path="a"))],
     ids=["text", "object", "unknown-key", "other-type", "binary", "deep", "reply"],
 )  # fmt: skip
 def test_peer_that_is_not_understood_is_dropped(it, packet):

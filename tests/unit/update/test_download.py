@@ -275,7 +275,9 @@ def test_packs_of_a_stick_that_was_pulled_are_not_tried_one_by_one(layout):
         if isinstance(wanted, ListPacks):
             return Packs(names=("a.edgeb", "b.edgeb")), None
         return NotOpened(
-            cause="missing" if wanted.path.startswith("index/") else "broken", reason="Input/output error"
+            path=wanted.path,
+            cause="missing" if wanted.path.startswith("index/") else "broken",
+            reason="Input/output error",
         ), None
 
     with stick_of(answer) as stick, closing(PackedBundles(stick=stick)) as packs, pytest.raises(HostUnreachableError):

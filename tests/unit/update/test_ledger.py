@@ -1,5 +1,7 @@
 """The bytes of a day, over reboots and with clocks that are wrong."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -156,3 +158,11 @@ def test_present_moment_is_of_this_boot():
     assert first.boot == second.boot
     assert first.booted_s <= second.booted_s
     assert (first.unix_s, second.unix_s) == (5.0, 6.0)
+
+
+def test_refreshes_that_run_beside_each_other_lose_nothing(it):
+    """Each reads the file, adds to it, and writes it anew."""
+    with ThreadPoolExecutor(4) as several:
+        list(several.map(lambda _: it.ledger.take(1), range(100)))
+
+    assert it.ledger.spent_bytes() == 100

@@ -9,8 +9,10 @@ from edged.errors import FileMissingError
 from edged.update.messages import (
     MAX_TEXT,
     Failure,
+    Fetching,
     Finding,
     MessageError,
+    Planned,
     Settled,
     Step,
     Task,
@@ -22,12 +24,15 @@ from edged.update.messages import (
 )
 from edged.update.phases import Deferred, Phase, Progress
 
-CHECKED = st.dictionaries(st.text("0123456789abcdef", min_size=64, max_size=64), st.floats(0, 1e12), max_size=3)
+DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)
+CHECKED = st.dictionaries(DIGESTS, st.floats(0, 1e12), max_size=3)
 FAILURES = st.builds(Failure, code=st.text(), message=st.text(), hint=st.text(), subject=st.text())
 SETTLED = st.builds(Settled, timestamp=st.binary(max_size=100), due_unix_s=st.floats(0, 1e12))
 DEFERRED = st.builds(Deferred, cause=st.just("metered"), message=st.text(), until=st.none() | st.floats(0, 1e12))
 ANSWERS = st.one_of(
     st.builds(Trusted, timestamp=st.binary(max_size=100)),
+    st.builds(Planned),
+    st.builds(Fetching, blob=DIGESTS),
     st.builds(
         Finding,
         failure=st.none() | FAILURES,
@@ -35,6 +40,7 @@ ANSWERS = st.one_of(
         checked_unix_s=CHECKED,
         deferred=st.none() | DEFERRED,
         is_stop_sensitive=st.none() | st.booleans(),
+        wanted=st.none() | st.tuples(DIGESTS),
     ),
     st.builds(
         Step,

@@ -1,13 +1,12 @@
 """When a poll is one question, and when it is a refresh."""
 
-import math
-
 import pytest
 from msgspec import structs
 
-from edged.config.schema import Config, RepositoryConfig
+from edged.config.schema import Config
 from edged.errors import HostUnreachableError, IncompatibleError
-from edged.update.messages import Finding, Settled, failure_of
+from edged.update.lookout import Lookout
+from edged.update.messages import Finding, Planned, Settled, Trusted, failure_of
 from edged.update.poller import Poller
 from tests.fakes.clocks import ManualClock
 
@@ -38,13 +37,15 @@ class Device:
         self.fresh = []
         self.watches = []
         self.sticks = []
+        self.lookout = Lookout(
+            question=self, poll_interval_s=poll_interval_s, monotonic_s=self.clock.monotonic_s, draw=lambda: 0.5
+        )
         self.poller = Poller(
-            config=Config(repository=RepositoryConfig(poll_interval_s=poll_interval_s)),
-            question=self,
+            config=Config(),
+            lookout=self.lookout,
             refresh=self.refresh,
             now_unix_s=self.clock.unix_s,
             saw_fresh=self.fresh.append,
-            draw=lambda: 0.5,
         )
 
     def fetch(self, known):
@@ -156,24 +157,6 @@ def test_refresh_that_was_ended_for_a_newer_timestamp_is_begun_again():
     assert len(it.tasks) == 3
 
 
-@pytest.mark.parametrize(
-    ("host_has", "is_outdated"), [(OLD, False), (NEW, True), (None, False), (PORTAL, False), (b"", False)]
-)
-def test_only_a_newer_timestamp_makes_a_running_refresh_outdated(host_has, is_outdated):
-    it = Device(settled())
-    it.host_has = host_has
-
-    assert it.poller.is_outdated(OLD) is is_outdated
-
-
-def test_cache_that_lags_behind_does_not_end_a_refresh():
-    """Two caches with different states would otherwise end each other's refreshes for ever."""
-    it = Device(settled())
-    it.host_has = OLD
-
-    assert not it.poller.is_outdated(NEW)
-
-
 def test_failed_refresh_is_tried_early_when_the_host_has_another_timestamp():
     it = Device(settled(OLD), UNDONE)
     it.host_has = OLD
@@ -221,33 +204,55 @@ def test_device_where_a_stop_is_expected_asks_every_five_seconds():
         structs.replace(settled(), is_stop_sensitive=True), UNDONE, structs.replace(settled(), is_stop_sensitive=False)
     )
     it.poll()
-    assert it.poller.interval_s == 5.0
+    assert it.lookout.interval_s == 5.0
 
     it.poll(is_asked_for=True)
-    assert it.poller.interval_s == 5.0  # a refresh that crashed does not know
+    assert it.lookout.interval_s == 5.0  # a refresh that crashed does not know
 
     it.poll()
-    assert it.poller.interval_s == 60.0
+    assert it.lookout.interval_s == 60.0
 
 
 def test_interval_that_is_shorter_than_that_stays():
     it = Device(structs.replace(settled(), is_stop_sensitive=True), poll_interval_s=1.0)
     it.poll()
 
-    assert it.poller.interval_s == 1.0
+    assert it.lookout.interval_s == 1.0
 
 
-def test_stick_is_brought_in_to_its_end_whatever_the_host_has():
+def test_stick_is_brought_in():
     found = settled(b"one")
     it = Device(found)
 
     assert it.poller.apply("the stick", lambda *_: None) == found
 
-    (watch,) = it.watches
     assert it.sticks == ["the stick"]
-    assert watch.wait_s() == math.inf
-    assert not watch.is_outdated(OLD)
     assert it.questions == 0
+
+
+def test_stick_that_was_ended_for_what_the_host_has_is_begun_again_after_a_look():
+    it = Device(None, Finding(checked_unix_s={}), settled(b"one"))
+
+    assert it.poller.apply("the stick", lambda *_: None) == settled(b"one")
+
+    assert it.sticks == ["the stick", None, "the stick"]
+    assert [task.brings_bundles for task in it.tasks] == [True, False, True]
+
+
+def test_look_beside_a_refresh_changes_nothing_but_how_often_the_host_is_asked():
+    """What it found holds for documents only."""
+    it = Device(settled(OLD), Finding(is_stop_sensitive=True, checked_unix_s={}), settled(NEW))
+    it.poll()
+    (watch,) = it.watches
+    for milestone in (Trusted(timestamp=OLD), Planned()):
+        assert watch.goes_on(milestone)
+    it.host_has = NEW
+
+    assert not watch.is_outdated()
+
+    assert [task.brings_bundles for task in it.tasks] == [True, False]
+    assert it.lookout.interval_s == 5.0
+    assert it.poll() == settled(NEW)
 
 
 def test_stick_with_what_the_host_has_leaves_nothing_to_do():
@@ -281,7 +286,11 @@ def test_what_was_hashed_for_a_stick_is_not_hashed_again():
 def test_without_a_repository_only_sticks_are_taken():
     it = Device(settled(b"one"))
     poller = Poller(
-        config=Config(), question=None, refresh=it.refresh, now_unix_s=it.clock.unix_s, saw_fresh=it.fresh.append
+        config=Config(),
+        lookout=Lookout(question=None, poll_interval_s=60.0, monotonic_s=it.clock.monotonic_s),
+        refresh=it.refresh,
+        now_unix_s=it.clock.unix_s,
+        saw_fresh=it.fresh.append,
     )
 
     assert poller.apply("the stick", lambda *_: None) == settled(b"one")

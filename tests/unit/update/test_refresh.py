@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from edged.update.messages import Step, Trusted, decode_answer
+from edged.update.messages import Fetching, Planned, Step, Trusted, decode_answer
 from edged.update.phases import Phase, Progress
 from edged.update.refresh import Teller
 from tests.fakes.clocks import ManualClock
@@ -66,10 +66,12 @@ def test_sign_of_life_repeats_the_last_step(told, clock):
     assert hear() == [Step(phase=Phase.DOWNLOADING, progress=progress(5))]
 
 
-def test_what_is_trusted_is_told_at_once(told):
-    """The updater compares it with what the host has, for as long as the refresh runs."""
+def test_how_far_it_is_is_told_at_once(told):
+    """What the updater does beside it depends on that."""
     teller, hear = told
+    milestones = [Trusted(timestamp=b"\x00the bytes"), Planned(), Fetching(blob="a" * 64)]
     teller.report(Phase.POLLING)
-    teller.trust(b"\x00the bytes")
+    for milestone in milestones:
+        teller.tell(milestone)
 
-    assert hear() == [Step(phase=Phase.POLLING), Trusted(timestamp=b"\x00the bytes")]
+    assert hear() == [Step(phase=Phase.POLLING), *milestones]

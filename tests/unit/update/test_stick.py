@@ -1,6 +1,7 @@
 """Files that somebody else opens: what is read of them, and what whoever opens them can do wrong."""
 
 import os
+import socket
 
 import pytest
 from tuf.api.exceptions import DownloadLengthMismatchError
@@ -12,11 +13,12 @@ from edged.errors import (
     MetadataRollbackError,
     SignatureInvalidError,
 )
-from edged.update.asking import NotOpened, Opened, Packs, encode_packet
+from edged.update.asking import ListPacks, NotOpened, Opened, OpenFile, encode_packet
 from edged.update.messages import Finding, failure_of
-from edged.update.stick import URL, advise
-from tests.fakes.sticks import opener_of, stick_of, write_tree
+from edged.update.stick import URL, Stick, advise
+from tests.fakes.sticks import opener_of, send_reply, stick_of, write_tree
 
+TIMESTAMP = "metadata/timestamp.json"
 DATA = bytes(range(256)) * 4096
 
 
@@ -68,7 +70,7 @@ def test_files_that_cannot_be_opened_say_why(tree):
 
 def test_stick_that_was_pulled_ends_everything(tree):
     """The directory is still open, but nothing in it can be read any more."""
-    broken = NotOpened(cause="broken", reason="Input/output error")
+    broken = NotOpened(path=TIMESTAMP, cause="broken", reason="Input/output error")
 
     with (
         stick_of(lambda _: (broken, None)) as stick,
@@ -105,14 +107,13 @@ def test_whoever_opens_the_files_may_hang():
 @pytest.mark.parametrize(
     ("reply", "what"),
     [
-        (Opened(), None),
-        (Packs(names=("a",)), "file"),
+        (Opened(path=TIMESTAMP), None),
         (b"no document", "file"),
-        (encode_packet(Opened())[:-3], "file"),
-        (Opened(), "fifo"),
-        (Opened(), "directory"),
-        (Opened(), "device"),
-        (NotOpened(cause="refused", reason="no"), "file"),
+        (encode_packet(Opened(path=TIMESTAMP))[:-3], "file"),
+        (Opened(path=TIMESTAMP), "fifo"),
+        (Opened(path=TIMESTAMP), "directory"),
+        (Opened(path=TIMESTAMP), "device"),
+        (NotOpened(path=TIMESTAMP, cause="refused", reason="no"), "file"),
     ],
 )
 def test_answer_that_is_none_is_refused_and_nothing_stays_open(tmp_path, tree, reply, what):
@@ -126,17 +127,45 @@ def test_answer_that_is_none_is_refused_and_nothing_stays_open(tmp_path, tree, r
     before = open_files()
     with stick_of(answer) as stick:
         with pytest.raises(FetchError):
-            stick.read(f"{URL}metadata/timestamp.json", max_bytes=9)
+            stick.read(f"{URL}{TIMESTAMP}", max_bytes=9)
         with pytest.raises(FetchError):
-            stick.take("metadata/timestamp.json")
+            stick.take(TIMESTAMP)
     assert open_files() == before
 
 
-def test_list_of_packs_that_is_none_is_refused(tree):
+LATE = (OpenFile(path="blobs/aa/aa"), OpenFile(path="absent"), ListPacks())
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_answers_to_what_a_refresh_before_asked_for_are_passed_over(tree, late):
+    """It was ended while it waited for them, and another one begins on the same connection; perhaps with the same question."""
+    opened = opener_of(tree)
     before = open_files()
-    with stick_of(lambda _: (Opened(), os.open(tree / "a.edgeb", os.O_RDONLY))) as stick, pytest.raises(FetchError):
-        stick.packs()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        for wanted in (late, late, OpenFile(path=TIMESTAMP), OpenFile(path=TIMESTAMP), OpenFile(path="a.edgeb")):
+            send_reply(theirs, *opened(wanted))
+        stick = Stick(ours, timeout_s=30.0, on_answer=lambda: None)
+
+        assert stick.read(f"{URL}{TIMESTAMP}", max_bytes=2) == b"{}"
+        assert stick.read(f"{URL}a.edgeb", max_bytes=2) == b""
     assert open_files() == before
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_whoever_opens_the_files_may_send_nothing_but_late_answers(tree, late):
+    """What counts as a sign of progress, and as soon enough, is the right one."""
+    signs = []
+    before = open_files()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        send_reply(theirs, *opener_of(tree)(late))
+        stick = Stick(ours, timeout_s=0.02, on_answer=lambda: signs.append(1))
+
+        with pytest.raises(HostUnreachableError, match="timed out"):
+            stick.take(TIMESTAMP)
+    assert open_files() == before
+    assert signs == []
 
 
 def test_hints_are_those_for_a_stick_and_not_for_a_host():
