@@ -8,10 +8,12 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tuf.api.exceptions import UnsignedMetadataError
 
 from edged.bundle.edgeb import pack
 from edged.bundle.parse import parse_manifest
@@ -185,6 +187,37 @@ def test_init_killed_at_any_call_is_finished_by_the_next(tmp_path, publish):
         assert [p for p in place.rglob(".*") if p.name not in LOCKS] == [], killed.calls[-1]
 
 
+def test_keys_replace_killed_at_any_call_is_finished_by_the_next(tmp_path, publish, started):
+    """A device finds the old state, or the new one, or nothing that is signed right until the next run; never anything else."""
+    whole = tmp_path / "whole"
+    shutil.copytree(started["published"], whole)
+    names = ("timestamp", "ops")
+    run = publish.run("keys", "replace", whole / "repo", *names, "--keys", whole / "keys", watched=whole)
+    assert run.code == 0, run.err
+    assert versions_seen(started["published"] / "repo", tmp_path / "device") == ["1.0.0"]
+
+    for at in instants(run.calls, 6):
+        place = tmp_path / str(at)
+        shutil.copytree(started["published"], place)
+        shutil.copytree(tmp_path / "device", place / "device")
+        arguments = ("keys", "replace", place / "repo", *names, "--keys", place / "keys")
+        killed = publish.run(*arguments, watched=place, kill_at=at)
+        assert killed.code == -9
+        with suppress(UnsignedMetadataError):
+            assert versions_seen(place / "repo", place / "device") == ["1.0.0"]
+
+        again = publish.run(*arguments)
+        assert again.code == 0, (killed.calls[-1], again.err)
+        assert versions_seen(place / "repo", place / "device") == ["1.0.0"]
+        keys, state = Keyring(directory=place / "keys"), read_state(Tree(place / "repo"))
+        assert state.root.roles["timestamp"].keyids == [keys.signer("timestamp").public_key.keyid]
+        assert state.targets["targets"].delegations.roles["ops"].keyids == [keys.signer("ops").public_key.keyid]
+        old = Keyring(directory=started["published"] / "keys")
+        assert not {old.public(name).keyid for name in names} & {keys.public(name).keyid for name in names}
+        assert not (place / "keys/next").exists()
+        assert [p for p in place.rglob(".*") if p.name not in LOCKS] == [], killed.calls[-1]
+
+
 @pytest.fixture(scope="module")
 def rolling(tmp_path_factory, publish, started, bundles):
     """A repository in which a second version goes to the first devices."""
@@ -221,7 +254,7 @@ def test_a_word_to_the_fleet_killed_at_any_call_is_said_or_not_and_may_be_said_a
     run = publish.run(*verb, "--repo", whole / "repo", "--keys", whole / "keys", watched=whole)
     assert run.code == 0, run.err
     outcomes = set()
-    for at in instants(run.calls, 4):
+    for at in instants(run.calls, 6):
         place = tmp_path / str(at)
         repo = place / "repo"
         shutil.copytree(rolling, place)

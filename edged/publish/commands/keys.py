@@ -1,12 +1,12 @@
 """``edge-publish keys``: the actions on signing keys, one module each."""
 
-from edged.publish.commands import keys_create, keys_export_public, keys_passphrase, keys_show
+from edged.publish.commands import keys_create, keys_export_public, keys_passphrase, keys_replace, keys_show
 from edged.publish.commands.options import Verbs, add_verb
 
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb and its actions."""
-    parser = add_verb(verbs, "keys", summary="make signing keys and look at them")
+    parser = add_verb(verbs, "keys", summary="make signing keys, look at them, and replace them")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    for action in (keys_create, keys_show, keys_export_public, keys_passphrase):
+    for action in (keys_create, keys_show, keys_export_public, keys_passphrase, keys_replace):
         action.add_parser(actions)

@@ -1,6 +1,7 @@
 """``edge-publish stop``: have devices refuse a model within seconds, and let it answer again."""
 
 import argparse
+from datetime import UTC, datetime
 from pathlib import Path
 
 from edged.errors import UsageError
@@ -22,8 +23,11 @@ from edged.publish.commands.options import (
     add_verb,
     print_json,
     print_line,
+    read_expiry,
+    report,
 )
 from edged.publish.fleet.stop import lift_stop, set_lease, stop_model
+from edged.publish.repository.changing import warn_of_expiry
 from edged.publish.repository.documents import STOPS, read_document, reason_of
 from edged.publish.repository.fleet import change_stops
 from edged.publish.repository.roles import STOP
@@ -132,6 +136,7 @@ def _show(args: argparse.Namespace) -> None:
     # Only this role: what is stopped can be told whatever has happened to the rest.
     state = read_state(tree, roles={STOP})
     stops = read_document(tree, state, STOPS)
+    warn_of_expiry(tree, read_expiry(args), now=datetime.now(UTC), report=report, roles={STOP})
     if args.json:
         print_json(
             {

@@ -122,7 +122,7 @@ class Keyring:
             UsageError: A key of that name exists, or it should be encrypted and nobody can be asked for a passphrase.
             NotPermittedError: The directory cannot keep a key from other users.
         """
-        return self.add(name, self._passphrase_for_new(name))
+        return self.add(name, self.passphrase_for_new(name))
 
     def add(self, name: str, passphrase: bytes | None) -> SSlibKey:
         """Make a key that is not there yet, encrypted with exactly this passphrase, and return its public part.
@@ -143,6 +143,19 @@ class Keyring:
         if passphrase is not None and passphrase not in self._opened:
             self._opened.append(passphrase)
         return SSlibKey.from_crypto(private.public_key())
+
+    def passphrase_for_new(self, name: str) -> bytes | None:
+        """Return what a new key is to be encrypted with, as ``create`` does it; None for nothing.
+
+        Raises:
+            UsageError: It should be encrypted and nobody can be asked for a passphrase.
+        """
+        if self.passphrase is not None or not any(self.is_encrypted(other) for other in self.names()):
+            return self.passphrase
+        if self.asker is None:
+            hint = f"Set {PASSPHRASE_VARIABLE}, or run the command in a terminal."
+            raise UsageError(f"the new key {self.path(name)} needs a passphrase, as the other keys have one", hint=hint)
+        return self.asker.new(name)
 
     def check_absent(self, name: str) -> None:
         """Make sure that there is no key of this name, here or elsewhere.
@@ -221,14 +234,6 @@ class Keyring:
 
     def _names(self, suffix: str) -> list[str]:
         return sorted(path.stem for path in self.directory.glob(f"*{suffix}") if _NAME.fullmatch(path.stem))
-
-    def _passphrase_for_new(self, name: str) -> bytes | None:
-        if self.passphrase is not None or not any(self.is_encrypted(other) for other in self.names()):
-            return self.passphrase
-        if self.asker is None:
-            hint = f"Set {PASSPHRASE_VARIABLE}, or run the command in a terminal."
-            raise UsageError(f"the new key {self.path(name)} needs a passphrase, as the other keys have one", hint=hint)
-        return self.asker.new(name)
 
     def _open(self, name: str) -> Ed25519PrivateKey:
         data = self._read(name)

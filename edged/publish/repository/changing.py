@@ -102,8 +102,7 @@ class Repository:
         Raises:
             TrustError: The repository was altered.
         """
-        for expiring in find_expiring(read_state(self.tree, roles=roles), self.expiry, self.now):
-            self.report(expiring.sentence())
+        warn_of_expiry(self.tree, self.expiry, now=self.now, report=self.report, roles=roles)
 
     def _begin(self, *, renews: bool, roles: Collection[str] | None, report: Report) -> Transaction:
         state: State = read_state(self.tree, roles=roles)
@@ -113,6 +112,26 @@ class Repository:
         if renews:
             transaction.renew()
         return transaction
+
+
+def warn_of_expiry(
+    tree: Tree, expiry: Expiry, *, now: datetime, report: Report, roles: Collection[str] | None = None
+) -> None:
+    """Report what expires before long, with who has to sign it.
+
+    Args:
+        tree: A complete repository.
+        expiry: How long signatures hold when they are made.
+        now: UTC.
+        report: Told one line for each role.
+        roles: The delegated roles to look at; None for all.
+
+    Raises:
+        UsageError: It is not complete.
+        TrustError: It was altered.
+    """
+    for expiring in find_expiring(read_state(tree, roles=roles), expiry, now):
+        report(expiring.sentence())
 
 
 def check_repository(tree: Tree) -> None:

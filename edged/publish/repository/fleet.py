@@ -5,9 +5,11 @@ it. Stopping a model needs nothing but the stop, snapshot and timestamp keys, an
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
+from edged.activation.shadow import ShadowRules
 from edged.activation.trial import TrialRules
 from edged.activation.window import WindowRules
 from edged.codec import Document
@@ -18,6 +20,7 @@ from edged.ops.policy import Policy
 from edged.ops.rollout import Rollout, RolloutEntry
 from edged.ops.segments import Issued
 from edged.ops.stop import Stops
+from edged.policy.document import PolicyFile
 from edged.publish.fleet.floor import floor_of, published_versions, raise_floor
 from edged.publish.fleet.rollout import versions_of
 from edged.publish.repository.changing import Published, Repository
@@ -30,10 +33,17 @@ EntryChange = Callable[[RolloutEntry | None, Issued], RolloutEntry]
 """Gets a model's entry as it is, and the time that the new document is issued at."""
 
 
+RULES_ARE_NEW: Final = (
+    "warning: an edged that does not know rules refuses the whole policy document, and keeps the one before; "
+    "update edged on all devices first"
+)
+
+
 class PolicyRules(Document, frozen=True, kw_only=True, omit_defaults=True):
-    """What a publisher writes for the policy document: the tables ``[window]`` and ``[trial]`` of a device's configuration."""
+    """What a publisher writes for the policy document: tables of a device's configuration, as there."""
 
     window: WindowRules = WindowRules()
+    shadow: ShadowRules | None = None
     trial: TrialRules | None = None
 
 
@@ -113,8 +123,15 @@ def change_flags(repository: Repository, change: Callable[[Mapping[str, Flag]], 
     return repository.change(in_transaction)
 
 
-def set_policy(repository: Repository, rules: PolicyRules) -> Published:
-    """Say how careful all devices are with new versions; rules that ask for nothing take back what was said.
+def set_policy(
+    repository: Repository, care: PolicyRules | None = None, *, rules: PolicyFile | None = None
+) -> Published:
+    """Say how careful all devices are with new versions, and what decides about requests; None leaves it as it is.
+
+    Args:
+        repository: Where.
+        care: With new versions; one that asks for nothing takes back what was said.
+        rules: That decide, after those of each device's administrator. Their tests pass (``edged.select.check``).
 
     Raises:
         UsageError: As ``Repository.change``.
@@ -122,7 +139,30 @@ def set_policy(repository: Repository, rules: PolicyRules) -> Published:
     """
 
     def in_document(policy: Policy, _issued: Issued) -> Policy:
-        return replace(policy, window=rules.window, trial=rules.trial)
+        if care is not None:
+            policy = replace(policy, window=care.window, shadow=care.shadow, trial=care.trial)
+        return policy if rules is None else replace(policy, rules=rules)
+
+    def in_transaction(transaction: Transaction) -> None:
+        before = document_in(transaction, POLICY)
+        if rules is not None and (before is None or before.rules is None):
+            transaction.report(RULES_ARE_NEW)
+        change_document(transaction, POLICY, in_document)
+
+    return repository.change(in_transaction)
+
+
+def clear_policy(repository: Repository, *, only_rules: bool = False) -> Published:
+    """Take back what was said about policy, or only the rules that decide about requests.
+
+    Raises:
+        UsageError: As ``Repository.change``.
+        TrustError: As ``Repository.change``.
+    """
+
+    def in_document(policy: Policy, _issued: Issued) -> Policy:
+        kept = replace(policy, rules=None)
+        return kept if only_rules else replace(kept, window=WindowRules(), shadow=None, trial=None)
 
     def in_transaction(transaction: Transaction) -> None:
         change_document(transaction, POLICY, in_document)

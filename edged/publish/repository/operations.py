@@ -30,6 +30,7 @@ from edged.publish.repository.changing import (
     check_place,
     check_repository,
     quiet,
+    warn_of_expiry,
 )
 from edged.publish.repository.fleet import EntryChange, apply_floor, change_entry
 from edged.publish.repository.release import check_models, check_version, copy_blobs, opened_bundle
@@ -101,13 +102,16 @@ def init_repository(
         transaction = Transaction(tree=tree, state=state, keys=keys, expiry=expiry, now=now, report=report)
         _check_root(transaction, root_count, root_threshold)
         if is_repository(tree):
+            warn_of_expiry(tree, expiry, now=now, report=report)
             return Published(signed=())
         # An init that was interrupted has no models yet; versions that start again at 1 would be refused by every device.
         if has_models(tree):
             raise lost_timestamp(tree)
         for role in (OPS, STOP):
             transaction.add_role(role)
-        return Published(signed=("root", *transaction.commit()))
+        published = Published(signed=("root", *transaction.commit()))
+        warn_of_expiry(tree, expiry, now=now, report=report)
+        return published
 
 
 def publish_bundle(

@@ -121,6 +121,14 @@ def delegate(targets: Targets, role: str, key: Key) -> None:
     delegations.roles[role] = DelegatedRole(role, [key.keyid], 1, terminating=True, paths=delegated_paths(role))
 
 
+def replace_key(delegator: Root | Targets, role: str, key: Key) -> None:
+    """Let one key alone sign for a role that is there, in place of those that did."""
+    for keyid in list(delegator.get_delegated_role(role).keyids):
+        if keyid != key.keyid:
+            delegator.revoke_key(keyid, role)
+    delegator.add_key(key, role)
+
+
 def target_file(path: str, data: bytes, *, custom: Mapping[str, str]) -> TargetFile:
     """Describe a target by its length and SHA-256, and by what its role says beside."""
     fields = {"custom": dict(custom)} if custom else {}

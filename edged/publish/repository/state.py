@@ -72,8 +72,12 @@ def lost_timestamp(tree: Tree) -> TrustError:
     return TrustError(f"{tree.root} has lost {TIMESTAMP_PATH}", hint=hint)
 
 
-def read_root(tree: Tree) -> Root:
+def read_root(tree: Tree, *, newest: int | None = None) -> Root:
     """Return the newest root that the first one leads to.
+
+    Args:
+        tree: Where from.
+        newest: The version to stop at; None to go on to the last one.
 
     Raises:
         UsageError: There is no root metadata.
@@ -83,7 +87,7 @@ def read_root(tree: Tree) -> Root:
         raise UsageError(f"{tree.root} is not a repository", hint="Make one: edge-publish init DIR --keys KEYS.")
     root: Root | None = None
     version = 1
-    while tree.has(path := metadata_path("root", version)):
+    while tree.has(path := metadata_path("root", version)) and (newest is None or version <= newest):
         metadata = _parse(tree, path, Root)
         for signer in (root or metadata.signed, metadata.signed):
             _check_signature(signer, "root", metadata, tree.root / path)
@@ -96,18 +100,19 @@ def read_root(tree: Tree) -> Root:
     return root
 
 
-def read_state(tree: Tree, *, roles: Collection[str] | None = None) -> State:
+def read_state(tree: Tree, *, roles: Collection[str] | None = None, root: Root | None = None) -> State:
     """Read and verify metadata. Needs no lock: all that a timestamp leads to was there before it and never changes.
 
     Args:
         tree: Where from.
         roles: The delegated roles to read; None reads all of them.
+        root: The root whose keys signed it; None for the newest one.
 
     Raises:
         UsageError: The directory holds no complete repository.
         TrustError: Something is missing, altered, not signed, or not the file that was published.
     """
-    root = read_root(tree)
+    root = root or read_root(tree)
     if not is_repository(tree):
         if has_models(tree):
             raise lost_timestamp(tree)
@@ -191,5 +196,5 @@ def _check_signature(delegator: Root | Targets, role: str, metadata: Metadata[An
     try:
         delegator.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
     except (RepositoryError, ValueError) as exc:
-        hint = "Someone altered it after it was signed; restore the repository from a copy."
+        hint = "Someone altered it after it was signed; restore the repository from a copy. Or keys replace was killed: repeat that."
         raise SignatureInvalidError(f"{path} is not signed by the keys of role {role}", hint=hint, role=role) from exc

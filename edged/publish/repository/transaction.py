@@ -14,7 +14,7 @@ from tuf.api.metadata import Snapshot, Targets, Timestamp
 from edged.errors import TrustError
 from edged.files import hash_bytes
 from edged.publish.keys.signers import Signers
-from edged.publish.repository.roles import Expiry, delegate, key_name, meta_file, sign, target_file
+from edged.publish.repository.roles import TOP_ROLES, Expiry, delegate, key_name, meta_file, sign, target_file
 from edged.publish.repository.state import (
     TIMESTAMP_PATH,
     State,
@@ -68,7 +68,7 @@ class Transaction:
         return True
 
     def mark_changed(self, role: str) -> None:
-        """Sign a role again whose metadata the caller has changed by itself."""
+        """Sign a role again, whose metadata the caller has changed by itself or whose key is another one."""
         self._changed.add(role)
 
     def target(self, role: str, path: str) -> bytes | None:
@@ -96,6 +96,14 @@ class Transaction:
             if self.expiry.is_due(role, targets.expires, self.now) and self.keys.has(key_name(role)):
                 self._changed.add(role)
 
+    def roles_to_sign(self) -> list[str]:
+        """Return the roles that ``commit`` will sign, in order."""
+        # A role comes before the one that names its version.
+        roles = sorted(self._changed - set(TOP_ROLES)) + (["targets"] if "targets" in self._changed else [])
+        if roles or self._is_wanted("snapshot", self.state.snapshot.expires):
+            return [*roles, "snapshot", "timestamp"]
+        return ["timestamp"] if self._is_wanted("timestamp", self.state.timestamp.expires) else []
+
     def check_key(self, role: str) -> None:
         """Open the key of one role and make sure that it is the trusted one.
 
@@ -112,7 +120,7 @@ class Transaction:
             UsageError: One is missing or cannot be opened.
             TrustError: One is not the key this repository trusts for its role.
         """
-        for role in self._roles_to_sign():
+        for role in self.roles_to_sign():
             self.check_key(role)
 
     def commit(self) -> list[str]:
@@ -125,7 +133,7 @@ class Transaction:
             UsageError: As ``check_keys``; nothing was written.
             TrustError: As ``check_keys``; nothing was written.
         """
-        roles = self._roles_to_sign()
+        roles = self.roles_to_sign()
         signers = {role: self._signer(role) for role in roles}
         for path, data in self._files.items():
             self.tree.add(path, data)
@@ -143,13 +151,8 @@ class Transaction:
                     self.state.snapshot.meta[f"{role}.json"] = meta_file(targets.version, data)
         return roles
 
-    def _roles_to_sign(self) -> list[str]:
-        # A role comes before the one that names its version.
-        roles = sorted(self._changed - {"targets"}) + (["targets"] if "targets" in self._changed else [])
-        is_due = self.expiry.is_due
-        if roles or is_due("snapshot", self.state.snapshot.expires, self.now):
-            return [*roles, "snapshot", "timestamp"]
-        return ["timestamp"] if is_due("timestamp", self.state.timestamp.expires, self.now) else []
+    def _is_wanted(self, role: str, expires: datetime) -> bool:
+        return role in self._changed or self.expiry.is_due(role, expires, self.now)
 
     def _signer(self, role: str) -> Signer:
         name = key_name(role)

@@ -15,8 +15,15 @@ from tuf.api.metadata import Root
 
 from edged.errors import UsageError
 from edged.publish.keys.signers import Signers
-from edged.publish.repository.changing import DEFAULT_EXPIRY, Report, check_place, check_repository, quiet
-from edged.publish.repository.roles import Expiry
+from edged.publish.repository.changing import (
+    DEFAULT_EXPIRY,
+    Report,
+    check_place,
+    check_repository,
+    quiet,
+    warn_of_expiry,
+)
+from edged.publish.repository.roles import TOP_ROLES, Expiry
 from edged.publish.repository.state import metadata_path, read_root
 from edged.publish.repository.tree import Tree
 from edged.publish.root.founding import Signing, check_root_keys, read_pending, sign_with, still_missing
@@ -74,10 +81,12 @@ def rotate_root(
             if (set(wanted.keyids), wanted.threshold) != (set(found.keyids), found.threshold):
                 hint = f"Finish that one first, or give it up: rm -r {pending.directory}"
                 raise UsageError(f"another change of the root waits to be signed in {pending.directory}", hint=hint)
+        _check_roles(read_pending(pending).signed, before, pending)
         if keys is not None:
             sign_with(pending, keys, report)
         metadata = read_pending(pending)
         if signing := still_missing(pending, metadata, previous=before):
+            warn_of_expiry(tree, expiry, now=now, report=report)
             return signing
         with tree.locked():
             if read_root(tree).version != before.version:
@@ -85,7 +94,15 @@ def rotate_root(
                 raise UsageError(f"the root of {directory} was renewed meanwhile", hint=hint)
             tree.add(metadata_path("root", metadata.signed.version), to_bytes(metadata))
         pending.clear()
+    warn_of_expiry(tree, expiry, now=now, report=report)
     return Signing(root=metadata.signed, signed=tuple(metadata.signatures), missing=0, path=None, is_changed=True)
+
+
+def _check_roles(root: Root, before: Root, pending: PendingRoot) -> None:
+    """Make sure that a pending root changes none but the root's own keys: what the others sign would have to be signed again."""
+    if any(root.roles[role].keyids != before.roles[role].keyids for role in TOP_ROLES):
+        hint = f"Finish that with edge-publish keys replace, or give it up: rm -r {pending.directory}"
+        raise UsageError(f"the root that waits in {pending.directory} replaces keys of other roles", hint=hint)
 
 
 def _next_root(

@@ -94,7 +94,16 @@ Keep with whoever is to switch models off in an emergency:
 The root holds until {expires:%Y-%m-%d}. Before that day, {threshold} holders sign the next one: edge-publish root rotate.
 When root keys are lost or in wrong hands and {threshold} good ones are left, these replace them in the same way.
 With fewer, nobody can tell devices about new keys any more, and each of them needs a new root.json by hand.
-The other keys cannot be replaced by this version of edge-publish: keep a second copy of each offline."""
+The other keys are replaced by edge-publish keys replace. Keep a second copy of each offline."""
+
+_REPLACED: Final = """\
+Devices trust the new keys, and the old ones no more, from their next poll on; {signed}.
+
+New keys. Bring them to every machine that signs, and keep a second copy offline:
+{new}
+
+Old keys. Nothing needs them any more: destroy them, and every copy.
+{old}"""
 
 
 def spoken(keyid: str) -> str:
@@ -132,3 +141,14 @@ def ready(repository: Path, root: Path, digest: str, plan: Plan, keys: Keyring, 
         *holders,
         *keep.splitlines(),
     ]
+
+
+def replaced(keys: Keyring, names: Sequence[str], signed: Sequence[str], old: Sequence[Path]) -> Sequence[str]:
+    """Say what was done, and what to do with old and new keys, now that the new ones are trusted."""
+    new = [f"  {keys.path(name).absolute()}\n    {spoken(keys.public(name).keyid)}" for name in names]
+    text = _REPLACED.format(
+        signed=f"signed: {', '.join(signed)}" if signed else "all was signed by a run before this one",
+        new="\n".join(new),
+        old="\n".join(f"  {path.absolute()}" for path in old) or "  (none is here)",
+    )
+    return text.splitlines()

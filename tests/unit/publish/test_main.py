@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from edged.bundle.edgeb import pack
+from edged.publish import commands
 from edged.publish.keys.directory import Keyring
-from edged.publish.main import main
+from edged.publish.main import VERBS, main, make_parser
 from edged.publish.repository.operations import init_repository
 from tests.fakes.bundles import make_recipe
 
@@ -183,6 +184,38 @@ def test_every_verb_has_help(verb, capsys):
 
     assert caught.value.code == 0
     assert "edge-publish" in capsys.readouterr().out
+
+
+def test_help_says_of_each_verb_what_its_module_says(capsys):
+    """The modules are not loaded for it."""
+    pages = []
+    for verb in (None, ""):
+        with pytest.raises(SystemExit):
+            make_parser(verb).parse_args(["--help"])
+        pages.append(capsys.readouterr().out)
+
+    assert pages[0] == pages[1]
+    assert all(verb in pages[0] for verb in VERBS)
+
+
+def test_each_module_of_a_verb_is_a_verb():
+    """Those of a verb's actions begin with its name."""
+    modules = Path(commands.__path__[0]).glob("*.py")
+    found = {path.stem for path in modules if "def add_parser(" in path.read_text()}
+
+    assert {name for name in found if name.partition("_")[0] not in VERBS or "_" not in name} == set(VERBS)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["keys", "--help"]])
+def test_nothing_is_loaded_for_verbs_that_were_not_asked_for(arguments):
+    script = (
+        "import sys\nfrom edged.publish.main import main\ntry: main(sys.argv[1:])\nexcept SystemExit: pass\n"
+        "print(*[name for name in sys.modules if name.startswith('edged.publish.commands.')], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
+
+    loaded = {name.rpartition(".")[2] for name in done.stderr.split()}
+    assert loaded & VERBS.keys() == VERBS.keys() & set(arguments)
 
 
 def test_keys_are_shown_without_their_private_parts(place, capsys):

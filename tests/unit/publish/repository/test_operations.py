@@ -89,6 +89,14 @@ def test_init_on_a_complete_repository_changes_nothing(repo, keys):
     assert (files(repo), files(keys.directory)) == before
 
 
+def test_init_says_what_expires_before_long(repo, keys):
+    said = []
+    init_repository(repo, keys, now=NOW + timedelta(days=360), report=said.append)
+
+    assert any(line.startswith("warning: root expires in only") for line in said)
+    assert any(line.startswith("EXPIRED: timestamp") for line in said)
+
+
 def test_init_with_other_keys_or_numbers_is_refused(repo, keys, tmp_path):
     with pytest.raises(UsageError, match="3 of 5 root keys"):
         init_repository(repo, keys, now=NOW, root_count=3, root_threshold=2)

@@ -161,3 +161,15 @@ def test_a_root_that_was_renewed_while_signatures_were_gathered_is_not_overwritt
         rotate_root(repo, Interrupted(), add=[dora.public("root-dora")], now=NOW)
 
     assert len(read_root(Tree(repo)).roles["root"].keyids) == 5
+
+
+def test_what_expires_before_long_is_said_whether_the_root_is_signed_or_waits(repo, keys):
+    later = NOW + timedelta(days=340)
+    said = []
+    rotate_root(repo, keys, now=later, report=said.append)
+    assert any(line.startswith("warning: targets expires in") for line in said)
+
+    waiting = []
+    rotate_root(repo, None, now=later, report=waiting.append)
+
+    assert [line for line in said if "expire" in line] == waiting
