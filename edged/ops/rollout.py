@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from edged.activation.shadow import Share
 from edged.codec import Document
 from edged.ids import MODEL_NAME_PATTERN, VERSION_PATTERN, Version
 from edged.ops.cohort import is_among
@@ -49,6 +50,8 @@ class Next(Document, frozen=True, kw_only=True, omit_defaults=True):
     halted: bool = False
     soak_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     """How long a device watches it before it counts as good, and how long each percentage lasts at least."""
+    shadow: Share = 0.0
+    """Of the apps' requests, how many a device asks it, too, before it answers anybody; a device may be configured to ask more."""
     since: Issued
     """When this percentage began."""
     reason: Words = ""
@@ -88,6 +91,8 @@ class RolloutDecision:
     """For people: why, in words."""
     soak_s: float = 0.0
     """Of the version to run."""
+    shadow: float = 0.0
+    """Likewise."""
 
 
 def decide(
@@ -116,7 +121,7 @@ def decide(
         return _run_base(entry, reason, also=(Version.parse(entry.next.version),))
     if entry.next.halted:
         place = f"{entry.next.version} is halted, and runs here already"
-    return _run(entry.next.version, rule="next", reason=place, soak_s=entry.next.soak_s)
+    return _run(entry.next.version, rule="next", reason=place, soak_s=entry.next.soak_s, shadow=entry.next.shadow)
 
 
 def _why_not(after: Next, device: Device, *, active: Version | None) -> str:
@@ -130,9 +135,9 @@ def _why_not(after: Next, device: Device, *, active: Version | None) -> str:
     return ""
 
 
-def _run(version: str, *, rule: Rule, reason: str, soak_s: float = 0.0) -> RolloutDecision:
+def _run(version: str, *, rule: Rule, reason: str, soak_s: float = 0.0, shadow: float = 0.0) -> RolloutDecision:
     parsed = Version.parse(version)
-    return RolloutDecision(run=parsed, bring=(parsed,), rule=rule, reason=reason, soak_s=soak_s)
+    return RolloutDecision(run=parsed, bring=(parsed,), rule=rule, reason=reason, soak_s=soak_s, shadow=shadow)
 
 
 def _run_base(entry: RolloutEntry, reason: str, *, also: tuple[Version, ...] = ()) -> RolloutDecision:

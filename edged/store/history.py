@@ -15,6 +15,11 @@ class Happening(StrEnum):
     """``reason`` names the event of ``edged.store.slots`` first."""
     REFUSED = "refused"
     REFUSAL_LIFTED = "refusal-lifted"
+    SHADOW_BEGAN = "shadow-began"
+    SHADOW_PASSED = "shadow-passed"
+    SHADOW_FAILED = "shadow-failed"
+    SHADOW_SKIPPED = "shadow-skipped"
+    """A shadow run was asked for, and there was none, or not to its end: the candidate went on without."""
     STOPPED = "stopped"
     STOP_LIFTED = "stop-lifted"
     LEASE_EXPIRED = "lease-expired"
@@ -28,6 +33,9 @@ class Happening(StrEnum):
     WINDOW_OPENED = "window-opened"
     """By an operator, before its conditions held."""
     ROLLED_BACK = "rolled-back"
+    POLICY_OVERRIDDEN = "policy-overridden"
+    """By an operator, for a while."""
+    POLICY_OVERRIDE_ENDED = "policy-override-ended"
 
 
 class Entry(Document, frozen=True, kw_only=True, omit_defaults=True):

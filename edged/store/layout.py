@@ -72,6 +72,11 @@ class StoreLayout:
         """How many bytes were fetched lately (``edged.update.ledger``)."""
         return self.root / "ledger.json"
 
+    @property
+    def spent(self) -> Path:
+        """How many bytes were fetched on the last days, by model (``edged.update.spent``)."""
+        return self.root / "spent.json"
+
     def blob(self, digest: Digest) -> Path:
         """Return where the blob with this digest lies."""
         return self.blobs / digest[:2] / digest

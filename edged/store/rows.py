@@ -6,7 +6,7 @@ import msgspec
 
 from edged.ids import Digest, ModelName, SlotName, Version
 from edged.store.history import Entry, Happening
-from edged.store.kept import KeptDocument, KeptTrial, Place, Record, Refused
+from edged.store.kept import Counts, KeptDocument, KeptTrial, KeptVariant, Place, Record, Refused
 from edged.store.slots import Content, Slot, Slots, SlotState
 
 Row = tuple[object, ...]
@@ -16,8 +16,9 @@ SELECT model, slot, state, is_active, version, digest, variant, reason, changed_
 """
 REFUSALS: Final = "SELECT digest, model, version, reason, at_unix_s FROM refusals ORDER BY at_unix_s"
 TRIALS: Final = """
-SELECT model, slot, version, digest, began_unix_s, watched_s, daemon_starts, has_ended_cleanly, baseline FROM trials
+SELECT model, slot, version, digest, began_unix_s, watched_s, daemon_starts, has_ended_cleanly, baseline, seen FROM trials
 """
+VARIANTS: Final = "SELECT digest, variant, has_passed, runs, memory_bytes FROM variants"
 DOCUMENTS: Final = "SELECT name, digest, data, taken_unix_s FROM documents ORDER BY name"
 NEWEST_ENTRIES: Final = """
 SELECT id, at_unix_s, what, model, version, slot, cause, reason FROM history WHERE ?1 IN ('', model) ORDER BY id DESC LIMIT ?2
@@ -63,20 +64,20 @@ def to_refusal(row: Row) -> Refused:
 
 def of_trial(place: Place, trial: KeptTrial) -> Row:
     """Return the row of a candidate or trial."""
-    baseline = msgspec.json.encode(trial.baseline).decode()
+    baseline, seen = (msgspec.json.encode(record).decode() for record in (trial.baseline, trial.seen))
     counts = (trial.watched_s, trial.daemon_starts, int(trial.has_ended_cleanly))
-    return (*place, str(trial.version), trial.digest, trial.began_unix_s, *counts, baseline)
+    return (*place, str(trial.version), trial.digest, trial.began_unix_s, *counts, baseline, seen)
 
 
 def to_trial(row: Row) -> tuple[Place, KeptTrial]:
     """Return a slot and its candidate or trial."""
-    model, slot, version, digest, began, watched_s, starts, has_ended_cleanly, baseline = cast(
-        "tuple[str, SlotName, str, str, float, float, int, int, str]", row
+    model, slot, version, digest, began, watched_s, starts, has_ended_cleanly, baseline, seen = cast(
+        "tuple[str, SlotName, str, str, float, float, int, int, str, str]", row
     )
     try:
-        record = msgspec.json.decode(baseline, type=Record | None)
+        record, counts = msgspec.json.decode(baseline, type=Record | None), msgspec.json.decode(seen, type=Counts)
     except msgspec.DecodeError as exc:
-        raise ValueError(f"the baseline of {model} is no record: {exc}") from exc
+        raise ValueError(f"what is kept of the trial of {model} is no record: {exc}") from exc
     return (ModelName(model), slot), KeptTrial(
         version=Version.parse(version),
         digest=Digest(digest),
@@ -85,6 +86,25 @@ def to_trial(row: Row) -> tuple[Place, KeptTrial]:
         daemon_starts=starts,
         has_ended_cleanly=bool(has_ended_cleanly),
         baseline=record,
+        seen=counts,
+    )
+
+
+def of_variant(variant: KeptVariant) -> Row:
+    """Return the row of a variant."""
+    runs = msgspec.json.encode(variant.runs).decode()
+    return (variant.digest, variant.id, int(variant.has_passed), runs, variant.memory_bytes)
+
+
+def to_variant(row: Row) -> KeptVariant:
+    """Return what is known about a variant."""
+    digest, id_, has_passed, runs, memory_bytes = cast("tuple[str, str, int, str, int | None]", row)
+    try:
+        counts = msgspec.json.decode(runs, type=tuple[int, ...])
+    except msgspec.DecodeError as exc:
+        raise ValueError(f"what is kept of the variant {id_} is no record: {exc}") from exc
+    return KeptVariant(
+        digest=Digest(digest), id=id_, has_passed=bool(has_passed), runs=counts, memory_bytes=memory_bytes
     )
 
 

@@ -1,7 +1,8 @@
 """The tables of ``state.db``, and how a database that an older edged wrote becomes one of today's.
 
 WAL with ``synchronous=FULL``: a committed transaction is on the disk. Each step from one version to the next is one transaction, so a
-power cut leaves the old version or the new one. Version 1 had ``audit`` in place of ``history``, and neither documents nor trials.
+power cut leaves the old version or the new one. Version 1 had ``audit`` in place of ``history``, and neither documents nor trials; version
+2 kept no counts of a trial; version 3 knew nothing of variants.
 """
 
 import sqlite3
@@ -10,7 +11,7 @@ from typing import Final
 
 from edged.errors import StoreError
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 4
 
 _FIRST: Final = """
 CREATE TABLE slots (
@@ -77,7 +78,22 @@ CREATE TABLE trials (
 ) STRICT;
 """
 
-_STEPS: Final = (_FIRST, _SECOND)
+_THIRD: Final = """
+ALTER TABLE trials ADD COLUMN seen TEXT NOT NULL DEFAULT '{}';
+"""
+
+_FOURTH: Final = """
+CREATE TABLE variants (
+    digest TEXT NOT NULL,
+    variant TEXT NOT NULL,
+    has_passed INTEGER NOT NULL CHECK (has_passed IN (0, 1)),
+    runs TEXT NOT NULL,
+    memory_bytes INTEGER,
+    PRIMARY KEY (digest, variant)
+) STRICT;
+"""
+
+_STEPS: Final = (_FIRST, _SECOND, _THIRD, _FOURTH)
 
 
 def prepare(connection: sqlite3.Connection, path: Path) -> None:

@@ -1,9 +1,9 @@
 """The two slots of a model: what each may become, and which one answers. Pure.
 
 A model has slots a and b. At most one is active: it is in trial, good, or proven before (fallback) and active again. The other is free
-for a candidate, which is written, ready, in validation and then active. One table lists every move; what is not in it cannot happen.
-``Slots.advance`` returns the slots after an event and never touches the disk; ``edged.store.state`` makes the result durable in one
-transaction.
+for a candidate, which is written, ready, in validation, perhaps in the shadow, and then active. One table lists every move; what is not
+in it cannot happen. ``Slots.advance`` returns the slots after an event and never touches the disk; ``edged.store.state`` makes the result
+durable in one transaction.
 
 Rules between the two slots, in order:
 1. Activating one slot takes activity from the other. A slot that was good becomes the fallback; one whose trial was not over is bad:
@@ -30,6 +30,8 @@ class SlotState(StrEnum):
     """The candidate is complete; its validation waits for the quiet window."""
     VALIDATION = "validation"
     """Its validation kit runs, or was passed and the activation waits for the quiet window."""
+    SHADOW = "shadow"
+    """It answers, unheard, what the active version has answered (``edged.activation.shadow``)."""
     TRIAL = "trial"
     """Active, and not yet known to be good."""
     GOOD = "good"
@@ -48,6 +50,10 @@ class SlotEvent(StrEnum):
     VALIDATION_INTERRUPTED = "validation-interrupted"
     """By the device's own trouble, or by the end of the daemon."""
     VALIDATION_FAILED = "validation-failed"
+    SHADOW_BEGAN = "shadow-began"
+    SHADOW_INTERRUPTED = "shadow-interrupted"
+    """By the device's own trouble, by the end of the daemon, or because nobody wants the candidate any more."""
+    SHADOW_FAILED = "shadow-failed"
     ABANDONED = "abandoned"
     """Nobody wants the candidate any more."""
     ACTIVATED = "activated"
@@ -70,9 +76,16 @@ MOVES: Final[dict[SlotState, dict[SlotEvent, SlotState]]] = {
         SlotEvent.WRITE_BEGAN: SlotState.WRITING,  # a newer candidate arrived first
     },
     SlotState.VALIDATION: {
-        SlotEvent.ACTIVATED: SlotState.TRIAL,
+        SlotEvent.SHADOW_BEGAN: SlotState.SHADOW,
+        SlotEvent.ACTIVATED: SlotState.TRIAL,  # no shadow run was asked for, or it is over
         SlotEvent.VALIDATION_INTERRUPTED: SlotState.READY,
         SlotEvent.VALIDATION_FAILED: SlotState.BAD,
+        SlotEvent.WRITE_BEGAN: SlotState.WRITING,
+    },
+    SlotState.SHADOW: {
+        SlotEvent.ACTIVATED: SlotState.TRIAL,
+        SlotEvent.SHADOW_INTERRUPTED: SlotState.READY,
+        SlotEvent.SHADOW_FAILED: SlotState.BAD,
         SlotEvent.WRITE_BEGAN: SlotState.WRITING,
     },
     SlotState.TRIAL: {
@@ -92,7 +105,7 @@ MOVES: Final[dict[SlotState, dict[SlotEvent, SlotState]]] = {
 }
 
 ACTIVE_STATES: Final = frozenset({SlotState.TRIAL, SlotState.GOOD})
-CANDIDATE_STATES: Final = frozenset({SlotState.WRITING, SlotState.READY, SlotState.VALIDATION})
+CANDIDATE_STATES: Final = frozenset({SlotState.WRITING, SlotState.READY, SlotState.VALIDATION, SlotState.SHADOW})
 
 
 class MoveRefusedError(ValueError):

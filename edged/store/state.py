@@ -8,7 +8,7 @@ import contextlib
 import logging
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -16,7 +16,7 @@ from edged.errors import StoreError
 from edged.ids import Digest, ModelName, SlotName
 from edged.store import rows
 from edged.store.history import Entry
-from edged.store.kept import KeptDocument, KeptTrial, Place, Refused
+from edged.store.kept import KeptDocument, KeptTrial, KeptVariant, Place, Refused
 from edged.store.schema import prepare
 from edged.store.slots import Slots
 
@@ -33,6 +33,7 @@ class StateDb:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._turn = threading.Lock()
+        self._told: Callable[[Sequence[Entry]], None] = lambda _entries: None
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -62,6 +63,7 @@ class StateDb:
                 state.read_refusals()
                 state.read_trials()
                 state.read_documents()
+                state.read_variants()
             except sqlite3.OperationalError as exc:
                 raise StoreError(f"{path} cannot be opened: {exc}", hint=_DISK_HINT) from exc
             undo.pop_all()
@@ -71,6 +73,10 @@ class StateDb:
         """Close the database, once no other thread uses it: SQLite does not survive that."""
         with self._turn:
             self._connection.close()
+
+    def on_history(self, told: Callable[[Sequence[Entry]], None]) -> None:
+        """Have somebody told of entries of the history once they are durable, in whichever thread wrote them; they have no IDs yet."""
+        self._told = told
 
     def read_slots(self) -> dict[ModelName, Slots]:
         """Return the slots of every model that ever had one."""
@@ -116,6 +122,7 @@ class StateDb:
             _insert(connection, "refusals", [] if refused is None else [rows.of_refusal(refused)])
             connection.executemany("DELETE FROM refusals WHERE digest = ?", [(digest,) for digest in lifted])
             _append(connection, entries)
+        self._told(entries)
 
     def read_refusals(self) -> Mapping[Digest, Refused]:
         """Return every bundle turned down on this device, by manifest digest."""
@@ -137,6 +144,20 @@ class StateDb:
                 if connection.execute("DELETE FROM trials WHERE model = ? AND slot = ?", place).rowcount:
                     _insert(connection, "trials", [rows.of_trial(place, trial)])
 
+    def read_variants(self) -> Sequence[KeptVariant]:
+        """Return what is known about variants."""
+        return list(map(rows.to_variant, self._select(rows.VARIANTS)))
+
+    def write_variants(self, variants: Sequence[KeptVariant]) -> None:
+        """Keep this about variants, and nothing about others.
+
+        Raises:
+            StoreError: The disk refused; nothing changed.
+        """
+        with self._change("what is known about variants") as connection:
+            connection.execute("DELETE FROM variants")
+            _insert(connection, "variants", list(map(rows.of_variant, variants)))
+
     def read_documents(self) -> Mapping[str, KeptDocument]:
         """Return the last good document of each name."""
         kept = map(rows.to_document, self._select(rows.DOCUMENTS))
@@ -151,6 +172,7 @@ class StateDb:
         with self._change(f"the document {document.name}") as connection:
             _insert(connection, "documents", [rows.of_document(document)])
             _append(connection, entries)
+        self._told(entries)
 
     def read_history(self, *, model: str = "", limit: int = 100) -> list[Entry]:
         """Return what happened, newest first; an empty ``model`` means all."""
@@ -164,6 +186,7 @@ class StateDb:
         """
         with self._change("the history") as connection:
             _append(connection, entries)
+        self._told(entries)
 
     def _select(self, query: str, *values: object) -> list[rows.Row]:
         with self._turn:

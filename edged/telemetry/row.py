@@ -9,8 +9,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
-from edged.telemetry.histogram import divided
-from edged.telemetry.serving import DURATION_BOUNDS_S, OK, REQUEST_PARTS, ROW_BOUNDS, ServingStats, Tally
+from edged.telemetry.histogram import Histogram, divided
+from edged.telemetry.serving import DURATION_BOUNDS_S, OK, PARTS, ROW_BOUNDS, ServingStats, Tally
 
 CODES: Final = (
     OK,
@@ -29,12 +29,13 @@ QUOTA: Final = "quota"
 
 _BOUNDS_NS: Final = tuple(int(bound * 1e9) for bound in DURATION_BOUNDS_S)
 _BUCKETS: Final = len(_BOUNDS_NS) + 1
-_REQUEST_BOUNDS_NS: Final = tuple(int(bound * 1e9) for bound in divided(DURATION_BOUNDS_S, REQUEST_PARTS))
+_FINE_BOUNDS_NS: Final = tuple(int(bound * 1e9) for bound in divided(DURATION_BOUNDS_S, PARTS))
+_FINE_BUCKETS: Final = len(_FINE_BOUNDS_NS) + 1
 _REJECTED_AT: Final = len(CODES)
 _TOTAL_AT: Final = _REJECTED_AT + 1
-_QUEUE_AT: Final = _TOTAL_AT + len(_REQUEST_BOUNDS_NS) + 1
+_QUEUE_AT: Final = _TOTAL_AT + _FINE_BUCKETS
 _RUN_AT: Final = _QUEUE_AT + _BUCKETS
-_SUMS_AT: Final = _RUN_AT + _BUCKETS
+_SUMS_AT: Final = _RUN_AT + _FINE_BUCKETS
 _OK_NS, _FAILED_NS, _QUEUE_NS, _RUN_NS = range(_SUMS_AT, _SUMS_AT + 4)
 NUMBERS: Final = _SUMS_AT + 4
 """Numbers of a row."""
@@ -64,12 +65,12 @@ class Row:
         """
         numbers = self._numbers
         numbers[_PLACES.get(code, len(CODES) - 1)] += 1
-        numbers[_TOTAL_AT + bisect_left(_REQUEST_BOUNDS_NS, total_ns)] += 1
+        numbers[_TOTAL_AT + bisect_left(_FINE_BOUNDS_NS, total_ns)] += 1
         numbers[_QUEUE_AT + bisect_left(_BOUNDS_NS, queue_ns)] += 1
         numbers[_QUEUE_NS] += queue_ns
         numbers[_OK_NS if code == OK else _FAILED_NS] += total_ns
         if run_ns:
-            numbers[_RUN_AT + bisect_left(_BOUNDS_NS, run_ns)] += 1
+            numbers[_RUN_AT + bisect_left(_FINE_BOUNDS_NS, run_ns)] += 1
             numbers[_RUN_NS] += run_ns
 
     def rejected(self) -> None:
@@ -77,7 +78,14 @@ class Row:
         self._numbers[_REJECTED_AT] += 1
 
 
-def add_new(stats: ServingStats, before: Sequence[int], after: Sequence[int], *, unix_s: float) -> dict[str, int]:
+def add_new(
+    stats: ServingStats,
+    before: Sequence[int],
+    after: Sequence[int],
+    *,
+    unix_s: float,
+    run_times: Histogram | None = None,
+) -> dict[str, int]:
     """Add what was counted between two looks at a row.
 
     Args:
@@ -85,6 +93,7 @@ def add_new(stats: ServingStats, before: Sequence[int], after: Sequence[int], *,
         before: All numbers, as they were then; zeros the first time.
         after: As they are now.
         unix_s: The wall clock, seconds since 1970.
+        run_times: Of the variant that answered; the runs are added to these, too.
 
     Returns:
         How many requests ended in between, by ``CODES``.
@@ -97,7 +106,9 @@ def add_new(stats: ServingStats, before: Sequence[int], after: Sequence[int], *,
     total_s = (new[_OK_NS] + new[_FAILED_NS]) / 1e9
     stats.request_duration_s.add(new[_TOTAL_AT:_QUEUE_AT], total_s)
     stats.queue_duration_s.add(new[_QUEUE_AT:_RUN_AT], new[_QUEUE_NS] / 1e9)
-    stats.run_duration_s.add(new[_RUN_AT:_SUMS_AT], new[_RUN_NS] / 1e9)
+    for durations in (stats.run_duration_s, run_times):
+        if durations is not None:
+            durations.add(new[_RUN_AT:_SUMS_AT], new[_RUN_NS] / 1e9)
     answered, runs = new[0], sum(new[_RUN_AT:_SUMS_AT])
     _add(stats.succeeded, answered, new[_OK_NS])
     _add(stats.failed, sum(new[1:_REJECTED_AT]), new[_FAILED_NS])

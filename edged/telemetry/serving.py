@@ -22,8 +22,9 @@ DURATION_BOUNDS_S: Final = (
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
 """Seconds: from a tenth of a small model's run to the longest that a request may take by default."""
-REQUEST_PARTS: Final = 5
-"""Each bucket of the time of requests is counted in so many parts, at most a quarter apart: versions are compared by it."""
+PARTS: Final = 5
+"""Each bucket of the time of requests and of runs is counted in so many parts, at most a quarter apart: versions and variants are compared
+by them."""
 ROW_BOUNDS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 MAX_BATCH_SIZES: Final = 64
 """Different batch sizes that are told apart; a model whose first axis means something else could have any number."""
@@ -67,10 +68,10 @@ class ServingStats:
         self.failed = Tally()
         self.batches: dict[int, Tally] = {}
         """Runs by the number of their rows."""
-        self.request_duration_s = Histogram(DURATION_BOUNDS_S, parts=REQUEST_PARTS)
+        self.request_duration_s = Histogram(DURATION_BOUNDS_S, parts=PARTS)
         """From a request's arrival to its end."""
         self.queue_duration_s = Histogram(DURATION_BOUNDS_S)
-        self.run_duration_s = Histogram(DURATION_BOUNDS_S)
+        self.run_duration_s = Histogram(DURATION_BOUNDS_S, parts=PARTS)
         self.batch_rows = Histogram(ROW_BOUNDS)
         self._unix_s = unix_s
 

@@ -3,24 +3,27 @@
 import asyncio
 import tempfile
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edged.activation.shadow import ShadowRules
 from edged.activation.trial import TrialRules
 from edged.errors import BackendError, EdgedError, UnavailableError, ValidationFailedError
 from edged.ids import Version
 from edged.store.slots import ACTIVE_STATES, SlotState
 from tests.fakes.daemons import ADDER
 from tests.fakes.served_workers import settle
-from tests.fakes.small_devices import Cut, SmallDisk, build_bundles
+from tests.fakes.small_devices import ANSWER, Cut, SmallDisk, build_bundles
 
 VERSIONS = ("1.0.0", "1.1.0", "2.0.0")
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where nobody waits for a disk; what survives what is a matter of ``tests/power``."""
-RULES = TrialRules(min_s=1000.0, max_s=5000.0)
+RULES = TrialRules(min_s=1000.0, max_s=5000.0, judged_requests=3)
+SHADOW = ShadowRules(share=1.0, min_s=500.0, min_requests=3, max_s=4000.0)
 SETTLED = {SlotState.EMPTY, SlotState.GOOD, SlotState.FALLBACK, SlotState.BAD}
 
 version = st.sampled_from(VERSIONS)
@@ -36,6 +39,11 @@ ACTIONS = st.one_of(
         st.just("find"), version, st.sampled_from([ValidationFailedError("wrong"), UnavailableError("busy"), Cut, None])
     ),
     st.tuples(st.just("rollback")),
+    st.tuples(st.just("shadow"), st.sampled_from([SHADOW, SHADOW, ShadowRules()])),
+    st.tuples(st.just("ask"), st.integers(1, 5)),
+    st.tuples(st.just("ask"), st.just(5)),
+    st.tuples(st.just("spoil"), st.sampled_from([None, "answer", "worker", "hang"])),
+    st.tuples(st.just("memory"), st.sampled_from([1 << 50, 0])),
     st.tuples(st.just("apply")),
     st.tuples(st.just("floor"), version),
     st.tuples(st.just("window"), st.sampled_from([[], ["mains power"]])),
@@ -53,13 +61,14 @@ class Walk:
         self.life = AsyncExitStack()
         self.floor = None
         self.window = []
+        self.rules = SHADOW
         self.was_active = None
 
     async def start(self) -> None:
         """Start until it stays up, as the service manager does."""
         while True:
             try:
-                self.daemon = await self.life.enter_async_context(self.disk.start(trial=RULES))
+                self.daemon = await self.life.enter_async_context(self.disk.start(trial=RULES, shadow=self.rules))
             except Cut:
                 self.disk.writes_left = None
                 continue
@@ -113,6 +122,25 @@ class Walk:
     async def apply(self) -> None:
         await self.daemon.steering.apply("adder", version=None, by="operator")
 
+    async def ask(self, times) -> None:
+        for _ in range(times):
+            await self.daemon.answer()
+            await settle()
+
+    async def shadow_as(self, rules) -> None:
+        self.rules = self.daemon.shadow = rules
+
+    async def spoil(self, what) -> None:
+        """Have whatever is in the shadow, or was, go wrong, or well again."""
+        for worker in self.daemon.starter.in_shadow:
+            worker.hangs = what == "hang"
+            worker.answer = replace(ANSWER, outputs=()) if what == "answer" else ANSWER
+            if what == "worker" and worker.is_usable:
+                worker.die()
+
+    async def memory(self, available_bytes) -> None:
+        self.daemon.available_bytes = available_bytes
+
     async def floor_at(self, version) -> None:
         self.floor = self.daemon.orders.floors[ADDER] = Version.parse(version)
 
@@ -136,6 +164,9 @@ class Walk:
         if served is not None:
             assert content is not None, "nothing answers that no slot names"
             assert served.loadable.bundle.digest == content.digest
+            assert served.worker not in self.daemon.starter.in_shadow, "what was in the shadow never answers an app"
+        in_shadow = [worker for worker in self.daemon.starter.in_shadow if not worker.is_closed]
+        assert len(in_shadow) <= (SlotState.SHADOW in {slots.a.state, slots.b.state}), "nothing is left behind"
         if content is not None:
             assert content.digest not in table.refused, "what was turned down does not answer"
             if content != self.was_active and self.floor is not None and self.was_active is not None:
@@ -170,10 +201,15 @@ def bundles(tmp_path_factory):
 
 GOOD_FIRST = [("roll_out", "1.0.0"), ("look",), ("advance", 1000.0), ("look",)]
 """What most walks begin with: a device that has a proven version."""
+SHADOWED = [*GOOD_FIRST, ("roll_out", "1.1.0"), ("look",)]
+"""And some with: one that has a candidate in its shadow."""
+SPOILED = [*SHADOWED, ("spoil", "answer"), ("ask", 5)]
 WALKS = st.builds(
-    lambda first, rest: first + rest, st.sampled_from([GOOD_FIRST, GOOD_FIRST, []]), st.lists(ACTIONS, max_size=25)
+    lambda first, rest: first + rest,
+    st.sampled_from([GOOD_FIRST, SHADOWED, SPOILED, []]),
+    st.lists(ACTIONS, max_size=25),
 )
-NAMES = {"floor": "floor_at", "window": "window_says"}
+NAMES = {"floor": "floor_at", "window": "window_says", "shadow": "shadow_as"}
 
 
 @settings(

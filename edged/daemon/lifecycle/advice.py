@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from edged.activation.shadow import ShadowRules
 from edged.activation.trial import TrialRules
 from edged.ids import ModelName, Version
 from edged.ops.rollout import RolloutDecision
@@ -34,6 +35,11 @@ class Orders(Protocol):
     @property
     def cause(self) -> str:
         """The rollout in force, for the history: ``rollout 3f9c0d2e``."""
+        ...
+
+    @property
+    def shadow(self) -> ShadowRules | None:
+        """What the policy document asks of shadow runs."""
         ...
 
     @property

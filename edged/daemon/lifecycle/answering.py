@@ -24,7 +24,7 @@ from edged.daemon.serving.keeper import Loadable
 from edged.daemon.serving.served import Served
 from edged.daemon.serving.serving import Serving
 from edged.errors import StoreError, TrustError
-from edged.ids import ModelName, SlotName
+from edged.ids import Digest, ModelName, SlotName
 from edged.store.layout import StoreLayout
 from edged.store.slots import Slot, SlotEvent
 
@@ -43,6 +43,7 @@ class Answering:
         serving: Told what to serve.
         orders: Asked for floors.
         rests: Of what is tried again.
+        has_passed: Tells of a version, by its digest, and a variant whether that passed its validation kit on this device.
         beat: Called at every sign of progress.
     """
 
@@ -54,6 +55,7 @@ class Answering:
         serving: Serving,
         orders: Orders,
         rests: Rests,
+        has_passed: Callable[[Digest, str], bool],
         beat: Callable[[], None],
     ) -> None:
         self._layout = layout
@@ -61,6 +63,7 @@ class Answering:
         self._serving = serving
         self._orders = orders
         self._rests = rests
+        self._has_passed = has_passed
         self._beat = beat
         self._turns: defaultdict[ModelName, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -118,7 +121,7 @@ class Answering:
         )
 
     async def load_slot(self, model: ModelName, name: SlotName) -> Served:
-        """Load what is in a slot.
+        """Load what is in a slot: in the variant that answered last, else in another that has passed its kit here.
 
         Raises:
             TrustError: The store does not hold it any more, or not whole.
@@ -126,7 +129,13 @@ class Answering:
             EdgedError: As ``StartWorker``.
         """
         self._beat()
-        return await self._serving.load(self._read_slot(model, name))
+        *first, last = self._read_slot(model, name)
+        for loadable in first:
+            try:
+                return await self._serving.load(loadable)
+            except Exception as exc:  # noqa: BLE001 - another variant may do
+                LOG.warning("Variant %s of %s cannot be loaded: %s", loadable.variant.id, model, exc)
+        return await self._serving.load(last)
 
     async def _serve(self, model: ModelName) -> None:
         while (name := self._table[model].active) is not None:
@@ -159,7 +168,8 @@ class Answering:
         )
         await self._table.move(model, move)
 
-    def _read_slot(self, model: ModelName, name: SlotName) -> Loadable:
+    def _read_slot(self, model: ModelName, name: SlotName) -> list[Loadable]:
+        """Return what a slot's version may answer with: the variant that it names, if that is here, and others that are proven."""
         content = self._table[model][name].content
         try:
             bundle = None if content is None else read_bundle(self._layout.bundle(model, content.version))
@@ -169,7 +179,8 @@ class Answering:
             raise TrustError(f"the bundle in slot {name} of {model} is damaged: {exc}") from exc
         if content is None or bundle is None or bundle.digest != content.digest:
             raise TrustError(f"the store no longer holds what slot {name} of {model} was activated with")
-        variant = next((variant for variant in bundle.variants if variant.id == content.variant), None)
-        if variant is None:
+        named = [variant for variant in bundle.variants if variant.id == content.variant]
+        proven = [v for v in bundle.variants if v not in named and self._has_passed(bundle.digest, v.id)]
+        if not named and not proven:
             raise TrustError(f"the bundle in slot {name} of {model} has lost its variant {content.variant}")
-        return Loadable(bundle=bundle, variant=variant)
+        return [Loadable(bundle=bundle, variant=variant) for variant in (*named, *proven)]

@@ -3,9 +3,10 @@
 Rules:
 
 (1) counted    a start counts against a version when the daemon before it ended without being told to, while that version was written to
-               a slot, validated or on trial: a crash, a kill, a cut of the power
+               a slot, validated, in the shadow or on trial: a crash, a kill, a cut of the power
 (2) limit      above ``max_daemon_starts`` the version is turned down, and not tried again by itself
-(3) forgiven   a version on trial, once the daemon has run for ``STEADY_S``: a device that is switched off every night is in no loop
+(3) forgiven   a version in the shadow or on trial, once the daemon has run for ``STEADY_S``: a device that is switched off every night is
+               in no loop
 """
 
 import logging
@@ -25,9 +26,12 @@ STEADY_S: Final = 3600.0
 _AT_WORK: Final = {
     SlotState.WRITING: SlotEvent.WRITE_FAILED,
     SlotState.VALIDATION: SlotEvent.VALIDATION_FAILED,
+    SlotState.SHADOW: SlotEvent.SHADOW_FAILED,
     SlotState.TRIAL: SlotEvent.HEALTH_FAILED,
 }
 """The states in which a version can be the reason why the daemon ends, and how each ends badly."""
+_LONG: Final = {SlotState.SHADOW: "shadow run", SlotState.TRIAL: "trial"}
+"""Those of them that last, and what they are called."""
 
 
 class CrashLoop:
@@ -72,7 +76,7 @@ class CrashLoop:
             StoreError: The disk refused; nothing changed.
         """
         state, starts = self._table[model][name].state, self._table.trials[model, name].daemon_starts
-        during = "trial" if state is SlotState.TRIAL else "validation"
+        during = _LONG.get(state, "validation")
         reason = f"the daemon was started {starts} times during its {during} without having been told to stop"
         move = Move(
             slot=name, what=_AT_WORK[state], cause="boot", reason=reason, refuse=True, may_fall_back=may_fall_back
@@ -90,7 +94,7 @@ class CrashLoop:
         counted = {
             place: replace(trial, daemon_starts=0)
             for place, trial in self._table.trials.items()
-            if trial.daemon_starts and self._table[place[0]][place[1]].state is SlotState.TRIAL
+            if trial.daemon_starts and self._table[place[0]][place[1]].state in _LONG
         }
         if counted:
             await self._table.write_trials(counted)

@@ -1,13 +1,14 @@
 """What happens to the versions of models on this device, from the store to the end of their trial.
 
-Three parts do it, each for one model at a time: ``Answering`` has the active slot's version answer, ``Trials`` watches what is not proven
-yet, and ``Attempts`` takes what the rollout names to activation. Here they are called: for every model from a task of its own, so that one
-whose validation takes long holds up no other, and again whenever something has changed.
+Four parts do it, each for one model at a time: ``Answering`` has the active slot's version answer, ``Trials`` watches what is not proven
+yet, ``Attempts`` takes what the rollout names to activation, and ``Shadows`` compares it with what answers on the way. Here they are
+called: for every model from a task of its own, so that one whose validation takes long holds up no other, and again whenever something
+has changed.
 
 After a start, before anybody is asked (``boot``):
 
 (1) crash loops   a version over which the daemon keeps ending is turned down before it is loaded (``edged.daemon.lifecycle.crash_loop``)
-(2) loose ends    a write that was interrupted begins anew, a validation, too
+(2) loose ends    a write that was interrupted begins anew, a validation and a shadow run, too
 (3) serve         what was active answers again
 
 Whatever a candidate does, the version that was active answers, or does so again.
@@ -19,15 +20,19 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from edged.activation.shadow import ShadowRules
 from edged.activation.trial import TrialRules
 from edged.clock import Clock
 from edged.config.schema import ServeConfig
 from edged.daemon.lifecycle.advice import Orders, QuietWindow
 from edged.daemon.lifecycle.answering import Answering
+from edged.daemon.lifecycle.arrivals import Arrivals
 from edged.daemon.lifecycle.attempts import Attempts
 from edged.daemon.lifecycle.check import check_model
 from edged.daemon.lifecycle.crash_loop import CrashLoop
+from edged.daemon.lifecycle.handover import Handover
 from edged.daemon.lifecycle.rests import RETRY_AFTER_S, Rests
+from edged.daemon.lifecycle.shadows import Shadows
 from edged.daemon.lifecycle.slot_changes import Move
 from edged.daemon.lifecycle.slot_table import SlotTable
 from edged.daemon.lifecycle.trials import Trials
@@ -35,7 +40,7 @@ from edged.daemon.lifecycle.wishes import Wishes
 from edged.daemon.serving.keeper import Loadable, StartWorker
 from edged.daemon.serving.serving import Serving
 from edged.errors import StoreError
-from edged.ids import ModelName, SlotName
+from edged.ids import Digest, ModelName, SlotName
 from edged.select.machine import Machine
 from edged.store.layout import StoreLayout
 from edged.store.slots import SlotEvent, SlotState
@@ -47,6 +52,7 @@ LOOK_EVERY_S: Final = 1.0
 _LOOSE_ENDS: Final = {
     SlotState.WRITING: SlotEvent.WRITE_FAILED,
     SlotState.VALIDATION: SlotEvent.VALIDATION_INTERRUPTED,
+    SlotState.SHADOW: SlotEvent.SHADOW_INTERRUPTED,
 }
 
 
@@ -62,9 +68,12 @@ class Lifecycle:
         machine: What variants are matched against.
         available_bytes: Returns the memory that is available now.
         start_worker: Starts the disposable workers.
+        start_in_background: Starts workers for shadow runs.
         clock: Monotonic, for trials and retries.
         limits: Called for the limits in force.
-        trial: Called for the device's rules for trials.
+        shadow: Called for the device's rules for shadow runs.
+        trial: Called for those for trials.
+        has_passed: Tells of a version, by its digest, and a variant whether that passed its validation kit on this device.
         beat: Called at every sign of progress; feeds the watchdog.
     """
 
@@ -79,9 +88,12 @@ class Lifecycle:
         machine: Machine,
         available_bytes: Callable[[], int],
         start_worker: StartWorker,
+        start_in_background: StartWorker,
         clock: Clock,
         limits: Callable[[], ServeConfig],
+        shadow: Callable[[], ShadowRules],
         trial: Callable[[], TrialRules],
+        has_passed: Callable[[Digest, str], bool],
         beat: Callable[[], None],
     ) -> None:
         async def check(loadable: Loadable, model: Infers) -> None:
@@ -96,7 +108,13 @@ class Lifecycle:
         self.wishes: Final = Wishes(table, orders)
         self.crash_loop: Final = CrashLoop(table, clock)
         self.answering: Final = Answering(
-            layout=layout, table=table, serving=serving, orders=orders, rests=self.rests, beat=beat
+            layout=layout,
+            table=table,
+            serving=serving,
+            orders=orders,
+            rests=self.rests,
+            has_passed=has_passed,
+            beat=beat,
         )
         self.trials: Final = Trials(
             table=table,
@@ -108,19 +126,40 @@ class Lifecycle:
             clock=clock,
             rests=self.rests,
         )
-        self.attempts: Final = Attempts(
-            layout=layout,
+        handover = Handover(
             table=table,
             serving=serving,
             answering=self.answering,
+            machine=machine,
+            available_bytes=available_bytes,
+            rests=self.rests,
+        )
+        self.shadows: Final = Shadows(
+            table=table,
+            serving=serving,
+            handover=handover,
+            orders=orders,
+            start_worker=start_in_background,
+            rules=shadow,
+            limits=lambda: self.trials.rules,
+            serve=limits,
+            clock=clock,
+        )
+        arrivals = Arrivals(
+            layout=layout, table=table, wishes=self.wishes, machine=machine, rests=self.rests, beat=beat
+        )
+        self.attempts: Final = Attempts(
+            arrivals=arrivals,
+            table=table,
+            serving=serving,
+            answering=self.answering,
+            handover=handover,
+            shadows=self.shadows,
             trials=self.trials,
             wishes=self.wishes,
             window=window,
-            machine=machine,
-            available_bytes=available_bytes,
             start_worker=start_worker,
             check=check,
-            rests=self.rests,
             beat=beat,
         )
 
@@ -157,7 +196,8 @@ class Lifecycle:
             change.set()
 
     async def end_cleanly(self) -> None:
-        """Note that the daemon was told to stop, and how far trials are."""
+        """Note that the daemon was told to stop, and how far shadow runs and trials are."""
+        await _is_done(self.shadows.end_all())
         await _is_done(self.trials.write_down())
         await _is_done(self.crash_loop.end_cleanly())
 

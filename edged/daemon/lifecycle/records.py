@@ -4,10 +4,11 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import sub
 from typing import Final, Self
 
 from edged.errors import BackendError, DeadlineError, ModelLoadError, WorkerLostError
-from edged.store.kept import Record
+from edged.store.kept import Counts, Record
 from edged.telemetry.serving import OK, ServingStats
 
 LONGEST_S: Final = 1e6
@@ -29,24 +30,34 @@ class Mark:
         """Take the counts as they are."""
         return cls(Counter(stats.requests), stats.request_duration_s.fine_cumulative, stats.restarts)
 
-    def since(self, before: "Mark", bounds_s: Sequence[float]) -> Record:
-        """Return what was done between two moments.
-
-        Args:
-            before: The earlier one.
-            bounds_s: Of the durations, seconds.
-        """
+    def since(self, before: "Mark") -> Counts:
+        """Return what was done between two moments; ``before`` is the earlier one."""
         ends = self.ends - before.ends
         failures = sum(ends[code] for code in _FAILURES)
         late = ends[DeadlineError.code]
-        counts = [now - then for now, then in zip(self.durations, before.durations, strict=True)]
-        return Record(
+        return Counts(
             requests=ends[OK] + failures + late,
             failures=failures,
             late=late,
-            p95_ms=_p95_ms(counts, bounds_s),
             worker_losses=self.restarts - before.restarts,
+            durations=tuple(map(sub, self.durations, before.durations)),
         )
+
+
+def record_of(counts: Counts, bounds_s: Sequence[float]) -> Record:
+    """Return what counts say of a version.
+
+    Args:
+        counts: Of all its time, or of a part of it.
+        bounds_s: Of their durations, seconds.
+    """
+    return Record(
+        requests=counts.requests,
+        failures=counts.failures,
+        late=counts.late,
+        p95_ms=_p95_ms(counts.durations, bounds_s),
+        worker_losses=counts.worker_losses,
+    )
 
 
 def _p95_ms(cumulative: Sequence[int], bounds_s: Sequence[float]) -> tuple[float, float] | None:

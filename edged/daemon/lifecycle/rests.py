@@ -13,18 +13,21 @@ class Rests:
 
     Args:
         clock: Monotonic.
+        most_s: How long a rest may become; each is twice as long as the one before.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, most_s: float = RETRY_AFTER_S) -> None:
         self._clock = clock
+        self._most_s = most_s
         self._tries: dict[Hashable, int] = {}
         self._until_s: dict[Hashable, float] = {}
 
     def begin(self, *key: Hashable) -> int:
         """Rest from now on; returns how often this was tried in vain."""
-        self._until_s[key] = self._clock.monotonic_s() + RETRY_AFTER_S
-        self._tries[key] = self._tries.get(key, 0) + 1
-        return self._tries[key]
+        tries = self._tries.get(key, 0) + 1
+        self._tries[key] = tries
+        self._until_s[key] = self._clock.monotonic_s() + min(RETRY_AFTER_S * 2.0 ** min(tries - 1, 30), self._most_s)
+        return tries
 
     def is_resting(self, *key: Hashable) -> bool:
         """Tell whether it is too early for the next try."""

@@ -1,7 +1,7 @@
 """What one event means for everything that is kept of a model: its slots, its candidate or trial, its refusals and the history. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from edged.ids import Digest, ModelName, SlotName
@@ -81,6 +81,15 @@ def plan_refusal(kept: Kept, content: Content, *, cause: str, reason: str, now_u
     """Work out what it means to turn down a bundle that is in no slot."""
     refused = _refusal(kept.model, content, reason=reason, at_unix_s=now_unix_s)
     return Change(slots=kept.slots, trials=kept.trials, entries=[_refusal_entry(refused, cause=cause)], refused=refused)
+
+
+def plan_variant(kept: Kept, digest: Digest, variant: str) -> Change:
+    """Work out what it means that another variant of the active version answers; of a version that is not active, nothing."""
+    slots, slot = kept.slots, kept.slots.active_slot
+    if slot is not None and slot.content is not None and slot.content.digest == digest:
+        answering = replace(slot, content=replace(slot.content, variant=variant))
+        slots = replace(slots, a=answering) if slots.active == "a" else replace(slots, b=answering)
+    return Change(slots=slots, trials=kept.trials, entries=[])
 
 
 def plan_lift(kept: Kept, refused: Mapping[Digest, Refused], *, cause: str, now_unix_s: float) -> Change:

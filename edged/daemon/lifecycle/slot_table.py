@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from edged import journal
 from edged.clock import Clock
-from edged.daemon.lifecycle.slot_changes import Change, Kept, Move, plan_lift, plan_move, plan_refusal
+from edged.daemon.lifecycle.slot_changes import Change, Kept, Move, plan_lift, plan_move, plan_refusal, plan_variant
 from edged.errors import StoreError
 from edged.ids import Digest, ModelName, SlotName
 from edged.store.history import Entry, Happening
@@ -88,6 +88,17 @@ class SlotTable:
         await self._change(
             model, lambda kept, now_s: plan_refusal(kept, content, cause=cause, reason=reason, now_unix_s=now_s)
         )
+
+    async def note_variant(self, model: ModelName, digest: Digest, variant: str) -> None:
+        """Keep which variant of the active version answers, so that a restart begins with it.
+
+        Raises:
+            StoreError: The disk refused; nothing changed.
+        """
+        slot = self[model].active_slot
+        content = None if slot is None else slot.content
+        if content is not None and content.digest == digest and content.variant != variant:
+            await self._change(model, lambda kept, _: plan_variant(kept, digest, variant))
 
     async def lift(self, model: ModelName, digests: Collection[Digest], *, cause: str) -> None:
         """Turn bundles of a model down no longer.

@@ -8,13 +8,13 @@ A trial goes like this, and takes up where it was after a restart:
     failed   it is turned down, and the version before answers again at once
 
 Time counts only while the daemon runs and the version has a worker and may answer: neither a device that is off nor a model that is
-stopped proves anything. One that has had no worker for ``WITHOUT_WORKER_S`` has failed. Time is kept over restarts, written every
-``WRITE_EVERY_S``; the counts of requests begin anew with each.
+stopped proves anything. One that has had no worker for ``WITHOUT_WORKER_S`` has failed. Time and counts are kept over restarts: written
+every ``WRITE_EVERY_S``, within ``TROUBLE_EVERY_S`` when what may speak against the version has grown by a quarter, and at the end.
 """
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from edged.activation.trial import TrialRules, Verdict, judge, stricter
@@ -23,7 +23,7 @@ from edged.clock import Clock
 from edged.daemon.lifecycle.advice import Orders
 from edged.daemon.lifecycle.answering import MOST_TRIES, Answering
 from edged.daemon.lifecycle.blame import is_active_models_fault
-from edged.daemon.lifecycle.records import Mark
+from edged.daemon.lifecycle.records import Mark, record_of
 from edged.daemon.lifecycle.rests import RETRY_AFTER_S, Rests
 from edged.daemon.lifecycle.slot_changes import Move
 from edged.daemon.lifecycle.slot_table import SlotTable
@@ -31,7 +31,7 @@ from edged.daemon.serving.keeper import Loadable
 from edged.daemon.serving.served import Served
 from edged.daemon.serving.serving import Serving
 from edged.ids import ModelName, SlotName
-from edged.store.kept import Record
+from edged.store.kept import Counts, Record
 from edged.store.slots import Slot, SlotEvent, SlotState
 from edged.validation.validate import Infers
 
@@ -39,6 +39,8 @@ LOG = logging.getLogger(__name__)
 
 WRITE_EVERY_S: Final = 60.0
 """Between two notes of how long a version was watched; each costs a flash memory some life."""
+TROUBLE_EVERY_S: Final = 5.0
+"""Between two notes of what speaks against a version, so that a daemon that is ended by it does not forget it."""
 
 WITHOUT_WORKER_S: Final = 300.0
 """How long a version on trial may be without a worker because none can be started."""
@@ -60,6 +62,10 @@ class _Watch:
     """Since it last had one."""
     written_s: float = 0.0
     """Of ``watched_s``, what is on the disk."""
+    before: Counts = field(default_factory=Counts)
+    """What was seen until ``mark``, in earlier lives of the daemon."""
+    written_troubles: int = 0
+    """Of what speaks against it, what is on the disk."""
     is_checked: bool = False
     """It passed its kit while it answered."""
     reason: str = "its validation kit runs"
@@ -109,7 +115,7 @@ class Trials:
     def record(self, model: ModelName) -> Record | None:
         """Return what the version that answers has done so far; None when none does."""
         watch = self._watch(model)
-        return None if watch is None else self._seen(model, watch)
+        return None if watch is None else self._record(model, watch)
 
     def status(self, model: ModelName) -> TrialStatus | None:
         """Tell how the trial of a model goes; None when it has none."""
@@ -138,13 +144,13 @@ class Trials:
             await self._follow(model, name, slot, watch, verdict)
 
     async def write_down(self) -> None:
-        """Keep how long each version was watched so far.
+        """Keep how long each version was watched so far, and what was seen.
 
         Raises:
             StoreError: The disk refused.
         """
         for model, watch in self._watches.items():
-            await self._keep_time(model, watch)
+            await self._keep(model, watch)
 
     def _watch(self, model: ModelName) -> _Watch | None:
         """Return the watch of the version that answers; a new one when that is another than before."""
@@ -153,18 +159,24 @@ class Trials:
             self._watches.pop(model, None)
             return None
         watch = self._watches.get(model)
-        if watch is None or watch.served is not served:
+        if watch is not None and watch.served.loadable.bundle.digest == served.loadable.bundle.digest:
+            watch.served = served  # perhaps in another variant, which had to pass its kit before it answered
+        else:
             trial = self._table.trial(model)
-            is_its = trial is not None and trial.digest == served.loadable.bundle.digest
-            watched_s = trial.watched_s if trial is not None and is_its else 0.0
-            now_s = self._clock.monotonic_s()
-            watch = _Watch(served, Mark.of(stats), watched_s=watched_s, seen_s=now_s, written_s=watched_s)
+            watch = _Watch(served, Mark.of(stats), seen_s=self._clock.monotonic_s())
+            if trial is not None and trial.digest == served.loadable.bundle.digest:
+                watch.watched_s = watch.written_s = trial.watched_s
+                watch.before, watch.written_troubles = trial.seen, trial.seen.troubles
             self._watches[model] = watch
         return watch
 
-    def _seen(self, model: ModelName, watch: _Watch) -> Record:
+    def _seen(self, model: ModelName, watch: _Watch) -> Counts:
         stats = self._serving.stats(model)
-        return Record() if stats is None else Mark.of(stats).since(watch.mark, stats.request_duration_s.fine_bounds)
+        return watch.before if stats is None else watch.before.plus(Mark.of(stats).since(watch.mark))
+
+    def _record(self, model: ModelName, watch: _Watch) -> Record:
+        stats = self._serving.stats(model)
+        return Record() if stats is None else record_of(self._seen(model, watch), stats.request_duration_s.fine_bounds)
 
     async def _run_kit(self, model: ModelName, slot: Slot, watch: _Watch) -> None:  # (1)
         if self._rests.is_resting("trial", model):
@@ -207,7 +219,7 @@ class Trials:
             self.rules,
             soak_s=decision.soak_s if decision is not None and decision.run == version else 0.0,
             age_s=watch.watched_s,
-            new=self._seen(model, watch),
+            new=self._record(model, watch),
             old=None if trial is None else trial.baseline,
             budget_ms=loadable.variant.budget.latency_ms,
         )
@@ -215,8 +227,10 @@ class Trials:
     async def _follow(self, model: ModelName, name: SlotName, slot: Slot, watch: _Watch, verdict: Verdict) -> None:
         match verdict.state:
             case "goes-on":
-                if watch.watched_s - watch.written_s >= WRITE_EVERY_S:
-                    await self._keep_time(model, watch)
+                # By a quarter, because a few failures all the time are no news that is worth a flash memory's life.
+                has_trouble = self._seen(model, watch).troubles > watch.written_troubles * 1.25
+                if watch.watched_s - watch.written_s >= (TROUBLE_EVERY_S if has_trouble else WRITE_EVERY_S):
+                    await self._keep(model, watch)
             case "failed":  # (3)
                 await self._answering.turn_down(model, slot, cause="trial", reason=verdict.reason)
             case "good":
@@ -226,8 +240,9 @@ class Trials:
                         await self._table.move(model, move)
                         self._serving.end_standby(model)
 
-    async def _keep_time(self, model: ModelName, watch: _Watch) -> None:
+    async def _keep(self, model: ModelName, watch: _Watch) -> None:
         name, trial = self._table[model].active, self._table.trial(model)
         if name is not None and trial is not None and trial.digest == watch.served.loadable.bundle.digest:
-            await self._table.write_trials({(model, name): replace(trial, watched_s=watch.watched_s)})
-            watch.written_s = watch.watched_s
+            watched_s, seen = watch.watched_s, self._seen(model, watch)
+            await self._table.write_trials({(model, name): replace(trial, watched_s=watched_s, seen=seen)})
+            watch.written_s, watch.written_troubles = watched_s, seen.troubles

@@ -1,7 +1,6 @@
 """The quiet window of this device: when a candidate may be validated and activated, and what it waits for.
 
-Sensors are looked at in a thread, every ``LOOK_EVERY_S``, and only while there is a candidate that has to wait for what they say. One that
-comes before the first look waits for that, which takes moments.
+What the sensors and the clock say is what the device's context says of them (``edged.daemon.senses``), as for all other decisions.
 
 How long candidates have waited is kept in ``waits.json`` of the state directory (``edged.activation.waits``). It is written when an
 operator opens the window or what was written is over, else every ``SAVE_EVERY_S`` and at the end: a daemon that is killed forgets no more
@@ -18,19 +17,19 @@ from typing import Final, NoReturn
 import msgspec
 
 from edged.activation.waits import MAX_WAITS_BYTES, WaitNotes, Waits
-from edged.activation.window import WindowRules, reasons_to_wait
+from edged.activation.window import Conditions, WindowRules, reasons_to_wait
 from edged.clock import Clock
 from edged.codec import decode_json
-from edged.daemon.lifecycle.surroundings import NOT_READ, Senses
+from edged.daemon.decisions.seams import Contexts
 from edged.errors import EdgedError
 from edged.files import read_limited, replace_durably
 from edged.ids import ModelName, Version
+from edged.sense.context import Context, PowerSource
 
 LOG = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 3.0
-STALE_AFTER_S: Final = 10.0
-"""What the sensors said longer ago than this counts for nothing."""
+STEP_EVERY_S: Final = 3.0
+"""How often the notes are looked after while a candidate waits."""
 SAVE_EVERY_S: Final = 600.0
 
 
@@ -39,7 +38,7 @@ class Window:
 
     Args:
         rules: Returns those in force: the administrator's and the fleet's.
-        senses: The sensors and the clock.
+        contexts: What the sensors and the clock say.
         idle_s: Returns how long no app has asked any model.
         clock: Measures waits.
         notes: The file that waits are kept in.
@@ -49,18 +48,16 @@ class Window:
         self,
         *,
         rules: Callable[[], tuple[WindowRules, ...]],
-        senses: Senses,
+        contexts: Contexts,
         idle_s: Callable[[], float],
         clock: Clock,
         notes: Path,
     ) -> None:
         self._rules = rules
-        self._senses = senses
+        self._contexts = contexts
         self._idle_s = idle_s
         self._clock = clock
         self._notes = notes
-        self._surroundings = NOT_READ
-        self._looked_at_s = -STALE_AFTER_S
         self._asked = asyncio.Event()
         self._waits = Waits.of_notes(_read(notes), now_s=clock.monotonic_s())
         self._is_noted = bool(self._waits)
@@ -73,15 +70,13 @@ class Window:
         """Return what a candidate waits for; see ``QuietWindow``."""
         now_s = self._clock.monotonic_s()
         self._waits.ask(model, version, now_s=now_s)
-        rules = self._rules()
-        surroundings = self._surroundings if now_s - self._looked_at_s < STALE_AFTER_S else NOT_READ
         reasons = reasons_to_wait(
-            rules,
-            surroundings.conditions(idle_s=self._idle_s()),
-            waited_s=self._waits.waited_s(model, now_s=now_s, unix_s=surroundings.unix_s.value),
+            self._rules(),
+            conditions_of(self._contexts.current, idle_s=self._idle_s()),
+            waited_s=self._waits.waited_s(model, now_s=now_s, unix_s=self._believed_unix_s()),
             is_overridden=self._waits.is_opened(model),
         )
-        if reasons or _asks_sensors(rules):
+        if reasons:
             self._asked.set()
         return reasons
 
@@ -97,29 +92,28 @@ class Window:
             self._save_soon()
 
     async def run(self) -> NoReturn:
-        """Look at the sensors while a candidate waits, and keep the notes, until cancelled."""
+        """Keep the notes while a candidate waits, until cancelled."""
         try:
             while True:
                 await self._asked.wait()
                 self._asked.clear()
                 await self.step()
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(STEP_EVERY_S)
         finally:
             self._save(self._take_notes())
 
     async def step(self) -> None:
-        """Look once, and save what is due."""
-        self._surroundings = await asyncio.to_thread(self._senses.look)
-        now_s = self._looked_at_s = self._clock.monotonic_s()
-        if (unix_s := self._surroundings.unix_s.value) is not None:
+        """Date the waits, and save what is due."""
+        now_s = self._clock.monotonic_s()
+        if (unix_s := self._believed_unix_s()) is not None:
             self._waits.date(now_s=now_s, unix_s=unix_s)
         if now_s >= self._save_at_s:
             # Before the notes are taken: what is asked for while they are written is due again.
             self._save_at_s = now_s + SAVE_EVERY_S
             await asyncio.to_thread(self._save, self._take_notes())
-        if self._waits and _asks_sensors(self._rules()):
-            # A validation may take long, and asks once more when it is over.
-            self._asked.set()
+
+    def _believed_unix_s(self) -> float | None:
+        return self._clock.unix_s() if self._contexts.current.clock_trusted.value else None
 
     def _save_soon(self) -> None:
         self._save_at_s = self._clock.monotonic_s()
@@ -142,8 +136,22 @@ class Window:
             LOG.warning("How long candidates wait is not kept over a restart: %s", exc)
 
 
-def _asks_sensors(rules: tuple[WindowRules, ...]) -> bool:
-    return any(part.asks_sensors for part in rules)
+def conditions_of(context: Context, *, idle_s: float) -> Conditions:
+    """Say what a device knows of itself in the terms of the window's rules.
+
+    Args:
+        context: Of now.
+        idle_s: How long no app has asked any model; newer than what the context says of it.
+    """
+    minute, power, hottest = context.minute_of_day, context.power, context.hottest_celsius
+    reasons = {"minute_of_day": minute.reason, "is_plugged_in": power.reason, "hottest_c": hottest.reason}
+    return Conditions(
+        minute_of_day=minute.value,
+        idle_s=idle_s,
+        is_plugged_in=None if power.value is None else power.value is PowerSource.MAINS,
+        hottest_c=hottest.value,
+        unknown=tuple((name, reason) for name, reason in reasons.items() if reason),
+    )
 
 
 def _read(path: Path) -> WaitNotes:

@@ -30,10 +30,11 @@ def test_version_for_everyone_is_run_where_nothing_else_is_said():
 
 
 def test_first_devices_run_what_is_rolled_out_and_the_others_do_not_even_fetch_it():
-    entry = RolloutEntry(version="1.0.0", next=next_of(soak_s=60))
+    entry = RolloutEntry(version="1.0.0", next=next_of(soak_s=60, shadow=0.1))
     first, last = decided(entry), decided(entry, device_id=LATE)
 
     assert (str(first.run), first.rule, first.soak_s, first.bring) == ("2.0.0", "next", 60, (Version(2, 0, 0),))
+    assert (first.shadow, last.shadow) == (0.1, 0)
     assert (str(last.run), last.rule, last.soak_s, last.bring) == ("1.0.0", "everyone", 0, (Version(1, 0, 0),))
     assert "not among the first 10 %" in last.reason
 

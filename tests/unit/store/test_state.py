@@ -15,9 +15,9 @@ import pytest
 from edged.errors import StoreError
 from edged.files import hash_bytes
 from edged.ids import ModelName, Version
-from edged.store import rows
+from edged.store import rows, schema
 from edged.store.history import Entry, Happening
-from edged.store.kept import KeptDocument, KeptTrial, Record, Refused
+from edged.store.kept import Counts, KeptDocument, KeptTrial, Record, Refused
 from edged.store.slots import Content, Slot, Slots, SlotState
 from edged.store.state import StateDb
 
@@ -40,6 +40,7 @@ TRIAL = KeptTrial(
     daemon_starts=2,
     has_ended_cleanly=True,
     baseline=Record(requests=100, failures=1, late=2, p95_ms=(5.0, 10.0), worker_losses=1),
+    seen=Counts(requests=9, failures=3, late=2, worker_losses=1, durations=(0, 4, 9)),
 )
 
 
@@ -218,6 +219,19 @@ def test_database_of_the_first_edged_goes_on_with_all_it_knew(path):
         assert state.read_history(limit=1)[0].id == 5
 
 
+def test_trial_that_an_edged_without_counts_kept_goes_on(path):
+    with closing(sqlite3.connect(path)) as connection:
+        for step in schema._STEPS[:2]:
+            connection.executescript(step)
+        connection.executescript("PRAGMA user_version = 2")
+        row = rows.of_trial((MODEL, "a"), TRIAL)[:-1]
+        connection.execute(f"INSERT INTO trials VALUES ({', '.join('?' * len(row))})", row)
+        connection.commit()
+
+    with closing(StateDb.open(path)) as state:
+        assert state.read_trials() == {(MODEL, "a"): replace(TRIAL, seen=Counts())}
+
+
 def test_upgrade_that_fails_in_the_middle_leaves_the_old_database(path):
     """One transaction: here the second table that is to be made is there already."""
     with closing(sqlite3.connect(path)) as connection:
@@ -323,3 +337,25 @@ db.close()
     if "unshare" in done.stderr or "mount:" in done.stderr:
         pytest.skip("no mount namespaces here")
     assert done.stdout.strip() == "{}", done.stderr
+
+
+def test_whoever_follows_the_history_is_told_what_is_kept(state):
+    told = []
+    state.on_history(lambda entries: told.append(([entry.reason for entry in entries], len(state.read_history()))))
+    state.write_history(moved(1), moved(2))
+    state.write_model(MODEL, SLOTS, trials={}, entries=[moved(3)])
+    state.write_document(
+        KeptDocument(name="flags", digest=hash_bytes(b"f"), data=b"{}", taken_unix_s=1.0), entries=[moved(4)]
+    )
+
+    assert told == [(["1", "2"], 2), (["3"], 3), (["4"], 4)]
+
+
+def test_nobody_is_told_what_was_not_written(state):
+    told = []
+    state.on_history(told.append)
+    state.close()
+
+    with pytest.raises(StoreError):
+        state.write_history(moved(1))
+    assert told == []

@@ -301,7 +301,7 @@ async def test_daemon_that_keeps_ending_over_reading_a_candidate_turns_it_down(d
     def die(*_what, **_options):
         raise Cut
 
-    monkeypatch.setattr("edged.daemon.lifecycle.attempts.verify_files", die)
+    monkeypatch.setattr("edged.daemon.lifecycle.arrivals.verify_files", die)
     for _ in range(TrialRules().max_daemon_starts + 1):
         with pytest.raises(Cut):
             async with disk.start() as device:

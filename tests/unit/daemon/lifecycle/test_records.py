@@ -2,10 +2,10 @@
 
 import pytest
 
-from edged.daemon.lifecycle.records import Mark
+from edged.daemon.lifecycle.records import Mark, record_of
 from edged.ids import ModelName, Version
 from edged.store import rows
-from edged.store.kept import KeptTrial, Record
+from edged.store.kept import Counts, KeptTrial, Record
 from edged.telemetry.serving import ServingStats
 
 
@@ -16,7 +16,7 @@ def served(stats: ServingStats, **ends: int) -> None:
 
 
 def since(mark: Mark, stats: ServingStats) -> Record:
-    return Mark.of(stats).since(mark, stats.request_duration_s.fine_bounds)
+    return record_of(Mark.of(stats).since(mark), stats.request_duration_s.fine_bounds)
 
 
 def test_only_what_came_after_the_mark_counts_and_only_what_is_the_models():
@@ -61,3 +61,24 @@ def test_request_longer_than_every_bucket_can_be_kept_on_the_disk():
 
     assert rows.to_trial(rows.of_trial((ModelName("m"), "a"), trial))[1] == trial
     assert record.p95_ms[0] == pytest.approx(30_000.0)
+
+
+def test_counts_of_several_lives_add_up_to_those_of_one():
+    whole, first, second = ServingStats(), ServingStats(), ServingStats()
+    mark = Mark.of(ServingStats())
+    served(whole, ok=9, backend_failed=2, deadline_exceeded=1)
+    served(first, ok=4, backend_failed=2)
+    served(second, ok=5, deadline_exceeded=1)
+
+    assert Mark.of(first).since(mark).plus(Mark.of(second).since(mark)) == Mark.of(whole).since(mark)
+
+
+def test_durations_that_another_edged_counted_by_other_bounds_are_left_out():
+    stats = ServingStats()
+    mark = Mark.of(stats)
+    served(stats, ok=5, backend_failed=1)
+    now = Mark.of(stats).since(mark)
+
+    both = Counts(requests=10, failures=3, durations=(1, 10)).plus(now)
+
+    assert (both.requests, both.failures, both.durations) == (16, 4, now.durations)

@@ -4,7 +4,7 @@ import pytest
 
 from edged.activation.trial import TrialRules
 from edged.daemon.lifecycle.crash_loop import STEADY_S
-from edged.daemon.lifecycle.trials import WITHOUT_WORKER_S, WRITE_EVERY_S
+from edged.daemon.lifecycle.trials import TROUBLE_EVERY_S, WITHOUT_WORKER_S, WRITE_EVERY_S
 from edged.daemon.serving import keeper
 from edged.errors import BackendError
 from edged.store.history import Happening
@@ -307,3 +307,46 @@ async def test_history_tells_the_story_of_a_rollback(disk):
         (Happening.ROLLED_BACK, "1.1.0", "trial"),
     ]
     assert entries[1].reason.endswith("; 1.0.0 answers again")
+
+
+async def fail(device, times: int) -> None:
+    device.serving.served[ADDER].worker.error = BackendError("a node failed")
+    for _ in range(times):
+        with pytest.raises(BackendError):
+            await device.answer()
+
+
+@pytest.mark.parametrize("has_ended_cleanly", [True, False])
+async def test_requests_that_failed_before_a_restart_still_count(disk, has_ended_cleanly):
+    async with disk.start() as device:
+        await begin_trial(disk, device)
+        await fail(device, 10)
+        await device.lifecycle.look()
+        if has_ended_cleanly:
+            await device.lifecycle.end_cleanly()
+        else:
+            device.clock.advance(TROUBLE_EVERY_S)
+            await device.lifecycle.look()
+    async with disk.start(trial=HOUR) as device:
+        await device.lifecycle.look()
+        assert device.slots.active == "b"
+        await fail(device, 10)
+        await device.lifecycle.look()
+
+        assert device.slots.active == "a"
+        assert "20 requests failed" in device.slots.b.reason
+
+
+async def test_what_went_well_is_written_down_only_now_and_then(disk):
+    """Each time costs a flash memory some life."""
+    async with disk.start() as device:
+        await begin_trial(disk, device)
+        for _ in range(20):
+            await device.answer()
+        device.clock.advance(WRITE_EVERY_S - 1)
+        await device.lifecycle.look()
+        assert device.table.trial(ADDER).seen.requests == 0
+
+        device.clock.advance(1)
+        await device.lifecycle.look()
+        assert device.table.trial(ADDER).seen.requests == 20

@@ -1,4 +1,4 @@
-"""The quiet window over real files: when it looks, what it keeps, and that nothing of it stands in the way."""
+"""The quiet window over real files: what it asks of the device, what it keeps, and that nothing of it stands in the way."""
 
 import asyncio
 import contextlib
@@ -8,29 +8,17 @@ import pytest
 
 from edged.activation.window import WindowRules
 from edged.daemon.lifecycle import window
-from edged.daemon.lifecycle.surroundings import Senses
-from edged.daemon.lifecycle.window import SAVE_EVERY_S, STALE_AFTER_S, Window
+from edged.daemon.lifecycle.window import SAVE_EVERY_S, Window, conditions_of
 from edged.ids import ModelName, Version
+from edged.sense.context import Context, PowerSource
+from edged.sense.reading import known, unknown
 from tests.fakes.clocks import ManualClock
-from tests.fakes.sysfs import Sysfs
+from tests.fakes.contexts import FakeContexts
 
 GAUGE, MAGIKA = ModelName("gauge"), ModelName("magika")
 NEW, NEWER = Version(1, 1, 0), Version(1, 2, 0)
-WRONG_S = 4e9
-"""Later than the clocks of these tests are: theirs are wrong."""
 PLUGGED = WindowRules(plugged_in=True, max_wait_s=3600.0)
-
-
-class Looks(Senses):
-    """Real senses that count how often somebody looks."""
-
-    def __init__(self, **options):
-        super().__init__(**options)
-        self.count = 0
-
-    def look(self):
-        self.count += 1
-        return super().look()
+WAITING = ["mains power (now on battery)"]
 
 
 class Device:
@@ -38,19 +26,17 @@ class Device:
 
     def __init__(self, directory):
         self.clock = ManualClock()
-        self.sysfs = Sysfs(directory / "sys")
-        self.sysfs.supply("BAT0", type="Battery", status="Discharging")
+        self.contexts = FakeContexts(power=known(PowerSource.BATTERY), clock_trusted=known(value=True))
         self.notes = directory / "waits.json"
         self.rules = (PLUGGED,)
         self.idle_s = 0.0
-        self.senses = Looks(clock=self.clock, trusted_unix_s=lambda: 0.0, sysfs=self.sysfs.root)
         self.window = self.start()
 
     def start(self):
         """Begin another life of the daemon."""
         self.window = Window(
             rules=lambda: self.rules,
-            senses=self.senses,
+            contexts=self.contexts,
             idle_s=lambda: self.idle_s,
             clock=self.clock,
             notes=self.notes,
@@ -58,10 +44,10 @@ class Device:
         return self.window
 
     def plug_in(self):
-        self.sysfs.supply("BAT0", status="Charging")
+        self.contexts.set(power=known(PowerSource.MAINS))
 
     async def ask(self, model=GAUGE, version=NEW):
-        """Ask, have it look, ask again; as the lifecycle does each second."""
+        """Ask, and have it keep its notes; as it does while the lifecycle asks each second."""
         self.window.reasons_to_wait(model, version)
         await self.window.step()
         return list(self.window.reasons_to_wait(model, version))
@@ -73,24 +59,37 @@ def device(tmp_path):
 
 
 async def test_a_candidate_waits_until_the_conditions_hold(device):
-    assert device.window.reasons_to_wait(GAUGE, NEW) == ["mains power (not read yet)"]
-    assert await device.ask() == ["mains power (now on battery)"]
+    assert await device.ask() == WAITING
 
     device.plug_in()
 
     assert await device.ask() == []
 
 
-async def test_what_was_seen_long_ago_counts_for_nothing(device):
-    device.plug_in()
-    assert await device.ask() == []
+@pytest.mark.parametrize(
+    ("power", "is_plugged_in"), [(PowerSource.MAINS, True), (PowerSource.BATTERY, False)], ids=["mains", "battery"]
+)
+def test_the_window_is_judged_by_what_the_device_knows_of_itself(power, is_plugged_in):
+    context = Context(power=known(power), hottest_celsius=known(55.0), minute_of_day=known(600), idle_s=known(1.0))
 
-    device.clock.advance(STALE_AFTER_S)
+    conditions = conditions_of(context, idle_s=7.0)
 
-    assert device.window.reasons_to_wait(GAUGE, NEW) == ["mains power (not read yet)"]
+    assert (conditions.is_plugged_in, conditions.hottest_c, conditions.minute_of_day) == (is_plugged_in, 55.0, 600)
+    assert (conditions.idle_s, conditions.unknown) == (7.0, ())
 
 
-async def test_idle_time_needs_no_look(device):
+def test_what_is_not_known_brings_its_reason():
+    conditions = conditions_of(Context(hottest_celsius=unknown("no zone")), idle_s=0.0)
+
+    assert (conditions.minute_of_day, conditions.is_plugged_in, conditions.hottest_c) == (None, None, None)
+    assert dict(conditions.unknown) == {
+        "minute_of_day": "not read yet",
+        "is_plugged_in": "not read yet",
+        "hottest_c": "no zone",
+    }
+
+
+async def test_idle_time_is_that_of_now(device):
     device.rules = (WindowRules(idle_s=60.0),)
     assert device.window.reasons_to_wait(GAUGE, NEW) == ["60 s without a request (now 0 s)"]
 
@@ -126,21 +125,32 @@ async def test_after_the_longest_wait_it_opens_by_itself(device):
 
 async def test_a_device_without_a_clock_still_counts_its_waits(device):
     """Woken up in 1970: no date is kept, and the wait is as long as the daemon ran."""
-    device.senses = Senses(clock=device.clock, trusted_unix_s=lambda: WRONG_S, sysfs=device.sysfs.root)
+    device.contexts.set(clock_trusted=known(value=False), minute_of_day=unknown("the clock is wrong"))
     device.rules = (WindowRules(hours=("00:00-00:00",), max_wait_s=3600.0),)
-    device.start()
-    (reason,) = await device.ask()
-    assert reason.startswith("the hours 00:00-00:00 (the clock is wrong")
+    assert await device.ask() == ["the hours 00:00-00:00 (the clock is wrong)"]
 
     device.clock.advance(3600.0)
 
     assert await device.ask() == []
+    assert "since_unix_s" not in noted(device)
+
+
+async def test_a_clock_that_is_believed_dates_a_wait(device):
+    await device.ask()
+    device.clock.advance(SAVE_EVERY_S)
+    await device.ask()
+
+    assert noted(device)["since_unix_s"] == device.clock.unix_s() - SAVE_EVERY_S
+
+
+def noted(device):
+    """Return what is kept of the wait."""
+    return json.loads(device.notes.read_text())["models"]["gauge"]
 
 
 async def test_a_killed_daemon_forgets_little_of_a_wait(device):
     """What it counted since its last note; with a clock that can be trusted not even that."""
-    device.senses = Senses(clock=device.clock, trusted_unix_s=lambda: WRONG_S, sysfs=device.sysfs.root)
-    device.start()
+    device.contexts.set(clock_trusted=known(value=False))
     await device.ask()
     for _ in range(5):
         device.clock.advance(SAVE_EVERY_S / 2)
@@ -178,7 +188,7 @@ async def test_what_an_operator_said_survives_a_restart_until_the_candidate_is_t
     assert await device.ask() != []
 
 
-async def test_a_device_that_asks_for_nothing_neither_looks_nor_writes(device):
+async def test_a_device_that_asks_for_nothing_writes_nothing(device):
     device.rules = (WindowRules(),)
     running = asyncio.create_task(device.window.run())
     for version in (NEW, NEWER):
@@ -187,35 +197,30 @@ async def test_a_device_that_asks_for_nothing_neither_looks_nor_writes(device):
         device.window.forget(GAUGE)
     await stop(running)
 
-    assert device.senses.count == 0
     assert not device.notes.exists()
 
 
-async def test_it_looks_when_it_is_asked_and_keeps_its_notes_at_the_end(device):
+async def test_it_keeps_its_notes_at_the_end(device):
     running = asyncio.create_task(device.window.run())
-    device.window.reasons_to_wait(GAUGE, NEW)
-    await until(lambda: device.window.reasons_to_wait(GAUGE, NEW) == ["mains power (now on battery)"])
+    assert device.window.reasons_to_wait(GAUGE, NEW) == WAITING
+    await asyncio.sleep(0)
     device.clock.advance(60.0)
     await stop(running)
 
-    assert device.senses.count == 1
     assert json.loads(device.notes.read_text())["models"]["gauge"]["counted_s"] == 60.0
 
 
-async def test_it_goes_on_looking_until_the_candidate_is_through(device, monkeypatch):
-    """Whoever asks again after a long validation gets an answer, and not that nobody has looked."""
-    monkeypatch.setattr(window, "LOOK_EVERY_S", 0.0)
+async def test_it_keeps_its_notes_while_the_candidate_waits(device, monkeypatch):
+    monkeypatch.setattr(window, "STEP_EVERY_S", 0.0)
     running = asyncio.create_task(device.window.run())
     device.window.reasons_to_wait(GAUGE, NEW)
-    await until(lambda: device.senses.count >= 3)
-
-    device.window.forget(GAUGE)
-    looked = device.senses.count
-    for _ in range(20):
-        await asyncio.to_thread(int)
+    await asyncio.sleep(0)
+    device.clock.advance(SAVE_EVERY_S)
+    async with asyncio.timeout(10):
+        while not device.notes.exists():
+            device.window.reasons_to_wait(GAUGE, NEW)
+            await asyncio.sleep(0)
     await stop(running)
-    # One may have been under way.
-    assert device.senses.count <= looked + 1
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"schema":2,"models":{}}', '{"models":{"gauge":{"counted_s":-1}}}'])
@@ -224,7 +229,7 @@ async def test_notes_that_cannot_be_read_begin_the_waits_anew(device, caplog, te
 
     device.start()
 
-    assert await device.ask() == ["mains power (now on battery)"]
+    assert await device.ask() == WAITING
     assert "begin anew" in caplog.text
 
 
@@ -235,12 +240,6 @@ async def test_a_disk_that_takes_no_notes_stops_nobody(device, caplog):
 
     assert await device.ask() == []
     assert "not kept over a restart" in caplog.text
-
-
-async def until(is_so):
-    async with asyncio.timeout(10):
-        while not is_so():  # noqa: ASYNC110 - it looks in a thread and tells nobody
-            await asyncio.sleep(0)
 
 
 async def stop(task):
