@@ -14,10 +14,11 @@ batteries that are not in their bay do not count. The rules, in order:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 from edged.sense.reading import Reading, known, unknown
+from edged.sense.snapshot import DeviceText
 
 _BATTERIES: Final = frozenset({"Battery", "UPS"})
 _AT_REST: Final = frozenset({"Full", "Not charging"})
@@ -38,6 +39,15 @@ class SupplyText:
     """Of a battery: ``Charging``, ``Discharging``, ``Not charging``, ``Full``, ``Unknown``."""
     present: str = ""
     scope: str = ""
+    capacity: str = ""
+    """Percent; the rest are microwatt-hours, microampere-hours, microwatts, microamperes and microvolts."""
+    energy_now: str = ""
+    energy_full: str = ""
+    charge_now: str = ""
+    charge_full: str = ""
+    power_now: str = ""
+    current_now: str = ""
+    voltage_now: str = ""
 
     @property
     def is_battery(self) -> bool:
@@ -45,16 +55,26 @@ class SupplyText:
         return self.type in _BATTERIES
 
     @property
+    def is_of_device(self) -> bool:
+        """Whether it is the device's own, and nothing like a mouse's."""
+        return self.scope != "Device" and bool(self.type)
+
+    @property
     def is_online(self) -> bool:
         """Whether an adapter brings power now."""
         return self.online not in {"", _OFFLINE}
 
 
+def supply_of(device: DeviceText) -> SupplyText:
+    """Take what is of use here from what a supply reads."""
+    wanted = {field.name: device.texts.get(field.name, "") for field in fields(SupplyText) if field.name != "name"}
+    return SupplyText(name=device.name, **wanted)
+
+
 def plugged_in(supplies: Sequence[SupplyText]) -> Reading[bool]:
     """Tell by the rules above whether a device has power from outside."""
-    own = [supply for supply in supplies if supply.scope != "Device" and supply.type]
-    batteries = [supply for supply in own if supply.is_battery and supply.present != "0"]
-    adapters = [supply for supply in own if not supply.is_battery]
+    batteries = batteries_of(supplies)
+    adapters = [supply for supply in supplies if supply.is_of_device and not supply.is_battery]
     statuses = {battery.status for battery in batteries}
     if not batteries:  # (1)
         return known(value=True)
@@ -68,3 +88,8 @@ def plugged_in(supplies: Sequence[SupplyText]) -> Reading[bool]:
         return known(value=True)
     said = ", ".join(f"{battery.name} says {battery.status or 'nothing'}" for battery in batteries)
     return unknown(f"no adapter is listed, and {said}")  # (8)
+
+
+def batteries_of(supplies: Sequence[SupplyText]) -> list[SupplyText]:
+    """Return the device's own batteries that are in their bays."""
+    return [supply for supply in supplies if supply.is_of_device and supply.is_battery and supply.present != "0"]

@@ -1,8 +1,12 @@
-"""What is read from a tree like the kernel's: units, what is missing, and what cannot be read."""
+"""What is read from a tree like the kernel's: devices that come and go, that sleep, and that cannot be read."""
+
+from pathlib import Path
 
 import pytest
 
-from edged.sense.sysfs import read_hottest_celsius, read_plugged_in
+from edged.sense import sysfs as module
+from edged.sense.snapshot import SLEEPS
+from edged.sense.sysfs import Sensors
 from tests.fakes.sysfs import Sysfs
 
 
@@ -11,49 +15,148 @@ def sysfs(tmp_path):
     return Sysfs(tmp_path / "sys")
 
 
-def test_a_laptop_on_its_battery(sysfs):
-    sysfs.supply("AC", type="Mains", online="0")
-    sysfs.supply("BAT0", type="Battery", status="Discharging", present="1", capacity="80")
-
-    assert read_plugged_in(sysfs.root).value is False
-
-    sysfs.supply("AC", online="1")
-
-    assert read_plugged_in(sysfs.root).value is True
+@pytest.fixture
+def sensors(sysfs, tmp_path):
+    sensors = Sensors(sysfs.root, tmp_path / "proc")
+    yield sensors
+    sensors.close()
 
 
-def test_a_board_without_sensors_is_plugged_in_and_of_unknown_temperature(sysfs):
-    assert read_plugged_in(sysfs.root).value is True
-    assert read_hottest_celsius(sysfs.root).reason == "this device has no thermal zone"
+def texts(sensors, family):
+    return {device.name: dict(device.texts) for device in sensors.look().of(family)}
 
 
-def test_scope_and_presence_are_read(sysfs):
-    sysfs.supply("mouse", type="Battery", status="Discharging", scope="Device")
-    sysfs.supply("BAT1", type="Battery", status="Discharging", present="0")
-
-    assert read_plugged_in(sysfs.root).value is True
-
-
-def test_the_hottest_zone_counts_and_one_that_cannot_be_read_does_not(sysfs):
-    sysfs.zone(0, "41500")
-    sysfs.zone(1, "62000")
-    sysfs.zone(2, "-274000")
-    # A read of a directory fails, as that of a zone that is switched off does.
-    (sysfs.root / "class/thermal/thermal_zone9/temp").mkdir(parents=True)
-    (sysfs.root / "class/thermal/cooling_device0").mkdir()
-
-    assert read_hottest_celsius(sysfs.root).value == 62.0
+def remove(directory):
+    for path in directory.iterdir():
+        path.unlink()
+    directory.rmdir()
 
 
-def test_a_supply_that_vanished_meanwhile_is_as_if_it_never_was(sysfs):
+def test_every_look_reads_anew(sysfs, sensors):
+    sysfs.zone(0, "41000")
+    assert texts(sensors, "zones") == {"thermal_zone0": {"type": "cpu-thermal", "temp": "41000"}}
+
+    sysfs.zone(0, "42000")
+    assert texts(sensors, "zones")["thermal_zone0"]["temp"] == "42000"
+
+
+def test_devices_come_and_go(sysfs, sensors):
+    sysfs.supply("AC", type="Mains", online="1")
+    assert texts(sensors, "supplies").keys() == {"AC"}
+
+    sysfs.supply("BAT0", type="Battery", capacity="80")
+    assert texts(sensors, "supplies").keys() == {"AC", "BAT0"}
+
+    remove(sysfs.root / "class/power_supply/BAT0")
+    assert texts(sensors, "supplies").keys() == {"AC"}
+
+
+def test_another_device_under_the_same_name_is_read_as_itself(sysfs, sensors):
+    sysfs.supply("BAT0", type="Battery", capacity="80", energy_full="10")
+    texts(sensors, "supplies")
+    remove(sysfs.root / "class/power_supply/BAT0")
+    texts(sensors, "supplies")
+
+    sysfs.supply("BAT0", type="Battery", capacity="15", energy_full="20")
+
+    assert texts(sensors, "supplies") == {"BAT0": {"type": "Battery", "capacity": "15", "energy_full": "20"}}
+
+
+def test_what_does_not_change_is_read_again_after_minutes(sysfs, sensors):
+    sysfs.zone(0, "41000")
+    sysfs.write("class/thermal/thermal_zone0", trip_point_0_type="passive", trip_point_0_temp="85000")
+    texts(sensors, "zones")
+    sysfs.write("class/thermal/thermal_zone0", trip_point_0_temp="75000")
+
+    seen = [texts(sensors, "zones")["thermal_zone0"]["trip_point_0_temp"] for _ in range(module.REFRESH_LOOKS)]
+
+    assert seen == ["85000"] * (module.REFRESH_LOOKS - 2) + ["75000"] * 2
+
+
+def test_an_attribute_that_cannot_be_read_says_why_and_keeps_no_other_from_it(sysfs, sensors):
+    sysfs.supply("BAT0", type="Battery", capacity="80")
+    # A read of a directory fails, as that of a register that does not answer does.
+    (sysfs.root / "class/power_supply/BAT0/status").mkdir()
+
+    (battery,) = sensors.look().of("supplies")
+
+    assert battery.texts == {"type": "Battery", "capacity": "80"}
+    assert battery.errors == {"status": "Is a directory"}
+
+
+def test_a_supply_that_vanished_meanwhile_is_as_if_it_never_was(sysfs, sensors):
     sysfs.supply("AC", type="Mains", online="0")
     (sysfs.root / "class/power_supply/BAT0").symlink_to(sysfs.root / "gone")
 
-    assert read_plugged_in(sysfs.root).value is True
+    assert texts(sensors, "supplies").keys() == {"AC"}
+
+
+def test_a_device_that_sleeps_is_not_woken(sysfs, sensors):
+    sysfs.write("class/hwmon/hwmon0", name="amdgpu", temp1_input="50000")
+    sysfs.write("class/hwmon/hwmon0/device/power", runtime_status="suspended")
+    (asleep,) = sensors.look().of("monitors")
+
+    sysfs.write("class/hwmon/hwmon0/device/power", runtime_status="active")
+    (awake,) = sensors.look().of("monitors")
+
+    assert (asleep.texts, asleep.errors) == ({"name": "amdgpu"}, {"temp1_input": SLEEPS})
+    assert awake.texts["temp1_input"] == "50000"
+
+
+def test_a_monitor_that_repeats_a_zone_is_left_out(sysfs, sensors):
+    sysfs.write("devices/virtual/thermal/thermal_zone0/hwmon0", name="cpu_thermal", temp1_input="50000")
+    sysfs.write("class/hwmon/hwmon1", name="nvme", temp1_input="40000")
+    (sysfs.root / "class/hwmon/hwmon0").symlink_to(sysfs.root / "devices/virtual/thermal/thermal_zone0/hwmon0")
+
+    assert [texts(sensors, "monitors").keys() for _ in range(2)] == [{"hwmon1"}] * 2
+
+
+def test_rails_are_read_of_the_monitor_that_has_them_and_of_no_other(sysfs, sensors):
+    rails = {"in1_input": "5000", "curr1_input": "100", "in1_label": "VDD_IN"}
+    sysfs.write("class/hwmon/hwmon0", name="ina3221", **rails)
+    sysfs.write("class/hwmon/hwmon1", name="nct6798", **rails)
+
+    assert {name: "curr1_input" in read for name, read in texts(sensors, "monitors").items()} == {
+        "hwmon0": True,
+        "hwmon1": False,
+    }
+
+
+def test_devices_are_in_the_order_of_their_numbers(sysfs, sensors):
+    for number in (10, 2, 1):
+        sysfs.zone(number, "40000")
+
+    assert list(texts(sensors, "zones")) == ["thermal_zone1", "thermal_zone2", "thermal_zone10"]
+
+
+def test_files_of_proc_are_read_as_far_as_they_are_there(sysfs, sensors, tmp_path):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/loadavg").write_text("0.10 0.20 0.30 1/2 3\n")
+
+    snapshot = sensors.look()
+
+    assert snapshot.files == {"loadavg": "0.10 0.20 0.30 1/2 3"}
+    assert snapshot.errors["meminfo"] == "No such file or directory"
+
+
+def test_nothing_of_what_was_opened_stays_open(sysfs, tmp_path):
+    sysfs.zone(0, "40000")
+    sysfs.supply("BAT0", type="Battery", capacity="80")
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/loadavg").write_text("0.10 0.20 0.30 1/2 3\n")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    sensors = Sensors(sysfs.root, tmp_path / "proc")
+    sensors.look()
+    opened = len(list(Path("/proc/self/fd").iterdir())) - before
+    sensors.close()
+
+    assert opened >= 4
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_device_that_cannot_look_knows_nothing(tmp_path):
     """Not a device without batteries: in a sandbox without /sys every condition has to fail, and say why."""
-    for reading in (read_plugged_in(tmp_path / "none"), read_hottest_celsius(tmp_path / "none")):
-        assert reading.value is None
-        assert reading.reason == f"{tmp_path / 'none/class'} cannot be read: No such file or directory"
+    reason = Sensors(tmp_path / "none", tmp_path / "proc").look().why_unreadable
+
+    assert reason == f"{tmp_path / 'none/class'} cannot be read: No such file or directory"

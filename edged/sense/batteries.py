@@ -1,0 +1,93 @@
+"""How full a device's batteries are, and what is drawn from them. Pure.
+
+The attributes are those of Documentation/ABI/testing/sysfs-class-power. Some batteries count energy (microwatt-hours), some charge
+(microampere-hours), and some only say a percentage. Several batteries count by what they hold where all say it in the same unit, else
+alike. Some drivers report a current that leaves a battery as negative, others as positive; whether it leaves is what ``status`` says.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from edged.sense.power import SupplyText, batteries_of
+from edged.sense.reading import Reading, known, unknown
+
+_MICRO: Final = 1e-6
+MAX_PERCENT: Final = 105.0
+"""Worn batteries may say a little more than 100, which counts as full; more than this is nonsense."""
+MAX_WATTS: Final = 1000.0
+
+
+def battery_percent(supplies: Sequence[SupplyText]) -> Reading[float]:
+    """Return how full all of a device's batteries are together."""
+    batteries = batteries_of(supplies)
+    if not batteries:
+        return unknown("this device has no battery")
+    for unit in ("energy", "charge"):
+        held = [_held(battery, unit) for battery in batteries]
+        counts = [one for one in held if one is not None]
+        if len(counts) == len(batteries):
+            return _sane(100.0 * sum(now for now, _ in counts) / sum(full for _, full in counts))
+    shares = [percent for battery in batteries if (percent := _own_percent(battery)) is not None]
+    if len(shares) < len(batteries):
+        return unknown(f"{', '.join(battery.name for battery in batteries)}: how full is not said")
+    return _sane(sum(shares) / len(shares))
+
+
+def battery_watts(supplies: Sequence[SupplyText]) -> Reading[float]:
+    """Return what is drawn from the batteries, which is what the whole device draws while nothing else feeds it."""
+    batteries = batteries_of(supplies)
+    if not batteries:
+        return unknown("this device has no battery")
+    drained = [battery for battery in batteries if battery.status == "Discharging"]
+    if not drained:
+        return unknown("no battery is being drained")
+    powers = [watts for battery in drained if (watts := _watts(battery)) is not None]
+    if len(powers) < len(drained):
+        return unknown(f"{', '.join(battery.name for battery in drained)}: power is not said")
+    return known(sum(powers))
+
+
+def is_absurd(supply: SupplyText) -> bool:
+    """Whether a battery says what none can."""
+    percent = _number(supply.capacity)
+    return supply.is_battery and percent is not None and not 0 <= percent <= MAX_PERCENT
+
+
+def _held(battery: SupplyText, unit: str) -> tuple[float, float] | None:
+    now, full = (
+        (battery.energy_now, battery.energy_full) if unit == "energy" else (battery.charge_now, battery.charge_full)
+    )
+    held, most = _number(now), _number(full)
+    return (held, most) if held is not None and most is not None and held >= 0 and most > 0 else None
+
+
+def _own_percent(battery: SupplyText) -> float | None:
+    """Return what a battery says of itself, or what can be computed from what it counts."""
+    if (percent := _number(battery.capacity)) is not None:
+        return percent
+    counted = _held(battery, "energy") or _held(battery, "charge")
+    return None if counted is None else 100.0 * counted[0] / counted[1]
+
+
+def _sane(percent: float) -> Reading[float]:
+    if 0 <= percent <= MAX_PERCENT:
+        return known(min(percent, 100.0))
+    return unknown(f"a battery cannot be {percent:.0f} % full")
+
+
+def _watts(battery: SupplyText) -> float | None:
+    power, current, voltage = (_number(text) for text in (battery.power_now, battery.current_now, battery.voltage_now))
+    if power is not None:
+        watts = abs(power) * _MICRO
+    elif current is not None and voltage is not None:
+        watts = abs(current) * _MICRO * voltage * _MICRO
+    else:
+        return None
+    return watts if watts <= MAX_WATTS else None
+
+
+def _number(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None

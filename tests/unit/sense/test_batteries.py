@@ -1,0 +1,91 @@
+"""How full batteries are, and what is drawn from them, in each way that drivers have of saying so."""
+
+import pytest
+
+from edged.sense.batteries import battery_percent, battery_watts, is_absurd
+from edged.sense.power import SupplyText
+
+
+def battery(name="BAT0", *, status="Discharging", present="1", **texts):
+    return SupplyText(name=name, type="Battery", status=status, present=present, **texts)
+
+
+@pytest.mark.parametrize(
+    ("texts", "percent"),
+    [
+        pytest.param({"capacity": "80"}, 80.0, id="says it"),
+        pytest.param({"energy_now": "10000000", "energy_full": "40000000"}, 25.0, id="counts energy"),
+        pytest.param({"charge_now": "1500000", "charge_full": "2000000"}, 75.0, id="counts charge"),
+        pytest.param({"energy_now": "41000000", "energy_full": "40000000"}, 100.0, id="worn"),
+        pytest.param({"capacity": "255"}, None, id="absurd"),
+        pytest.param({"capacity": "-1"}, None, id="negative"),
+        pytest.param({"energy_now": "10", "energy_full": "0"}, None, id="full is nothing"),
+        pytest.param({"capacity": "many"}, None, id="no number"),
+        pytest.param({}, None, id="says nothing"),
+    ],
+)
+def test_how_full_one_battery_is(texts, percent):
+    reading = battery_percent([battery(**texts)])
+
+    assert reading.value == percent
+    assert bool(reading.reason) == (percent is None)
+
+
+def test_several_batteries_count_by_what_they_hold():
+    small = battery("BAT0", energy_now="5000000", energy_full="10000000")
+    large = battery("BAT1", energy_now="27000000", energy_full="30000000")
+
+    assert battery_percent([small, large]).value == 80.0
+
+
+def test_batteries_that_count_differently_count_alike():
+    assert (
+        battery_percent(
+            [battery(capacity="50", energy_now="5", energy_full="10"), battery("BAT1", capacity="90")]
+        ).value
+        == 70.0
+    )
+
+
+def test_one_battery_that_does_not_say_how_full_leaves_all_unknown():
+    assert battery_percent([battery(capacity="50"), battery("BAT1")]).reason == "BAT0, BAT1: how full is not said"
+
+
+def test_empty_bays_and_the_batteries_of_mice_do_not_count():
+    mouse = SupplyText(name="hidpp_0", type="Battery", scope="Device", capacity="3", status="Discharging")
+    bay = battery("BAT1", present="0", capacity="0")
+
+    assert battery_percent([battery(capacity="64"), bay, mouse]).value == 64.0
+    assert battery_percent([bay, mouse]).reason == "this device has no battery"
+
+
+@pytest.mark.parametrize(
+    ("texts", "watts"),
+    [
+        pytest.param({"power_now": "14250000"}, 14.25, id="says it"),
+        pytest.param({"current_now": "1000000", "voltage_now": "12000000"}, 12.0, id="current and voltage"),
+        pytest.param({"current_now": "-1000000", "voltage_now": "3700000"}, 3.7, id="current that leaves"),
+        pytest.param({"power_now": "-5000000"}, 5.0, id="power that leaves"),
+        pytest.param({"power_now": "99000000000"}, None, id="absurd"),
+        pytest.param({"current_now": "1000000"}, None, id="no voltage"),
+    ],
+)
+def test_what_is_drawn_from_a_battery(texts, watts):
+    assert battery_watts([battery(**texts)]).value == (None if watts is None else pytest.approx(watts))
+
+
+def test_what_a_battery_is_charged_with_is_not_what_the_device_draws():
+    assert battery_watts([battery(status="Charging", power_now="30000000")]).reason == "no battery is being drained"
+
+
+def test_all_batteries_that_are_drained_count():
+    drawn = [battery(power_now="5000000"), battery("BAT1", power_now="2000000"), battery("BAT2", status="Full")]
+
+    assert battery_watts(drawn).value == pytest.approx(7.0)
+
+
+@pytest.mark.parametrize(
+    ("capacity", "absurd"), [("0", False), ("104", False), ("106", True), ("-1", True), ("", False)]
+)
+def test_what_no_battery_can_say_is_noticed(capacity, absurd):
+    assert is_absurd(battery(capacity=capacity)) is absurd

@@ -1,0 +1,126 @@
+"""What is drawn, as counters, rails and batteries say; never guessed, and right when a counter starts anew."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edged.sense.energy import Extent, count_energy, device_watts, draws, grown_by
+from edged.sense.power import SupplyText
+from edged.sense.snapshot import DeviceText, Snapshot
+
+RANGE_UJ = 262_143_328_850
+
+
+def caps(*counters, name="package-0"):
+    """Return snapshots in which one counter stands at each of these, microjoules."""
+    texts = {"name": name, "max_energy_range_uj": str(RANGE_UJ)}
+    devices = [DeviceText(name="intel-rapl:0", texts={**texts, "energy_uj": str(counter)}) for counter in counters]
+    return [Snapshot(devices={"power_caps": (device,)}) for device in devices]
+
+
+def last_draw(snapshots, *, look_s=5.0):
+    counters = {}
+    for number, snapshot in enumerate(snapshots):
+        counters = count_energy(counters, snapshot, now_s=number * look_s)
+    (draw,) = draws(snapshots[-1], counters, ())
+    return draw
+
+
+def monitor(name, errors=None, **texts):
+    return Snapshot(
+        devices={"monitors": (DeviceText(name="hwmon0", texts={"name": name, **texts}, errors=errors or {}),)}
+    )
+
+
+def test_watts_are_what_a_counter_grew_by_over_the_time():
+    draw = last_draw(caps(1_000_000, 76_000_000))
+
+    assert draw.watts.value == pytest.approx(15.0)
+    assert draw.extent is Extent.PROCESSOR
+
+
+def test_a_counter_that_starts_anew_goes_on():
+    assert last_draw(caps(RANGE_UJ - 10_000_000, 40_000_000)).watts.value == pytest.approx(10.0)
+
+
+def test_one_reading_says_nothing():
+    assert last_draw(caps(5)).watts.reason == "its counter was read only once so far"
+
+
+def test_after_a_long_time_a_counter_says_nothing():
+    """It may have started anew more than once."""
+    assert last_draw(caps(1, 2), look_s=61).watts.value is None
+
+
+def test_looks_in_quick_succession_keep_what_was_computed():
+    first, second, third = caps(0, 50_000_000, 50_000_001)
+    counters = count_energy(count_energy({}, first, now_s=0), second, now_s=5)
+
+    assert count_energy(counters, third, now_s=5.1) == counters
+
+
+def test_a_counter_that_may_not_be_read_says_so():
+    device = DeviceText(name="intel-rapl:0", texts={"name": "psys"}, errors={"energy_uj": "Permission denied"})
+    (draw,) = draws(Snapshot(devices={"power_caps": (device,)}), {}, ())
+
+    assert draw.watts.reason == "its counter cannot be read: Permission denied"
+    assert device_watts([draw]).reason == "intel-rapl:0 (psys): its counter cannot be read: Permission denied"
+
+
+@given(before=st.floats(0, 1000), grown=st.floats(0, 999))
+def test_growth_is_never_negative_and_right_once_around(before, grown):
+    joules = (before + grown) % 1000 if before + grown >= 1000 else before + grown
+
+    assert grown_by(before, joules, 1000.0) == pytest.approx(grown, abs=1e-6)
+
+
+def test_growth_of_a_counter_without_a_range_is_not_known_once_it_fell():
+    assert grown_by(10.0, 5.0, None) is None
+    assert grown_by(10.0, 5.0, 8.0) is None
+    assert grown_by(5.0, 10.0, None) == 5.0
+
+
+def test_rails_of_a_board_are_told_apart_by_their_labels():
+    snapshot = monitor(
+        "ina3221",
+        in1_label="VDD_IN", in1_input="5000", curr1_input="2000",
+        in2_label="VDD_SOC", in2_input="5000", curr2_input="500",
+    )  # fmt: skip
+    whole, part = draws(snapshot, {}, ())
+
+    assert (whole.extent, whole.watts.value) == (Extent.DEVICE, pytest.approx(10.0))
+    assert (part.extent, part.watts.value) == (Extent.PART, pytest.approx(2.5))
+    assert device_watts([part, whole]).value == pytest.approx(10.0)
+
+
+def test_an_average_says_more_than_the_moment():
+    (draw,) = draws(monitor("amdgpu", power1_average="31000000", power1_input="90000000"), {}, ())
+
+    assert draw.watts.value == pytest.approx(31.0)
+    assert device_watts([draw]).reason == "only parts of this device are measured: hwmon0 (amdgpu)"
+
+
+def test_a_power_meter_of_the_firmware_is_the_whole_device():
+    assert device_watts(draws(monitor("power_meter", power1_average="250000000"), {}, ())).value == pytest.approx(250.0)
+
+
+def test_a_meter_that_cannot_be_read_says_why():
+    (draw,) = draws(monitor("power_meter", errors={"power1_average": "No data available"}), {}, ())
+
+    assert draw.watts.reason == "it cannot be read: No data available"
+
+
+def test_a_battery_that_is_drained_is_the_whole_device_and_comes_first():
+    battery = SupplyText(name="BAT0", type="Battery", status="Discharging", power_now="9000000")
+
+    assert device_watts(draws(monitor("power_meter", power1_average="1"), {}, [battery])).value == pytest.approx(9.0)
+
+
+def test_on_mains_a_device_with_a_battery_only_does_not_know():
+    battery = SupplyText(name="BAT0", type="Battery", status="Full", power_now="0")
+
+    assert device_watts(draws(Snapshot(), {}, [battery])).reason == "battery: no battery is being drained"
+
+
+def test_nothing_that_measures_is_nothing_known():
+    assert device_watts(draws(Snapshot(), {}, ())).reason == "nothing on this device measures power"

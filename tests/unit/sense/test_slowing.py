@@ -1,0 +1,107 @@
+"""What says that heat or voltage slows something down, and what does not."""
+
+import pytest
+
+from edged.sense.slowing import RECENT_S, clocks, count, is_throttled, slowed_by
+from edged.sense.snapshot import DeviceText, Snapshot
+
+COUNT = "thermal_throttle/core_throttle_count"
+
+
+def snapshot(**families):
+    return Snapshot(
+        devices={
+            family: tuple(DeviceText(name=f"{family}{i}", texts=texts) for i, texts in enumerate(devices))
+            for family, devices in families.items()
+        }
+    )
+
+
+def counters(*values):
+    return snapshot(processors=[{COUNT: str(value)} for value in values])
+
+
+@pytest.mark.parametrize(
+    ("cooler", "is_slowing"),
+    [
+        ({"type": "Processor", "cur_state": "0", "max_state": "10"}, False),
+        ({"type": "Processor", "cur_state": "3", "max_state": "10"}, True),
+        ({"type": "cpufreq-cpu0", "cur_state": "1", "max_state": "5"}, True),
+        ({"type": "thermal-devfreq-0", "cur_state": "1"}, True),
+        ({"type": "intel_powerclamp", "cur_state": "-1", "max_state": "100"}, False),
+        ({"type": "intel_powerclamp", "cur_state": "25", "max_state": "100"}, True),
+    ],
+)
+def test_a_cooler_that_slows_something_down_counts_while_it_acts(cooler, is_slowing):
+    assert is_throttled(snapshot(coolers=[cooler]), None, now_s=0).value is is_slowing
+
+
+@pytest.mark.parametrize("kind", ["pwm-fan", "Fan", "TCC Offset", "LCD", "Charger"])
+def test_other_coolers_say_nothing(kind):
+    assert is_throttled(snapshot(coolers=[{"type": kind, "cur_state": "3"}]), None, now_s=0).value is None
+
+
+def test_counters_count_while_they_rise_and_shortly_after():
+    counts = count(None, counters(5, 7), now_s=0)
+    assert is_throttled(counters(5, 7), counts, now_s=0).value is False
+
+    counts = count(counts, counters(5, 8), now_s=5)
+    assert slowed_by(counters(5, 8), counts, now_s=5) == ("the processor's throttle counters rise",)
+
+    counts = count(counts, counters(5, 8), now_s=5 + RECENT_S)
+    assert is_throttled(counters(5, 8), counts, now_s=5 + RECENT_S).value is False
+
+
+def test_a_processor_that_goes_and_comes_back_is_no_heat_when_it_goes():
+    counts = count(count(None, counters(5, 7), now_s=0), counters(5), now_s=5)
+
+    assert is_throttled(counters(5), counts, now_s=5).value is False
+
+
+@pytest.mark.parametrize(
+    ("bits", "what"),
+    [
+        ("0", ()),
+        ("50000", ()),
+        ("50005", ("firmware: voltage is too low", "firmware: throttled")),
+        ("0x8", ("firmware: soft limit of heat",)),
+        ("nonsense", ()),
+    ],
+)
+def test_firmware_of_a_raspberry_pi_is_believed_about_now_but_not_about_before(bits, what):
+    """Bits 16 and above say what happened since it started."""
+    shown = snapshot(firmware=[{"get_throttled": bits}])
+
+    assert slowed_by(shown, None, now_s=0) == what
+    assert is_throttled(shown, None, now_s=0).value is bool(what)
+
+
+def test_too_little_voltage_is_told():
+    weak = snapshot(monitors=[{"name": "rpi_volt", "in0_lcrit_alarm": "1"}])
+    fine = snapshot(monitors=[{"name": "rpi_volt", "in0_lcrit_alarm": "0"}])
+
+    assert slowed_by(weak, None, now_s=0) == ("monitors0 (rpi_volt) had too little voltage",)
+    assert is_throttled(fine, None, now_s=0).value is False
+
+
+def test_a_capped_clock_is_told_but_is_no_heat():
+    shown = snapshot(
+        clocks=[{"cpuinfo_max_freq": "1800000", "scaling_max_freq": "1200000", "scaling_cur_freq": "600000"}],
+        device_clocks=[{"available_frequencies": "100 200 300", "cur_freq": "100", "max_freq": "300"}],
+    )
+    processor, graphics = clocks(shown)
+
+    assert (processor.hertz, processor.limit_hertz, processor.is_capped) == (600_000_000, 1_200_000_000, True)
+    assert (graphics.hertz, graphics.highest_hertz, graphics.is_capped) == (100, 300, False)
+    assert is_throttled(shown, None, now_s=0).value is None
+
+
+def test_a_limit_of_the_firmware_caps_a_clock():
+    (clock,) = clocks(snapshot(clocks=[{"cpuinfo_max_freq": "3000", "scaling_max_freq": "3000", "bios_limit": "2000"}]))
+
+    assert clock.limit_hertz == 2_000_000
+    assert clock.hertz is None
+
+
+def test_clocks_that_do_not_say_what_they_could_do_are_left_out():
+    assert clocks(snapshot(clocks=[{"scaling_cur_freq": "5"}], device_clocks=[{"cur_freq": "5"}])) == ()
