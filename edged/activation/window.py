@@ -15,6 +15,7 @@ from typing import Annotated, Final
 import msgspec
 
 from edged.codec import Document
+from edged.hours import clock_text, is_within, parse_span
 
 HOURS_PATTERN: Final = r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$(?!\n)"
 Hours = Annotated[str, msgspec.Meta(pattern=HOURS_PATTERN)]
@@ -34,11 +35,6 @@ class WindowRules(Document, frozen=True, kw_only=True, omit_defaults=True):
     """The hottest thermal zone, degrees Celsius."""
     max_wait_s: Annotated[float, msgspec.Meta(ge=0)] = 7 * 86400.0
     """After so long the window counts as open; 0 waits for ever."""
-
-    @property
-    def asks_sensors(self) -> bool:
-        """Whether anything is asked that the daemon does not know by itself."""
-        return bool(self.hours) or self.plugged_in or self.cool_below_c is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +77,8 @@ def reasons_to_wait(
 def _unmet(rules: WindowRules, conditions: Conditions) -> Iterator[str]:
     unknown = dict(conditions.unknown)
     minute = conditions.minute_of_day
-    if rules.hours and (minute is None or not any(_holds(span, minute) for span in rules.hours)):
-        why = unknown.get("minute_of_day", "the time is not known") if minute is None else f"now {_clock(minute)}"
+    if rules.hours and (minute is None or not any(is_within(parse_span(span), minute) for span in rules.hours)):
+        why = unknown.get("minute_of_day", "the time is not known") if minute is None else f"now {clock_text(minute)}"
         yield f"the hours {', '.join(rules.hours)} ({why})"
     if conditions.idle_s < rules.idle_s:
         yield f"{rules.idle_s:g} s without a request (now {conditions.idle_s:.0f} s)"
@@ -94,12 +90,3 @@ def _unmet(rules: WindowRules, conditions: Conditions) -> Iterator[str]:
     if limit_c is not None and (hottest_c is None or hottest_c >= limit_c):
         why = unknown.get("hottest_c", "the temperature is not known") if hottest_c is None else f"now {hottest_c:.1f}"
         yield f"less than {limit_c:g} degrees Celsius ({why})"
-
-
-def _holds(span: str, minute: int) -> bool:
-    begin, end = (int(text[:2]) * 60 + int(text[3:]) for text in span.split("-"))
-    return begin <= minute < end if begin < end else minute >= begin or minute < end
-
-
-def _clock(minute: int) -> str:
-    return f"{minute // 60:02}:{minute % 60:02}"

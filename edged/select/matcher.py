@@ -41,8 +41,8 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """The variant to run, the reasons for it, and what was passed over."""
+class Match:
+    """The variant that fits a machine best, the reasons for it, and what was passed over."""
 
     variant: Variant
     reasons: tuple[str, ...]
@@ -90,7 +90,7 @@ def usable_variants(manifest: Manifest, machine: Machine) -> Sequence[Variant]:
     return sorted(fitting, key=lambda variant: _rank(variant, machine))
 
 
-def choose_variant(manifest: Manifest, machine: Machine, *, present: Collection[Variant] | None = None) -> Decision:
+def choose_variant(manifest: Manifest, machine: Machine, *, present: Collection[Variant] | None = None) -> Match:
     """Choose the best variant that fits the machine.
 
     Args:
@@ -117,7 +117,7 @@ def choose_variant(manifest: Manifest, machine: Machine, *, present: Collection[
     best = usable[0]
     rejected += [Rejected(variant=other.id, reasons=(_why_first(best, other, machine),)) for other in usable[1:]]
     first = f"first by tier ({best.tier}) and precision ({best.precision})"
-    return Decision(variant=best, reasons=("fits this machine", first), rejected=tuple(rejected))
+    return Match(variant=best, reasons=("fits this machine", first), rejected=tuple(rejected))
 
 
 def _rank(variant: Variant, machine: Machine) -> tuple[int, ...]:

@@ -144,10 +144,3 @@ def test_knowing_less_never_opens_a_window(rules, conditions):
     blind = replace(conditions, minute_of_day=None, is_plugged_in=None, hottest_c=None)
 
     assert len(unmet(rules, conditions)) <= len(unmet(rules, blind))
-
-
-@given(rules=RULES, conditions=CONDITIONS)
-def test_only_rules_that_ask_sensors_depend_on_them(rules, conditions):
-    blind = replace(conditions, minute_of_day=None, is_plugged_in=None, hottest_c=None)
-
-    assert rules.asks_sensors or unmet(rules, conditions) == unmet(rules, blind)
