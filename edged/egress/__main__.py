@@ -12,9 +12,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from edged.clock import SystemClock
 from edged.config.schema import Config
-from edged.egress.policy import parse_policy
+from edged.egress.interfaces import read_way
+from edged.egress.observer import LinkObserver
 from edged.egress.proxy import Gate, GateLimits
+from edged.egress.users import read_policies
 from edged.event_loop import feed_watchdog, on_loop, stop_event
 from edged.notify import Notifier
 from edged.process import listening, run_service
@@ -48,16 +51,27 @@ async def serve(config: Config, _paths: Sequence[Path]) -> None:
         max_connections=config.egress.max_connections,
     )
     is_metered = {"yes": True, "no": False, "unknown": None}[config.egress.metered]
-    gate = Gate(policy=parse_policy(config.egress), limits=limits, is_metered=is_metered)
+    observer = LinkObserver(Path(config.paths.link_status), read_way, is_metered=is_metered, clock=SystemClock())
+    policy, policies = read_policies(config)
+    gate = Gate(
+        policy=policy,
+        limits=limits,
+        policies=policies,
+        is_metered=is_metered,
+        resolve=observer.resolve,
+        dial=observer.dial,
+    )
     stop = stop_event()
     with closing(Notifier()) as notifier, listening("proxy", Path(config.paths.gate_socket)) as listener:
         async with asyncio.TaskGroup() as group:
             # The gate is alive when its loop turns: a tunnel that stalls is ended by its own timeout, not by a restart.
             watchdog = group.create_task(feed_watchdog(notifier, lambda: True), name="watchdog")
+            looking = group.create_task(observer.run(), name="link")
             group.create_task(gate.run(listener, stop, drain_s=DRAIN_S), name="gate")
             notifier.ready()
             await stop.wait()
             notifier.stopping()
+            looking.cancel()
             watchdog.cancel()
     LOG.info("stopped after %d tunnels, %d refused", gate.counters.tunnels, gate.counters.refused)
 

@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
+from urllib.parse import urlsplit
 
-from edged.config.schema import EgressConfig
+from edged.config.schema import EgressConfig, OffloadConfig
 from edged.errors import ConfigError, Problem
+
+HTTPS_PORT: Final = 443
 
 Destination = tuple[str, int]
 """A lower-case name without final dot, and a port."""
@@ -109,6 +112,32 @@ def parse_policy(config: EgressConfig) -> Policy:
     if problems:
         raise ConfigError("configuration", problems)
     return policy
+
+
+def parse_endpoints(config: OffloadConfig) -> Policy:
+    """Turn the endpoints of models into a policy.
+
+    Raises:
+        ConfigError: The host of one is an address, or is not a name.
+    """
+    public: set[Destination] = set()
+    private: set[Destination] = set()
+    problems: list[Problem] = []
+    for model, endpoint in config.endpoints.items():
+        parts = urlsplit(endpoint.url)
+        destination = (parts.hostname or "", parts.port or HTTPS_PORT)
+        (private if endpoint.private else public).add(destination)
+        if isinstance(decide(*destination, Policy(public=frozenset({destination}), private=frozenset())), Refused):
+            pointer = f"offload.endpoints.{model}.url"
+            problems.append(Problem(pointer=pointer, expected="expected a host name, no address", found=endpoint.url))
+    if problems:
+        raise ConfigError("configuration", problems)
+    return Policy(public=frozenset(public), private=frozenset(private))
+
+
+def joined(one: Policy, other: Policy) -> Policy:
+    """Return what is allowed by either of two policies."""
+    return Policy(public=one.public | other.public, private=one.private | other.private)
 
 
 def decide(host: str, port: int, policy: Policy) -> Allowed | Refused:

@@ -7,12 +7,14 @@ to a judged address (never to the name again, so a second answer of the resolver
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Final
 
 from edged import journal
+from edged.callers.peer import peer_of
 from edged.egress.policy import Policy, Reason, Refused, check_address, decide
 from edged.egress.relay import BLOCK_BYTES, Stream, relay
 from edged.egress.request import (
@@ -68,6 +70,7 @@ class Gate:
     Args:
         policy: What may be reached.
         limits: How long and how many.
+        policies: What certain users may reach in place of that, by user ID.
         is_metered: Whether bytes cost money on this link; None where that is not known.
         resolve: The resolver; the system's own unless a test brings another.
         dial: How to connect.
@@ -78,12 +81,14 @@ class Gate:
         *,
         policy: Policy,
         limits: GateLimits,
+        policies: Mapping[int, Policy] = MappingProxyType({}),
         is_metered: bool | None = None,
         resolve: Resolver | None = None,
         dial: Dialler | None = None,
     ) -> None:
         self.counters = Counters()
         self._policy = policy
+        self._policies = policies
         self._limits = limits
         self._is_metered = is_metered
         self._resolve = resolve or resolve_by_system
@@ -130,7 +135,7 @@ class Gate:
     async def _serve(self, client: Stream) -> None:
         try:
             request = await self._read(client.reader)
-            destination = await self._open(request)
+            destination = await self._open(request, self._policy_for(client))
         except RejectedError as rejection:
             await _answer(client, rejection)
             return
@@ -158,13 +163,17 @@ class Gate:
         except TimeoutError:
             raise self._failed(HTTPStatus.REQUEST_TIMEOUT, "request-timeout", "The request came too slowly.") from None
 
-    async def _open(self, request: ConnectRequest) -> Stream:
+    def _policy_for(self, client: Stream) -> Policy:
+        """Return what the user at the other end may reach, as the kernel knows the user."""
+        return self._policies.get(peer_of(client.writer.get_extra_info("socket")).uid, self._policy)
+
+    async def _open(self, request: ConnectRequest, policy: Policy) -> Stream:
         """Connect to where a request may go.
 
         Raises:
             RejectedError: It may go nowhere, or nobody answers there.
         """
-        verdict = decide(request.host, request.port, self._policy)
+        verdict = decide(request.host, request.port, policy)
         if isinstance(verdict, Refused):
             raise self._refused(request, verdict.reason)
         try:

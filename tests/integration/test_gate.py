@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 from contextlib import asynccontextmanager, suppress
 
@@ -42,11 +43,11 @@ class Net:
 
 
 @asynccontextmanager
-async def gate_for(net, *, connect_timeout_s=5.0, idle_timeout_s=5.0, max_connections=4, drain_s=0.0):
+async def gate_for(net, *, connect_timeout_s=5.0, idle_timeout_s=5.0, max_connections=4, drain_s=0.0, policies=None):
     limits = GateLimits(
         connect_timeout_s=connect_timeout_s, idle_timeout_s=idle_timeout_s, max_connections=max_connections
     )
-    gate = Gate(policy=POLICY, limits=limits, resolve=net.resolve, dial=net.dial)
+    gate = Gate(policy=POLICY, limits=limits, policies=policies or {}, resolve=net.resolve, dial=net.dial)
     stop = asyncio.Event()
     with short_directory() as directory:
         path = directory / "proxy.sock"
@@ -137,6 +138,22 @@ async def test_name_is_resolved_once_and_the_checked_address_is_dialled():
 
         assert net.resolved == [("public.test", 443)]
         assert net.dialled == [("93.184.216.34", 443)]
+
+
+async def test_a_user_with_a_list_of_its_own_reaches_that_and_nothing_else():
+    """As the kernel knows the user: nothing that is sent could say otherwise."""
+    own = Policy(public=frozenset({("endpoint.test", 443)}), private=frozenset())
+    async with echo_server() as port:
+        net = Net(["93.184.216.34"], port)
+        async with gate_for(net, policies={os.getuid(): own}) as (_, path, *_):
+            async with connected(path) as (reader, writer):
+                writer.write(connect_to("endpoint.test:443"))
+                assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+            status, problem = await ask(path, connect_to("public.test:443"))
+            assert (status, problem["reason"]) == (403, "name-not-listed")
+        async with gate_for(net, policies={os.getuid() + 1: own}) as (_, path, *_):
+            status, problem = await ask(path, connect_to("endpoint.test:443"))
+            assert (status, problem["reason"]) == (403, "name-not-listed")
 
 
 async def test_private_name_may_resolve_to_this_machine():
