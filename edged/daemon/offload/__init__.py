@@ -1,0 +1,1 @@
+"""Requests that leave the device: to whom, how many, and what was seen of it."""
