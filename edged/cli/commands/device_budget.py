@@ -1,0 +1,108 @@
+"""``edgectl device budget``: what models cost this device, day by day."""
+
+import argparse
+from collections.abc import Iterator
+from typing import Any, Final
+
+from edged.api.budget_documents import BUDGET_PATH, BudgetDocument, DayCost, ModelCost, VariantCost
+from edged.cli.exits import Exit
+from edged.cli.http import Client
+from edged.cli.table import align, printable
+from edged.cli.words import duration, size
+from edged.codec import encode_readable
+
+DEFAULT_DAYS: Final = 7
+_HEADINGS: Final = ("MODEL", "VARIANT", "RUNS", "EACH", "ENERGY", "EACH", "UPDATES", "OFFLOAD")
+_LEVELS: Final = ("nominal", "fair", "serious", "critical", "unknown")
+
+
+def add(verbs: Any) -> None:
+    """Add the verb to the parser of ``edgectl device``."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "budget", help="show bytes, energy and thermal levels of the last days, by model"
+    )
+    parser.add_argument(
+        "--days", type=_days, default=DEFAULT_DAYS, metavar="N", help="show so many days, newest first (%(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help=f"print the document of {BUDGET_PATH}, with all days")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> Exit:
+    """Print the budget."""
+    document = Client(args.socket).get(BUDGET_PATH, BudgetDocument)
+    print(encode_readable(document).decode() if args.json else render(document, days=args.days), end="")
+    return Exit.OK
+
+
+def render(document: BudgetDocument, *, days: int) -> str:
+    """Lay out a budget for a person."""
+    if not document.days:
+        return "Nothing is known yet: the first look back is possible after some seconds.\n"
+    parts = [_day_text(day) for day in document.days[:days]]
+    parts.append(_energy_text(document))
+    return "\n".join(parts)
+
+
+def _days(text: str) -> int:
+    days = int(text)
+    if days < 1:
+        raise argparse.ArgumentTypeError("at least one day")
+    return days
+
+
+def _day_text(day: DayCost) -> str:
+    levels = ", ".join(f"{level} {duration(day.level_s[level])}" for level in _LEVELS if level in day.level_s)
+    lines = [f"{day.date} (UTC)"]
+    lines += [f"  thermal   {levels}"] if levels else []
+    if day.joules is not None:
+        lines.append(f"  device    {joules_text(day.joules)} in {duration(day.joules_s)}")
+    if day.other_update_bytes:
+        lines.append(f"  metadata  {size(day.other_update_bytes)}")
+    rows = [row for model in day.models for row in _rows(model)]
+    return "\n".join(lines) + "\n" + (align([_HEADINGS, *rows], indent="  ") if rows else "")
+
+
+def _rows(model: ModelCost) -> Iterator[tuple[str, ...]]:
+    variants: tuple[VariantCost | None, ...] = model.variants or (None,)
+    for place, variant in enumerate(variants):
+        is_first = place == 0
+        yield (
+            printable(model.model) if is_first else "",
+            *_variant_cells(variant),
+            size(model.update_bytes) if is_first else "",
+            _offload_text(model) if is_first else "",
+        )
+
+
+def _variant_cells(variant: VariantCost | None) -> tuple[str, ...]:
+    if variant is None:
+        return ("-", "0", "-", "-", "-")
+    return (
+        printable(variant.variant),
+        str(variant.runs),
+        f"{1000 * variant.run_s / variant.runs:.2f} ms" if variant.runs else "-",
+        "unknown" if variant.joules is None else joules_text(variant.joules),
+        "unknown" if variant.joules_per_run is None else joules_text(variant.joules_per_run),
+    )
+
+
+def _offload_text(model: ModelCost) -> str:
+    if not model.offloaded:
+        return "-"
+    return f"{model.offloaded} ({size(model.offload_sent_bytes)} out, {size(model.offload_received_bytes)} in)"
+
+
+def _energy_text(document: BudgetDocument) -> str:
+    energy = document.energy
+    if energy.reason:
+        return f"Energy is not measured now: {printable(energy.reason)}.\n"
+    baseline = "" if energy.baseline_watts is None else f" Idle baseline: {energy.baseline_watts:.2f} W."
+    return f"How energy is known: {printable(energy.method)}{baseline}\n"
+
+
+def joules_text(joules: float) -> str:
+    """Write an energy with a unit in which it is neither very large nor very small."""
+    if joules >= 3600:
+        return f"{joules / 3600:.2f} Wh"
+    return f"{joules:.1f} J" if joules >= 1 else f"{1000 * joules:.2f} mJ"

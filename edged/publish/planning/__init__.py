@@ -1,0 +1,1 @@
+"""What publishing will cost on the network."""
