@@ -71,7 +71,9 @@ class Worker(Protocol):
         """Tell a run to stop; the process is killed if it goes on for too long. ``ended`` is called as ever."""
         ...
 
-    async def infer(self, inputs: Sequence[Tensor], outputs: Sequence[str] = (), *, timeout_s: float) -> InferResult:
+    async def infer(
+        self, inputs: Sequence[Tensor], outputs: Sequence[str] = (), *, timeout_s: float, scale: float = 1.0
+    ) -> InferResult:
         """Run one request by itself, and wait for the answer."""
         ...
 
@@ -101,7 +103,7 @@ class Keeper:
 
     Args:
         loadable: What they run; for the journal.
-        worker: The first one, already loaded. Owned from here on.
+        worker: The first one, already loaded. Owned from here on. None: it comes with ``employ``.
         start_worker: Makes the next one.
         stats: Told of each loss.
         started: Called when there is a new one.
@@ -111,7 +113,7 @@ class Keeper:
     def __init__(
         self,
         loadable: Loadable,
-        worker: Worker,
+        worker: Worker | None,
         *,
         start_worker: Callable[[], Awaitable[Worker]],
         stats: ServingStats,
@@ -123,7 +125,10 @@ class Keeper:
         self.error = ""
         """Why the last start failed; empty once one succeeded."""
         self._manifest = loadable.bundle.manifest
-        self._worker: Worker | None = worker
+        self._worker = worker
+        self._is_employed = asyncio.Event()
+        if worker is not None:
+            self._is_employed.set()
         self._start_worker = start_worker
         self._stats = stats
         self._started = started
@@ -134,10 +139,17 @@ class Keeper:
         """The worker that takes runs now; None while it is being replaced."""
         return self._worker if self._worker is not None and self._worker.is_usable else None
 
+    def employ(self, worker: Worker) -> None:
+        """Take the first worker where there was none yet."""
+        self._worker = worker
+        self._is_employed.set()
+        self._started()
+
     async def run(self) -> None:
         """Replace the worker whenever it is lost, until cancelled."""
         loop = asyncio.get_running_loop()
         in_a_row = 0
+        await self._is_employed.wait()
         while True:
             if (worker := self._worker) is not None:
                 started_s = loop.time()

@@ -1,6 +1,6 @@
 """What belongs to a model by its name, whatever versions of it come and go: shared memory and counters."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from edged.config.schema import ServeConfig
@@ -23,7 +23,7 @@ class Name:
         """Of what answers in the model's place."""
         self.is_gone = False
         """No version of it is served or loaded any more."""
-        self.seen: object = None
+        self.seen: object = ()
         """What there was to see of its requests when ``Names.tidy`` looked last."""
 
 
@@ -60,11 +60,14 @@ class Names:
         if model in self._names:
             self._names[model].is_gone = True
 
-    def tidy(self, served: Mapping[ModelName, Served]) -> None:
-        """Give back the memory of models that had no request since the last call, and forget those that are gone."""
+    def tidy(self, served: Callable[[ModelName], Sequence[Served]]) -> None:
+        """Give back the memory of models that had no request since the last call, and forget those that are gone.
+
+        Args:
+            served: Returns the variants of a model that are loaded.
+        """
         for model, name in list(self._names.items()):
-            active = served.get(model)
-            seen = None if active is None else (active, active.requests)
+            seen = tuple((variant, variant.demand.requests) for variant in served(model))
             if seen == name.seen:
                 name.memory.trim()
             name.seen = seen

@@ -7,10 +7,8 @@ What becomes of a request (``edged.runtime.calls.Call``):
 (3) finished   with what the worker says, or when its deadline comes, or when its caller leaves, whichever is first
 
 A request that is finished while it waits does not run. One that is finished while it runs has its run stopped, unless others share
-it; the run keeps its place, and the request its memory, until the worker says that the run has ended. When a worker is lost, the
-requests in it may be suspects from then on (``edged.daemon.serving.poison``). One that was in it alone ends with it. Where there were
-several, one of them cost the others their worker: each is tried once more, by itself, and only the one that ends its worker again is
-lost. A request of a sequence is not, because its state is gone. Those that wait are for the next worker.
+it; the run keeps its place, and the request its memory, until the worker says that the run has ended. When a worker is lost, what was
+in it ends with it or is tried once more (``edged.daemon.serving.losses``), and those that wait are for the next worker.
 
 Nothing here waits or has a task of its own: everything happens in calls from the API, from the worker's handle and from one timer.
 """
@@ -20,27 +18,31 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from itertools import chain
+from typing import Final
 
-from edged import journal
 from edged.config.schema import ServeConfig
 from edged.daemon.serving.alarm import Alarm
 from edged.daemon.serving.asking import ask
 from edged.daemon.serving.crowd import DAEMON, Crowd
+from edged.daemon.serving.demand import Demand
 from edged.daemon.serving.keeper import Keeper, Loadable, Worker
-from edged.daemon.serving.poison import DIGEST_SHOWN, PoisonList
+from edged.daemon.serving.losses import Losses
+from edged.daemon.serving.onlooker import Onlooker
+from edged.daemon.serving.poison import PoisonList
 from edged.daemon.serving.runs import Run, Waiting
 from edged.errors import BackendError, DeadlineError, EdgedError, PoisonError, UnavailableError, WorkerLostError
 from edged.runtime.calls import Call, Outcome, Request
 from edged.runtime.tensors import InferResult, Tensor
 from edged.schedule.batch import RunTimeEstimate, kind_of, plan_batch
 from edged.schedule.queue import Queue, displaced_error
-from edged.telemetry.serving import OK, ServingStats
+from edged.telemetry.histogram import Histogram
+from edged.telemetry.serving import DURATION_BOUNDS_S, OK, PARTS, ServingStats
 
 LOG = logging.getLogger(__name__)
 
 ABANDONED = "abandoned"
 """What is counted for a request whose caller left."""
-_FAILURES = frozenset({BackendError.code, DeadlineError.code, WorkerLostError.code})
 
 
 class Served:
@@ -48,7 +50,7 @@ class Served:
 
     Args:
         loadable: What is served.
-        worker: Its first worker, already loaded. Owned from here on.
+        worker: Its first worker, already loaded. Owned from here on. None lets requests wait until ``employ``.
         start_worker: Makes the next one.
         parallel: Runs that the worker takes at once.
         limits: Called for the limits in force.
@@ -60,7 +62,7 @@ class Served:
     def __init__(
         self,
         loadable: Loadable,
-        worker: Worker,
+        worker: Worker | None,
         *,
         start_worker: Callable[[], Awaitable[Worker]],
         parallel: int,
@@ -71,21 +73,17 @@ class Served:
     ) -> None:
         self.loadable = loadable
         self.stats = stats
-        self.requests = 0
-        """That were submitted here."""
-        self.failures = 0
-        """Those among them that the model or its worker failed."""
-        self.lent_requests = 0
-        """That workers took over lent connections."""
-        self.lent_failures = 0
-        self.asked_s = -math.inf
-        """When an app asked last, on the loop's clock."""
+        self.demand: Final = Demand()
+        self.run_times = Histogram(DURATION_BOUNDS_S, parts=PARTS)
+        """Of each run of this variant, lent connections included; seconds."""
+        self._onlooker: Onlooker | None = None
         batching = loadable.variant.batching
         self.max_rows = 0 if batching is None else batching.max_rows
         """Most rows of one run that requests may share; 0 when each runs by itself."""
         self._parallel = parallel
         self._limits = limits
         self._poison = poison
+        self._losses = Losses(loadable.bundle.manifest, poison)
         self._tell_changed = changed
         self._loop = asyncio.get_running_loop()
         self._keeper = Keeper(
@@ -99,10 +97,6 @@ class Served:
         self._crowd = Crowd(runs=parallel)
         self._alarm = Alarm(self._expire)
         self._is_closing = False
-        self._last_death = -1
-        """The life of the worker that was lost last (``Run.life``)."""
-        self._was_in_company = False
-        """More than one request was in it."""
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -131,6 +125,12 @@ class Served:
         """Requests that a worker has, those that nobody waits for any more included."""
         return sum(len(run.members) for run in self._runs)
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether an app waits for an answer now; what is under way on connections that were lent is not known here."""
+        under_way = chain(self._queue, *(run.members for run in self._runs))
+        return any(not pending.is_background and pending.call.request.uid != DAEMON for pending in under_way)
+
     def submit(self, call: Call) -> None:
         """Take a call, and finish it later; see ``edged.api.ports.Models.submit``.
 
@@ -141,9 +141,7 @@ class Served:
         now_s = self._loop.time()
         pending = Waiting(call, arrived_s=now_s)
         displaced = self._enqueue(pending, now_s)
-        self.requests += 1
-        if call.request.uid != DAEMON:
-            self.asked_s = now_s
+        self.demand.note(pending, now_s=now_s)
         self._idle.clear()
         call.abandoned = partial(self._abandon, pending)
         self._alarm.watch(pending.deadline_s)
@@ -153,26 +151,51 @@ class Served:
         if displaced is not None:
             self._finish(displaced, displaced_error(), now_s)
 
+    def show_ends_to(self, onlooker: Onlooker | None) -> None:
+        """Have somebody told how requests end from now on, and nobody else; None is nobody."""
+        self._onlooker = onlooker
+
     def count_lent(self, ends: Mapping[str, int]) -> None:
         """Count requests of lent connections, by how they ended."""
-        if ends:
-            self.asked_s = self._loop.time()
-        self.lent_requests += sum(ends.values())
-        self.lent_failures += sum(count for code, count in ends.items() if code in _FAILURES)
+        self.demand.note_lent(ends, now_s=self._loop.time())
 
-    async def infer(self, inputs: Sequence[Tensor], outputs: Sequence[str] = (), *, timeout_s: float) -> InferResult:
+    async def infer(
+        self, inputs: Sequence[Tensor], outputs: Sequence[str] = (), *, timeout_s: float, scale: float = 1.0
+    ) -> InferResult:
         """Run one request in its turn, for callers within the daemon.
 
         Args:
             inputs: All of the pipeline's inputs, or all of the model's own.
             outputs: Names wanted; empty means all.
             timeout_s: Seconds from now; covers waiting and running.
+            scale: Share of the full size at which the pipeline is done.
 
         Raises:
             EdgedError: As ``submit``, and what a call may be finished with.
         """
-        request = Request(inputs=inputs, outputs=outputs, deadline_s=self._loop.time() + timeout_s, uid=DAEMON)
+        request = Request(
+            inputs=inputs, outputs=outputs, deadline_s=self._loop.time() + timeout_s, uid=DAEMON, scale=scale
+        )
         return await ask(self.submit, request)
+
+    def employ(self, worker: Worker) -> None:
+        """Take the first worker where there was none."""
+        self._keeper.employ(worker)
+
+    def surrender(self) -> list[Call]:
+        """Return what waits, in the order of its arrival, to be taken by somebody else."""
+        waiting = sorted(self._queue.expire(math.inf), key=lambda pending: pending.number)
+        self._settle()
+        return [pending.call for pending in waiting]
+
+    def take_over(self, other: "Served") -> None:
+        """Take what waits for another variant of the model."""
+        for call in other.surrender():
+            call.instead = self.loadable.variant.id
+            try:
+                self.submit(call)
+            except EdgedError as exc:
+                call.finish(exc)
 
     async def keep_running(self) -> None:
         """Replace the worker whenever it is lost, until cancelled; then end it, and whatever is still under way."""
@@ -235,8 +258,9 @@ class Served:
         self._tell_changed()
 
     def _give_up(self, reason: str) -> None:
-        self._refuse_all(reason)
+        # First: whoever is told may have somebody else take what waits.
         self._tell_changed()
+        self._refuse_all(reason)
 
     def _dispatch(self) -> None:
         """Begin as many runs as may be under way."""
@@ -283,8 +307,7 @@ class Served:
         self._runs.discard(run)
         again: set[Waiting] = set()
         if any(isinstance(outcome, WorkerLostError) for outcome in outcomes):
-            self._blame(run, now_s)
-            again = self._worth_another_try(run)
+            again = self._lose(run, now_s)
         else:
             self._learn(run, outcomes, now_s)
         run.end()
@@ -301,19 +324,6 @@ class Served:
                 self._finish(pending, outcome, now_s)
         self._settle()
 
-    def _worth_another_try(self, run: Run) -> set[Waiting]:
-        """Return those of a run whose worker was lost that may not be to blame for it."""
-        if run.life != self._last_death:
-            self._last_death = run.life
-            self._was_in_company = bool(self._runs) or len(run.members) > 1
-        if self._is_closing or not self._was_in_company:
-            return set()
-        return {
-            pending
-            for pending in run.members
-            if not (pending.call.is_finished or pending.is_second_try or pending.lane is not None)
-        }
-
     def _learn(self, run: Run, outcomes: Sequence[Outcome], now_s: float) -> None:
         result = next((outcome for outcome in outcomes if isinstance(outcome, InferResult)), None)
         if result is not None:
@@ -321,21 +331,19 @@ class Served:
                 self._poison.acquit(run.members[0].call.request)
             rows = run.rows
             self.stats.ran(rows, result.run_s)
+            self.run_times.observe(result.run_s)
             self._estimate.observe(rows, now_s - run.began_s)
 
-    def _blame(self, run: Run, now_s: float) -> None:
-        """Suspect what was under way in a worker that ended, unless we ended it."""
-        if self._is_closing:
-            return
-        for pending in run.members:
-            if digest := self._poison.blame(pending.call.request, death=run.life, now_s=now_s):
-                manifest = self.loadable.bundle.manifest
-                shown = digest[:DIGEST_SHOWN]
-                journal.event(LOG, journal.REQUEST_REFUSED, model=manifest.name, version=manifest.version, digest=shown)
+    def _lose(self, run: Run, now_s: float) -> set[Waiting]:
+        """Take note that a worker was lost; returns which of its requests in this run are tried once more."""
+        if self._is_closing:  # we ended it
+            return set()
+        self._losses.blame(run, now_s=now_s)
         # They were found innocent by a shorter list. Whoever is not in a batch is judged again in its turn.
         for pending in self._queue:
             if pending.kind is not None and self._poison.knows(pending.call.request):
                 pending.kind = None
+        return self._losses.worth_another_try(run, is_in_company=bool(self._runs))
 
     def _expire(self, now_s: float) -> None:
         """Finish everything whose deadline has come, waiting or running, and set the alarm for what is next."""
@@ -370,13 +378,15 @@ class Served:
         if pending.call.is_finished:
             return
         if isinstance(outcome, BackendError):
-            self.failures += 1
+            self.demand.failures += 1
         self.stats.finished(
             code or (outcome.code if isinstance(outcome, EdgedError) else OK), now_s - pending.arrived_s
         )
         run = pending.run
         if run is not None:
             run.keep_memory(pending)
+        if self._onlooker is not None:
+            self._onlooker.finished(pending.call.request, outcome)
         pending.finish(outcome)
         if run is not None:
             run.stop_if_unwanted()

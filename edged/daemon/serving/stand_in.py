@@ -66,6 +66,7 @@ def view_of(served: Served, *, is_ready: bool) -> ModelView:
         is_ready=is_ready,
         state_inputs=frozenset(state.input for state in variant.state),
         max_rows=served.max_rows,
+        least_scale=manifest.pipeline.least_scale,
     )
 
 

@@ -32,6 +32,15 @@ class Workers:
 
     async def start(self, loadable: Loadable, memory: SharedMemory | None) -> Worker:
         """Start a worker for a variant; see ``Template.start_worker`` for what can go wrong."""
+        return await self._start(loadable, memory, parallel=parallel_of(self._config))
+
+    async def start_in_background(self, loadable: Loadable, memory: SharedMemory | None) -> Worker:
+        """Start a worker whose answers nobody waits for: it gives way to all others, and does one thing at a time."""
+        return await self._start(loadable, memory, parallel=1, is_background=True)
+
+    async def _start(
+        self, loadable: Loadable, memory: SharedMemory | None, *, parallel: int, is_background: bool = False
+    ) -> Worker:
         bundle, variant, config, limits = loadable.bundle, loadable.variant, self._config, self._limits()
         sequences = SequenceLimits(
             most=limits.max_sequences,
@@ -44,8 +53,9 @@ class Workers:
             bundle.manifest,
             variant,
             memory_limit_bytes=config.memory_floor_bytes + variant.budget.memory_bytes,
-            parallel=parallel_of(config),
+            parallel=parallel,
             sequences=sequences,
+            is_background=is_background,
         ) as (spec, descriptors):
             return await self._template.start_worker(
                 spec, descriptors, timeout_s=config.load_timeout_s, memory=memory, stop_within_s=config.stop_within_s

@@ -103,7 +103,7 @@ async def test_full_queue_refuses_and_counts_it(make_bench):
         bench.ask()
 
     assert bench.served.stats.rejections == {"queue-full": 1}
-    assert bench.served.requests == 3
+    assert bench.served.demand.requests == 3
 
 
 async def test_reload_changes_how_many_may_wait(make_bench):
@@ -144,7 +144,7 @@ async def test_every_request_is_counted_once_by_how_it_ended(make_bench):
     assert stats.requests == {"ok": 1, "tensor-invalid": 1, "deadline-exceeded": 1}
     assert stats.queue_duration_s.count == 2
     assert stats.request_duration_s.sum == pytest.approx(15.0)
-    assert (bench.served.requests, bench.served.failures) == (3, 1)
+    assert (bench.served.demand.requests, bench.served.demand.failures) == (3, 1)
 
 
 async def test_drain_returns_with_the_last_answer(bench):

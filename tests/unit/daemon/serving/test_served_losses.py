@@ -46,7 +46,7 @@ async def test_a_request_that_was_alone_in_its_worker_ends_with_it_and_the_next_
     assert bench.worker.pid == 2
     bench.worker.answer_all()
     assert waiting.answer == b"b"
-    assert (bench.served.restarts, bench.served.stats.restarts, bench.served.failures) == (1, 1, 1)
+    assert (bench.served.restarts, bench.served.stats.restarts, bench.served.demand.failures) == (1, 1, 1)
 
 
 async def test_of_several_in_a_lost_worker_each_has_another_try_by_itself(make_bench):
@@ -59,7 +59,7 @@ async def test_of_several_in_a_lost_worker_each_has_another_try_by_itself(make_b
     assert bench.worker.asked == [b"a"], "nothing runs beside a suspect"
     bench.worker.answer_all()
     assert [one.answer for one in asked] == [b"a", b"b", b"c"]
-    assert (bench.served.restarts, bench.served.failures) == (1, 0)
+    assert (bench.served.restarts, bench.served.demand.failures) == (1, 0)
 
 
 async def test_the_one_that_ends_its_second_worker_is_lost_alone(make_bench):

@@ -12,6 +12,7 @@ from edged.daemon.serving.names import BODIES_AT_ONCE
 from edged.daemon.serving.serving import TIDY_EVERY_S, Serving
 from edged.errors import ModelUnknownError, UnavailableError
 from edged.ids import ModelName, Version
+from edged.runtime.calls import RequestClass
 from tests.fakes.requests import Asked, request_of
 from tests.fakes.served_workers import HeldTime, Starter, loadable_of, settle
 
@@ -327,6 +328,36 @@ async def test_a_new_version_and_the_daemons_own_requests_do_not_end_idle_time(d
     await check
 
     assert device.serving.idle_s() == 3.0
+
+
+async def test_background_requests_leave_a_device_unwanted(device):
+    """Otherwise what waits for idle time would end it."""
+    worker = await device.swap_to("1.0.0")
+    await device.time.pass_s(5.0)
+    device.ask(request_class=RequestClass.BACKGROUND)
+    await settle()
+    assert (device.serving.idle_s(), device.serving.unwanted_s()) == (0.0, 5.0)
+    worker.answer_all()
+    await settle()
+    await device.time.pass_s(2.0)
+
+    assert (device.serving.idle_s(), device.serving.unwanted_s()) == (2.0, 7.0)
+
+
+async def test_whoever_waits_for_an_answer_wants_the_device(device):
+    await device.swap_to("1.0.0")
+    await device.time.pass_s(5.0)
+    device.ask()
+    await settle()
+    await device.time.pass_s(2.0)
+    assert device.serving.unwanted_s() == 0.0
+    device.starter.last.answer_all()
+    await settle()
+    await device.swap_to("1.1.0")
+
+    assert device.serving.unwanted_s() == 2.0
+    device.serving.served[ECHO].count_lent({"ok": 1})
+    assert device.serving.unwanted_s() == 0.0
 
 
 async def test_requests_on_lent_connections_end_idle_time(device):
