@@ -212,4 +212,5 @@ def _item(request: Request, heads: Sequence[TensorHead], room: Place | None) -> 
         if step is None
         else Step(uid=request.uid, id=step.id, is_start=step.is_start, is_end=step.is_end),
         room=room,
+        scale=request.scale,
     )

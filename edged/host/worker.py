@@ -149,13 +149,16 @@ class Worker:
         if self._runs.expect_end(run, self._stop_within_s, self._note_ignored_stop):
             self._control.send(encode(Stop(run=run)))
 
-    async def infer(self, inputs: Sequence[Tensor], outputs: Sequence[str] = (), *, timeout_s: float) -> InferResult:
+    async def infer(
+        self, inputs: Sequence[Tensor], outputs: Sequence[str] = (), *, timeout_s: float, scale: float = 1.0
+    ) -> InferResult:
         """Run one request and wait for its answer. A caller that is cancelled stops the run.
 
         Args:
             inputs: All of the pipeline's inputs, or all of the model's own.
             outputs: Names wanted; empty means all of the pipeline's.
             timeout_s: Seconds from now until the answer is worth nothing.
+            scale: Share of the full size at which the pipeline is done.
 
         Raises:
             TensorError: The pipeline or the model does not take these tensors.
@@ -174,7 +177,7 @@ class Worker:
             if not future.done():
                 future.set_result(outcomes[0])
 
-        request = Request(inputs=inputs, outputs=outputs, deadline_s=self._loop.time() + timeout_s)
+        request = Request(inputs=inputs, outputs=outputs, deadline_s=self._loop.time() + timeout_s, scale=scale)
         run = self.run([request], ended)
         try:
             async with asyncio.timeout(timeout_s):

@@ -1,6 +1,8 @@
 """What apps send and get, and the steps in between; and whether the steps, the model and the promises to apps fit together. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from typing import Annotated
 
 import msgspec
@@ -10,6 +12,8 @@ from edged.errors import Problem
 from edged.pipeline.spec import TensorSpec, may_meet
 from edged.pipeline.steps import Step
 from edged.pipeline.steps.base import MisfitError
+from edged.pipeline.steps.detection import ScaleBoxes
+from edged.pipeline.steps.image import Resize
 
 Steps = Annotated[tuple[Step, ...], msgspec.Meta(max_length=64)]
 Types = dict[str, TensorSpec | None]
@@ -47,6 +51,34 @@ class Pipeline(Document, frozen=True, kw_only=True):
         read = {name for step in self.post for name in step.reads} | {spec.name for spec in self.outputs}
         return frozenset(read & before - written)
 
+    @property
+    def least_scale(self) -> float:
+        """The smallest share of their full sizes that the steps before the model may have; 1 where there is one size only."""
+        return max((scaling.least for step in self.pre if (scaling := step.can_scale) is not None), default=1.0)
+
+    def at(self, scale: float) -> "Pipeline":
+        """Return the pipeline with smaller sizes.
+
+        Steps that turn what a model says about the smaller image into places on the one that was sent follow: ``scale_boxes@1`` takes
+        the scale that ``resize@1`` gives, and here also its size, where boxes are shares of that.
+
+        Args:
+            scale: Share of the full sizes, from ``least_scale`` to 1.
+        """
+        pre = tuple(step.at(scale) for step in self.pre)
+        resized = {
+            (full.scale, (full.height, full.width)): (step.height, step.width)
+            for full, step in zip(self.pre, pre, strict=True)
+            if isinstance(full, Resize) and isinstance(step, Resize)
+        }
+        post = tuple(
+            msgspec.structs.replace(step, shares_of=resized.get((step.scale, step.shares_of), step.shares_of))
+            if isinstance(step, ScaleBoxes) and step.shares_of is not None
+            else step
+            for step in self.post
+        )
+        return msgspec.structs.replace(self, pre=pre, post=post)
+
 
 def misfits(
     pipeline: Pipeline, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], where: str
@@ -60,8 +92,26 @@ def misfits(
         where: JSON pointer of the variant the model belongs to.
 
     Yields:
-        Every problem, except those that only follow from an earlier one.
+        Every problem, except those that only follow from an earlier one. Where the steps may be scaled, also the first that there is at
+        the least scale.
     """
+    problems = [*_misfits(pipeline, inputs, outputs, where)]
+    yield from problems
+    for i, step in enumerate(pipeline.post):
+        if step.can_scale is not None:
+            yield Problem(
+                pointer=f"/pipeline/post/{i}/scaling", expected="expected nothing after the model", found="scaling"
+            )
+    least = pipeline.least_scale
+    if least < 1.0 and not problems:
+        for problem in islice(_misfits(pipeline.at(least), inputs, outputs, where), 1):
+            yield replace(problem, expected=f"{problem.expected} at scale {least:g}")
+
+
+def _misfits(
+    pipeline: Pipeline, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], where: str
+) -> Iterator[Problem]:
+    """Check one size of a pipeline."""
     known: Types = {spec.name: spec for spec in pipeline.inputs}
     yield from _through(pipeline.pre, known, "/pipeline/pre")
     yield from _meets(inputs, known, f"{where}/inputs")

@@ -78,6 +78,12 @@ class Request:
     priority: int = 0
     """1 is the most urgent; 0 is no wish."""
     sequence: SequenceStep | None = None
+    has_consent: bool = False
+    """Its caller allows that its inputs leave the device."""
+    scale: float = 1.0
+    """Share of the full size at which the steps before the model make its inputs (``edged.pipeline.pipeline.Pipeline.at``)."""
+    may_cache: bool = True
+    """Its answer may be one that was given before, and may be given again."""
     memory: Segment | None = None
     """Where those inputs lie that have an ``at``; whoever made the request releases it once the request is finished."""
 
@@ -95,13 +101,15 @@ class Call:
     begun, and is told to stop if it has.
     """
 
-    __slots__ = ("_done", "abandoned", "is_finished", "request")
+    __slots__ = ("_done", "abandoned", "instead", "is_finished", "request")
 
     def __init__(self, request: Request, done: Callable[[Outcome], None]) -> None:
         self.request = request
         self.is_finished = False
         self.abandoned: Callable[[], None] | None = None
         """Set by whoever takes the call: what to do when its caller leaves."""
+        self.instead = ""
+        """The id of the variant that has taken it over from the one that took it first; empty as long as none has."""
         self._done: Callable[[Outcome], None] | None = done
 
     def finish(self, outcome: Outcome) -> None:
@@ -112,6 +120,25 @@ class Call:
         done, self._done = self._done, None
         if done is not None:
             done(outcome)
+
+    def also(self, told: Callable[[], None]) -> None:
+        """Have somebody else told once it is finished, before whoever made it; at once if it is finished already."""
+        if self._done is None:
+            told()
+        else:
+            self.show(lambda _outcome: told())
+
+    def show(self, told: Callable[[Outcome], None]) -> None:
+        """Have somebody else shown how it is finished, before whoever made it; never, if it is finished already."""
+        done = self._done
+        if done is None:
+            return
+
+        def both(outcome: Outcome) -> None:
+            told(outcome)
+            done(outcome)
+
+        self._done = both
 
     def abandon(self) -> None:
         """Say that nobody waits for the answer any more."""

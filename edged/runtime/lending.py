@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from edged.runtime.wire import MAX_SEGMENT_BYTES, Message
+from edged.runtime.wire import MAX_SEGMENT_BYTES, Message, Scale
 
 SLOTS: Final = 256
 """Most connections that are lent to one worker at a time."""
@@ -32,6 +32,10 @@ class Lease(Message, frozen=True, kw_only=True, array_like=True):
     """Requests in the long run; 0 is no limit."""
     burst: Annotated[int, msgspec.Meta(ge=1)] = 1
     """Requests at once before that rate counts."""
+    scale: Scale = 1.0
+    """Share of the full size at which its requests are answered, as for ``edged.runtime.wire.Item``."""
+    rule: str = ""
+    """The rule of the policy that the rate is of; empty where it is the caller's own."""
 
 
 class Board(Message, frozen=True, kw_only=True, tag_field="type", tag="board"):

@@ -22,6 +22,7 @@ def open_variant(
     memory_limit_bytes: int,
     parallel: int = 1,
     sequences: SequenceLimits | None = None,
+    is_background: bool = False,
 ) -> Iterator[tuple[WorkerSpec, list[int]]]:
     """Open the files that one variant of a bundle runs with.
 
@@ -32,6 +33,7 @@ def open_variant(
         memory_limit_bytes: Most private memory of the worker: the variant's budget and the configured floor.
         parallel: Most runs at once.
         sequences: What the worker may keep for sequences; None is for a worker that nobody sends any.
+        is_background: Nobody waits for its answers.
 
     Yields:
         The specification, and a descriptor for each of its files in order; closed on leaving.
@@ -49,6 +51,7 @@ def open_variant(
         memory_limit_bytes=memory_limit_bytes,
         parallel=parallel,
         sequences=sequences or NO_SEQUENCES,
+        is_background=is_background,
     )
     with ExitStack() as stack:
         descriptors = []

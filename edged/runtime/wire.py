@@ -45,6 +45,7 @@ Names = Annotated[tuple[TensorName, ...], msgspec.Meta(max_length=MAX_TENSORS)]
 Size = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEGMENT_BYTES)]
 SegmentNumber = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+Scale = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 class WireError(Exception):
@@ -92,6 +93,8 @@ class WorkerSpec(Message, frozen=True, kw_only=True):
     parallel: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     """Most runs of the model at once."""
     sequences: SequenceLimits = SequenceLimits(most=256, most_per_caller=16, most_bytes=64 << 20, idle_s=60.0)
+    is_background: bool = False
+    """Nobody waits for its answers: it gives way to all other processes, once it has loaded its model."""
 
 
 class TensorHead(Message, frozen=True, kw_only=True, array_like=True):
@@ -136,6 +139,8 @@ class Item(Message, frozen=True, kw_only=True, array_like=True):
     sequence: Step | None = None
     room: Place | None = None
     """Where its answer may lie if it is large."""
+    scale: Scale = 1.0
+    """Of the pipeline; at least the least it may have. Without effect on the model's own inputs."""
 
 
 class Run(Message, frozen=True, kw_only=True, array_like=True, tag_field="type", tag="run"):

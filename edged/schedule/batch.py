@@ -4,7 +4,8 @@ A batch is made of what waits at the moment a worker is free; nobody waits for o
 
 (1) whoever is next in the queue leads it, and goes in any case
 (2) the others join in the queue's order, as long as they are of the leader's kind: the same inputs (so that all enter before the
-    pipeline, or all behind it), of the same datatypes and shapes but for the first axis. Those of other kinds wait for a later run
+    pipeline, or all behind it), of the same datatypes and shapes but for the first axis, at the same scale. Those of other kinds wait
+    for a later run
 (3) the first of that kind who does not fit ends it: by rows, by number, or because the run would then take longer, as far as one
     can tell, than the deadline of any of them allows. So nobody is overtaken by one of the same kind, and no deadline is put at risk
     for the sake of others
@@ -38,7 +39,8 @@ def kind_of(request: Request) -> tuple[Hashable, int]:
     rows = {tensor.shape[0] if tensor.shape else 0 for tensor in request.inputs}
     if request.sequence is not None or len(rows) != 1 or 0 in rows:
         return None, 1
-    return tuple((tensor.name, tensor.dtype, tensor.shape[1:]) for tensor in request.inputs), rows.pop()
+    alike = tuple((tensor.name, tensor.dtype, tensor.shape[1:]) for tensor in request.inputs)
+    return (alike if request.scale == 1.0 else (request.scale, alike)), rows.pop()
 
 
 def plan_batch(

@@ -85,6 +85,8 @@ class Arrangement:
         self._item = Item(tensors=tuple(heads), outputs=names)
         self._has_texts = any(head.dtype == "BYTES" for head in heads)
         self._question: Question | None = None
+        self._scale = 1.0
+        """Of that question."""
         self._sizes: Sequence[tuple[tuple[int, ...], int]] = ()
         self._result = bytearray()
 
@@ -93,8 +95,12 @@ class Arrangement:
         """Memory of its own that it holds."""
         return sum(len(copy) for copy, _ in self._copies)
 
-    def question(self, step: Step | None) -> Question:
+    def question(self, step: Step | None, scale: float = 1.0) -> Question:
         """Read a request; all requests of one arrangement belong to sequences, or none does.
+
+        Args:
+            step: Of its sequence.
+            scale: Share of the full size at which it is answered.
 
         Raises:
             TensorError: The model does not take these tensors.
@@ -103,9 +109,10 @@ class Arrangement:
         for copy, place in self._copies:
             copy[:] = place
         question = self._question
-        if question is None or self._has_texts:
-            item = Item(tensors=self._item.tensors, outputs=self._item.outputs, sequence=step)
+        if question is None or self._has_texts or scale != self._scale:
+            item = Item(tensors=self._item.tensors, outputs=self._item.outputs, sequence=step, scale=scale)
             question = self._question = self._model.question(item, self._parts)
+            self._scale = scale
         return question if step is question.step else replace(question, step=step)
 
     def write(self, answer: Answer, *, request: int, run_ns: int) -> bytes | bytearray:

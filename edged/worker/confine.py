@@ -7,6 +7,7 @@
 The first must work. The others depend on the machine; where one is missing, the worker says so and goes on with what there is.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -19,6 +20,8 @@ from edged.worker import landlock, seccomp
 
 # A model's files, its channels, and one for every segment that is mapped, because Python's mmap keeps it.
 MAX_OPEN_FILES: Final = 1024
+BACKGROUND_NICE: Final = 10
+"""Of a worker whose answers nobody waits for: about a tenth of a core that another process wants as well, which is enough to end."""
 
 _LANDLOCK_MISSING: Final = {
     errno.ENOSYS: "the kernel is built without it (CONFIG_SECURITY_LANDLOCK)",
@@ -70,6 +73,15 @@ def limit_worker(*, memory_bytes: int, parent: int, name: str) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, MAX_OPEN_FILES))
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+
+
+def give_way() -> None:
+    """Let all other processes go first, for good; where the system does not allow that, this one goes on as it is.
+
+    Call it before there is a second thread: threads that run already keep their priority.
+    """
+    with contextlib.suppress(OSError):
+        os.nice(BACKGROUND_NICE)
 
 
 def forbid_files() -> str | None:

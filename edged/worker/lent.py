@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edged.callers.bucket import TokenBucket
-from edged.errors import EdgedError, QuotaError, RequestError
+from edged.errors import EdgedError, PolicyLimitError, QuotaError, RequestError
 from edged.runtime.board import HEADER_BYTES, Slot, WorkerBoard
 from edged.runtime.lending import Adopt, Lease, Why
 from edged.runtime.refusals import refusal
@@ -198,7 +198,7 @@ class LentConnection:
         elif head.is_start or head.is_end:
             raise RequestError("the request begins or ends a sequence, and names none")
         began_ns = time.monotonic_ns()
-        (answer,) = self._desk.model.answer([arrangement.question(step)], self._execute)
+        (answer,) = self._desk.model.answer([arrangement.question(step, self._lease.scale)], self._execute)
         if isinstance(answer, EdgedError):
             raise answer
         self._run_ns = max(1, time.monotonic_ns() - began_ns - int(ticket.waited_s * 1e9))
@@ -234,10 +234,15 @@ class LentConnection:
 
 
 def _over_rate(request: int, lease: Lease, wait_s: float) -> Error:
-    error = QuotaError(
-        f"This connection may have {lease.rate_per_s:g} requests a second.",
-        limit="limits.rate_per_s",
-        hint="Ask again after the time given, or have limits.rate_per_s raised.",
+    most = f"{lease.rate_per_s:g} requests a second"
+    error = (
+        PolicyLimitError(f"rule {lease.rule} lets no more than {most} of this connection begin", rule=lease.rule)
+        if lease.rule
+        else QuotaError(
+            f"This connection may have {most}.",
+            limit="limits.rate_per_s",
+            hint="Ask again after the time given, or have limits.rate_per_s raised.",
+        )
     )
     return refusal(error, request=request, retry_after_ms=math.ceil(wait_s * 1000))
 

@@ -16,6 +16,7 @@ from edged.worker.arrays import Array, array_of, datatype_of
 from edged.worker.backends import Backend, Session
 from edged.worker.graphs import Execute, Graphs, differs, execute_now
 from edged.worker.rows import group, join, rows_of, split
+from edged.worker.scaled import Scaled
 from edged.worker.sequences import Sequences
 
 P = ParamSpec("P")
@@ -59,6 +60,8 @@ class Question:
     """They are the model's own inputs, to which the steps before it do not apply."""
     outputs: Sequence[str]
     step: Step | None
+    scale: float = 1.0
+    """Share of the full sizes at which the steps are done."""
     borrowed: dict[str, Array] = field(default_factory=dict)
     """What steps after the model need from before it; known once those before it have run."""
 
@@ -92,6 +95,7 @@ class Model:
         # What an app sends may be what the model takes, and then nothing lies between.
         self._pre = pre if spec.pipeline.pre or spec.pipeline.inputs != spec.variant.inputs else None
         self._post = post if spec.pipeline.post else None
+        self._scaled = Scaled(spec.pipeline, pre, post)
         # Outputs of the model hide what had their names before it.
         self._borrowed = spec.pipeline.borrowed - {item.name for item in spec.variant.outputs}
         self._graphs = graphs
@@ -117,7 +121,7 @@ class Model:
         """
         is_raw = self._signature.check(item.tensors, item.outputs, in_sequence=item.sequence is not None)
         inputs = {head.name: array_of(head, part) for head, part in zip(item.tensors, parts, strict=True)}
-        return Question(inputs, is_raw, item.outputs, item.sequence)
+        return Question(inputs, is_raw, item.outputs, item.sequence, item.scale)
 
     def answer(self, questions: Sequence[Question], execute: Execute) -> list[Answer | EdgedError]:
         """Answer requests together, in one run of the session where the manifest allows that.
@@ -175,6 +179,8 @@ class Model:
     def _feed(self, question: Question) -> dict[str, Array]:
         """Return the model's inputs, without those that a sequence gives."""
         pre = None if question.is_raw else self._pre
+        if pre is not None and question.scale != 1.0:
+            pre = self._scaled.at(question.scale).pre
         arrays = question.inputs if pre is None else pre.run(question.inputs)
         if self._borrowed:
             question.borrowed = self._borrow(arrays)
@@ -208,7 +214,10 @@ class Model:
 
     def _finish(self, question: Question, outputs: Mapping[str, Array]) -> Answer:
         given = {**question.borrowed, **outputs} if question.borrowed else outputs
-        known = given if self._post is None else self._post.run(given)
+        post = self._post
+        if post is not None and question.scale != 1.0:
+            post = self._scaled.at(question.scale).post
+        known = given if post is None else post.run(given)
         return {
             name: _checked(self._outputs[name], known[name], "the model gives")
             for name in question.outputs or self._outputs
@@ -238,7 +247,7 @@ def load_model(spec: WorkerSpec, descriptors: Sequence[int], backend: Backend, *
 
     Raises:
         DigestMismatchError: A file is not the one that was signed.
-        BundleError: The pipeline cannot be prepared, or the specification has no model.
+        BundleError: The pipeline cannot be prepared, in full or as small as it may get; or the specification has no model.
         UnsafeModelError: The model asks for what no model may.
         IncompatibleError: The runtime is not one the variant is for.
         ModelLoadError: The runtime refuses the model.

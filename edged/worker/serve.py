@@ -4,7 +4,7 @@ Its life, in order:
 
 (1) the first message on the control channel says what to load; its files came as descriptors
 (2) it imports what its pipeline needs, gives up the file system, and only then reads a byte of the model
-(3) the model is loaded, and all threads are started
+(3) the model is loaded, and all threads are started; one that nobody waits for gives way to other processes from here on
 (4) it gives up all system calls but those for computing and answering, gives back what only loading needed, and reports that it is ready
 (5) its first thread serves the control channel, so that a stop gets through whatever the others do; the others serve the runs
     (``edged.worker.pool``)
@@ -40,6 +40,7 @@ from edged.runtime.wire import (
 from edged.worker.arrangement import Numbered
 from edged.worker.backends import Backend
 from edged.worker.borrower import Borrower
+from edged.worker.confine import give_way
 from edged.worker.cores import Cores
 from edged.worker.model import Model, load_model
 from edged.worker.pool import Pool, end_process
@@ -105,6 +106,8 @@ def serve(
         _send(control, load_failed(model))
         return
     load_s = time.monotonic() - began_s
+    if spec.is_background:
+        give_way()
     segments = Segments()
     turns = Turns(spec.parallel, Cores(spec.parallel, os.sched_getaffinity(0)))
     source = Runs(runs, model, turns, segments, max_kept=spec.parallel)

@@ -23,6 +23,7 @@ from functools import partial
 from importlib import import_module
 from typing import Final
 
+from edged.files import hash_bytes
 from edged.footprint import give_back, read_pages
 from edged.runtime.control import (
     MAX_DATAGRAM_BYTES,
@@ -81,11 +82,12 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def rehearse() -> None:
-    """Do what imports something on the way, so that a worker has it: format a traceback, prepare steps."""
+    """Do what imports something on the way, so that a worker has it: format a traceback, hash, prepare steps."""
     try:
         raise ZeroDivisionError  # noqa: TRY301 - it is only to have been raised
     except ZeroDivisionError:
         traceback.print_exc(file=io.StringIO())
+    hash_bytes(b"")
     for kind in SHARED_STEPS:
         import_module(f"edged.pipeline.kernels.{kind}")
 

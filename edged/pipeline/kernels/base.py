@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edged.errors import BundleError, TensorError
 from edged.pipeline.spec import TensorSpec
+from edged.pipeline.steps.base import StepBase
 
 Array = NDArray[np.generic] | NDArray[np.object_]
 """BYTES are object arrays of ``bytes`` (or memoryviews of them)."""
 Arrays = dict[str, Array]
 Kernel = Callable[[Arrays], Arrays]
 """Reads the arrays it needs by name and returns those it makes."""
+S = TypeVar("S", bound=StepBase)
 Graph = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 """A loaded ONNX graph: its inputs by name to its outputs by name."""
 LoadGraph = Callable[[bytes, tuple[TensorSpec, ...], tuple[TensorSpec, ...]], Graph]
@@ -54,6 +56,27 @@ Compile = Callable[[Any, Resources], Kernel]
 Raises:
     BundleError: A file that the step names is missing or unreadable.
 """
+
+
+class ScalableKernel:
+    """A kernel that can be had for other sizes of its step without reading any file again.
+
+    Args:
+        step: As it is written.
+        make: Returns the kernel of such a step.
+    """
+
+    def __init__(self, step: S, make: Callable[[S], Kernel]) -> None:
+        self._kernel = make(step)
+        self._make: Callable[[Any], Kernel] = make
+
+    def __call__(self, arrays: Arrays) -> Arrays:
+        """Compute the step as it is written."""
+        return self._kernel(arrays)
+
+    def of(self, step: StepBase) -> Kernel:
+        """Return the kernel of the same step in another size."""
+        return self._make(step)
 
 
 def of_floats(array: Array, op: str, name: str, *, least: int = 0) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edged.errors import TensorError
-from edged.pipeline.kernels.base import Arrays, Compile, Kernel, Resources
+from edged.pipeline.kernels.base import Arrays, Compile, Kernel, Resources, ScalableKernel
 from edged.pipeline.kernels.scores import argmax
 from edged.pipeline.kernels.types import check_types
 from edged.pipeline.steps.detection import BoxForm, NonMaximumSuppression, ScaleBoxes
@@ -152,7 +152,7 @@ def _suppression(step: NonMaximumSuppression, _: Resources) -> Kernel:
     return kernel
 
 
-def _scale_boxes(step: ScaleBoxes, _: Resources) -> Kernel:
+def _scaling_of(step: ScaleBoxes) -> Kernel:
     def kernel(arrays: Arrays) -> Arrays:
         check_types(step, arrays)
         boxes, scale = (arrays[name].astype(np.float32, copy=False) for name in (step.input, step.scale))
@@ -165,6 +165,10 @@ def _scale_boxes(step: ScaleBoxes, _: Resources) -> Kernel:
         return {step.output: to_original(boxes, scale, size, step)}
 
     return kernel
+
+
+def _scale_boxes(step: ScaleBoxes, _: Resources) -> Kernel:
+    return ScalableKernel(step, _scaling_of)
 
 
 KERNELS: Final[dict[type, Compile]] = {NonMaximumSuppression: _suppression, ScaleBoxes: _scale_boxes}

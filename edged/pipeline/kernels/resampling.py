@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edged.errors import TensorError
-from edged.pipeline.kernels.base import Arrays, Compile, Kernel, Resources
+from edged.pipeline.kernels.base import Arrays, Compile, Kernel, Resources, ScalableKernel
 from edged.pipeline.kernels.types import check_types
 from edged.pipeline.steps.arrays import MAX_ELEMENTS
 from edged.pipeline.steps.image import Placement, Resize
@@ -139,7 +139,7 @@ def _nearest(old: int, new: int, wanted: range) -> NDArray[np.int64]:
     return (2 * np.arange(wanted.start, wanted.stop, dtype=np.int64) + 1) * old // (2 * new)
 
 
-def _resize(step: Resize, _: Resources) -> Kernel:
+def _kernel_of(step: Resize) -> Kernel:
     def kernel(arrays: Arrays) -> Arrays:
         check_types(step, arrays)
         output, scale = resize(arrays[step.input], step)
@@ -147,6 +147,10 @@ def _resize(step: Resize, _: Resources) -> Kernel:
         return made if step.scale is None else made | {step.scale: scale}
 
     return kernel
+
+
+def _resize(step: Resize, _: Resources) -> Kernel:
+    return ScalableKernel(step, _kernel_of)
 
 
 KERNELS: Final[dict[type, Compile]] = {Resize: _resize}

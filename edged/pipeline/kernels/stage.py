@@ -3,16 +3,34 @@
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 
-from edged.pipeline.kernels.base import Array, Arrays, Compile, Kernel, LoadGraph, Resources
+from edged.pipeline.kernels.base import Array, Arrays, Compile, Kernel, LoadGraph, Resources, ScalableKernel
 from edged.pipeline.steps import Step
 from edged.pipeline.steps.base import StepBase
 
 
 class Stage:
-    """The steps before or after a model, ready to run."""
+    """The steps before or after a model, ready to run.
 
-    def __init__(self, kernels: Sequence[Kernel]) -> None:
+    Args:
+        steps: In order.
+        kernels: What computes them, one for each.
+    """
+
+    def __init__(self, steps: Sequence[Step], kernels: Sequence[Kernel]) -> None:
+        self._steps = tuple(steps)
         self._kernels = tuple(kernels)
+
+    def at(self, steps: Sequence[Step]) -> "Stage":
+        """Return the same steps in other sizes, ready to run (``edged.pipeline.pipeline.Pipeline.at``).
+
+        Raises:
+            BundleError: A step cannot be of that size.
+        """
+        kernels = [
+            kernel.of(sized) if isinstance(kernel, ScalableKernel) and sized != step else kernel
+            for step, sized, kernel in zip(self._steps, steps, self._kernels, strict=True)
+        ]
+        return Stage(steps, kernels)
 
     def run(self, arrays: Mapping[str, Array]) -> Arrays:
         """Return the given arrays and all that the steps make of them.
@@ -46,8 +64,8 @@ def compile_stage(steps: Iterable[Step], files: Mapping[str, bytes], load_graph:
         UnsafeModelError: A graph asks for what no model may.
         ModelLoadError: The runtime refuses a graph.
     """
-    resources = Resources(files=files, load_graph=load_graph)
-    return Stage([compiler_of(type(step))(step, resources) for step in steps])
+    steps, resources = tuple(steps), Resources(files=files, load_graph=load_graph)
+    return Stage(steps, [compiler_of(type(step))(step, resources) for step in steps])
 
 
 def compiler_of(step: type[StepBase]) -> Compile:

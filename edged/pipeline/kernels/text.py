@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edged.errors import BundleError, TensorError
-from edged.pipeline.kernels.base import Array, Arrays, Compile, Kernel, Resources, single_file
+from edged.pipeline.kernels.base import Array, Arrays, Compile, Kernel, Resources, ScalableKernel, single_file
 from edged.pipeline.steps.text import Bpe, CleanText, Tokenize, WordPiece, WordPieceVocabulary
 from edged.pipeline.tokenizers import document
 from edged.pipeline.tokenizers.tokenizer import Tokenizer, cut, tokenizer_of, tokenizer_of_vocabulary
@@ -61,7 +61,8 @@ def _tokenizer_file(step: WordPiece | Bpe, resources: Resources) -> Kernel:
             f"{step.file}: /model/type: the step {op} has the model {model.__name__}, the file has another",
             hint="Use wordpiece@1 for WordPiece and bpe@1 for BPE.",
         )
-    return _tokenize(step, op, tokenizer_of(found, step.file))
+    tokenizer = tokenizer_of(found, step.file)
+    return ScalableKernel(step, lambda sized: _tokenize(sized, op, tokenizer))
 
 
 def _vocabulary(step: WordPieceVocabulary, resources: Resources) -> Kernel:
@@ -69,7 +70,7 @@ def _vocabulary(step: WordPieceVocabulary, resources: Resources) -> Kernel:
     tokenizer = tokenizer_of_vocabulary(
         resources.file(op, step.file), step.file, lowercase=step.lowercase, strip_accents=step.strip_accents
     )
-    return _tokenize(step, op, tokenizer)
+    return ScalableKernel(step, lambda sized: _tokenize(sized, op, tokenizer))
 
 
 def _tokenize(step: Tokenize, op: str, tokenizer: Tokenizer) -> Kernel:

@@ -10,7 +10,7 @@ import numpy as np
 
 from edged.errors import TensorError
 from edged.pipeline.datatypes import NUMBERS
-from edged.pipeline.kernels.base import Array, Arrays, Compile, Kernel, Resources
+from edged.pipeline.kernels.base import Array, Arrays, Compile, Kernel, Resources, ScalableKernel
 from edged.pipeline.spec import Datatype, TensorSpec
 from edged.pipeline.steps.base import MisfitError, OneToOne, StepBase
 
@@ -60,11 +60,14 @@ def check_types(step: StepBase, arrays: Mapping[str, Array]) -> Sequence[TensorS
 def one_to_one(compute: Callable[[Any, Any], Array]) -> Compile:
     """Return what compiles steps that make one array of another, which need no more than their own keys."""
 
-    def compiled(step: OneToOne, _: Resources) -> Kernel:
+    def kernel_of(step: OneToOne) -> Kernel:
         def kernel(arrays: Arrays) -> Arrays:
             check_types(step, arrays)
             return {step.output: compute(arrays[step.input], step)}
 
         return kernel
+
+    def compiled(step: OneToOne, _: Resources) -> Kernel:
+        return ScalableKernel(step, kernel_of) if step.SIZES else kernel_of(step)
 
     return compiled

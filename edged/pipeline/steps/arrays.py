@@ -1,14 +1,15 @@
 """Steps on the values of tensors: another datatype, another scale, and values around the edges."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
 from edged.pipeline.datatypes import NUMBERS, can_hold
 from edged.pipeline.spec import Datatype, TensorSpec
 from edged.pipeline.steps.base import Count, MisfitError, OneToOne, wanted
+from edged.pipeline.steps.scaling import Scaling
 
 NUMERIC: Final[tuple[Datatype, ...]] = tuple(NUMBERS)
 """Every datatype but BYTES."""
@@ -106,8 +107,10 @@ class PadTo(OneToOne, frozen=True, kw_only=True, tag="pad_to@1"):
 
     What is missing is added at ``side``: all of it at the ``end`` or the ``start``, or half of it at either (``both``; the odd one at the
     end). What is too long is refused, or cut (``longer``) at the same side: ``both`` keeps the middle, and the odd one goes at the
-    end. The fillings are those of ``pad@1``.
+    end. The fillings are those of ``pad@1``. With ``scaling``, ``length`` is smaller where the device's policy asks for less.
     """
+
+    SIZES: ClassVar[Sequence[str]] = ("length",)
 
     axis: Axis
     length: Count
@@ -115,6 +118,7 @@ class PadTo(OneToOne, frozen=True, kw_only=True, tag="pad_to@1"):
     longer: Literal["refuse", "cut"] = "refuse"
     filling: Filling = "constant"
     value: Value = 0.0
+    scaling: Scaling | None = None
 
     def gives(self, known: Mapping[str, TensorSpec]) -> tuple[TensorSpec, ...]:
         """The same datatype with an axis of ``length``."""

@@ -5,13 +5,14 @@ them (``edged.pipeline.kernels``). The number after ``@`` in a step's ``op`` cha
 and old numbers stay, so a bundle's answers never drift.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Literal, Self
 
 import msgspec
 
 from edged.codec import Document
 from edged.pipeline.spec import Datatype, TensorName, TensorSpec
+from edged.pipeline.steps.scaling import Scaling
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 24)]
 StepPath = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
@@ -41,6 +42,8 @@ class StepBase(Document, frozen=True, kw_only=True, tag_field="op", omit_default
 
     FILES: ClassVar[Mapping[str, StepRole]] = {}
     """Which keys name files of the bundle, and the role each has there."""
+    SIZES: ClassVar[Sequence[str]] = ()
+    """Which keys are sizes that the key ``scaling`` is about; a step without any has no such key."""
 
     @property
     def reads(self) -> tuple[TensorName, ...]:
@@ -56,6 +59,19 @@ class StepBase(Document, frozen=True, kw_only=True, tag_field="op", omit_default
     def files(self) -> dict[str, StepRole]:
         """The files it needs: path in the bundle -> role."""
         return {getattr(self, key): role for key, role in self.FILES.items() if getattr(self, key) is not None}
+
+    @property
+    def can_scale(self) -> Scaling | None:
+        """How small its sizes may get; None where they stay what they are."""
+        scaling: Scaling | None = getattr(self, "scaling", None)
+        return scaling
+
+    def at(self, scale: float) -> Self:
+        """Return the step that this one is at a scale from the least that it may have to 1."""
+        scaling = self.can_scale
+        if scaling is None:
+            return self
+        return msgspec.structs.replace(self, **{key: scaling.size(getattr(self, key), scale) for key in self.SIZES})
 
     def gives(self, known: Mapping[str, TensorSpec]) -> tuple[TensorSpec, ...]:
         """Return the types of the tensors it writes, in the order of ``writes``.

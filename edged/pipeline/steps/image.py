@@ -1,8 +1,8 @@
 """Steps on images: out of a file, to a size, to a part. An image is UINT8 or FP32 [height, width, channels], from the top left."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
@@ -10,6 +10,7 @@ from edged.pipeline.spec import TensorName, TensorSpec
 from edged.pipeline.steps.arrays import MAX_ELEMENTS, Value, bounded, check_value
 from edged.pipeline.steps.base import MisfitError, OneToOne, wanted
 from edged.pipeline.steps.files import file_of
+from edged.pipeline.steps.scaling import Scaling
 
 MAX_SIDE: Final = 1 << 14
 
@@ -98,7 +99,11 @@ class Resize(OneToOne, frozen=True, kw_only=True, tag="resize@1"):
     UINT8 results are rounded, half to even where nothing else is said, and brought into 0 to 255. Neither filter is applied in a direction
     in which the size stays. NaN and infinity spread as arithmetic has it. Where h * w' * c, h' * w * c or h' * w' * c is more than 2**26,
     the image is refused.
+
+    With ``scaling``, ``height`` and ``width`` are smaller where the device's policy asks for less.
     """
+
+    SIZES: ClassVar[Sequence[str]] = ("height", "width")
 
     height: Side
     width: Side
@@ -109,6 +114,7 @@ class Resize(OneToOne, frozen=True, kw_only=True, tag="resize@1"):
     enlarge: bool = True
     pad: Value = 0.0
     scale: TensorName | None = None
+    scaling: Scaling | None = None
 
     @property
     def writes(self) -> tuple[TensorName, ...]:

@@ -1,6 +1,6 @@
 """Steps on text: from the bytes that an app sends to clean text, and to the numbers of a language model's vocabulary."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
@@ -8,6 +8,7 @@ import msgspec
 from edged.pipeline.spec import TensorName, TensorSpec
 from edged.pipeline.steps.base import Count, MisfitError, OneToOne, StepBase, StepPath, StepRole
 from edged.pipeline.steps.files import file_of
+from edged.pipeline.steps.scaling import Scaling
 
 Length = Annotated[int, msgspec.Meta(ge=1, le=1 << 16)]
 
@@ -57,10 +58,13 @@ class Tokenize(StepBase, frozen=True, kw_only=True):
     named, with id and type of the file's ``padding``, or else with ``[PAD]`` or ``<pad>`` and type 0. The file's own ``truncation`` and
     side of padding are not used. A special token that a text spells out becomes that token.
 
+    With ``scaling``, ``max_length`` is smaller where the device's policy asks for less.
+
     ``version`` is for people: which tokenizer it is.
     """
 
     FILES: ClassVar[Mapping[str, StepRole]] = {"file": "tokenizer"}
+    SIZES: ClassVar[Sequence[str]] = ("max_length",)
 
     input: TensorName
     ids: TensorName
@@ -73,6 +77,7 @@ class Tokenize(StepBase, frozen=True, kw_only=True):
     pad_token: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
     max_bytes: Count = 1 << 20
     version: Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | None = None
+    scaling: Scaling | None = None
 
     @property
     def reads(self) -> tuple[TensorName, ...]:

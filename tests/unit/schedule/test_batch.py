@@ -44,6 +44,13 @@ def test_requests_that_differ_in_more_than_rows_are_of_different_kinds(other):
     assert kind(rows_of(b"a")) != kind(other)
 
 
+def test_requests_of_different_scales_share_no_run():
+    at_half, at_full = (kind_of(request_of(b"a", scale=scale))[0] for scale in (0.5, 1.0))
+
+    assert at_half != at_full
+    assert at_half == kind_of(request_of(b"b", scale=0.5))[0]
+
+
 @pytest.mark.parametrize(
     "inputs",
     [

@@ -112,6 +112,15 @@ def test_requests_beyond_the_rate_are_refused_with_when_to_come_again(lending):
     assert counted(lending) == {"ok": 2}
 
 
+def test_whose_rate_it_is_is_told(lending):
+    loan = lending.lend(lease=Lease(deadline_s=PATIENCE_S, rate_per_s=0.01, burst=1, rule="warm"))
+    loan.ask(ONE)
+    error = loan.ask(ONE)
+
+    assert (error.status, error.code) == (503, "policy-limited")
+    assert "rule warm" in error.message
+
+
 def test_other_terms_hold_from_the_next_request_on(lending):
     loan = lending.lend(lease=Lease(deadline_s=PATIENCE_S, rate_per_s=0.01, burst=1))
     loan.ask(ONE)
