@@ -12,6 +12,7 @@ from typing import Final
 
 from demo.answers import GAUGE, compare, read_gauges
 from demo.files import make_samples
+from demo.heat import Zone, heat_and_cool
 from demo.magika import Answer, ask_magika, edge_publish, write_sources
 from demo.processes import (
     DemoFailedError,
@@ -70,7 +71,9 @@ def tell(work: Path, stack: ExitStack) -> None:
     )
     device, port = work / "device", free_port()
     url = f"http://localhost:{port}/"
-    stack.enter_context(edged_dev(work, device, url, "--device-id", roles.insider))
+    zone = Zone(work)
+    options = ("--device-id", roles.insider, "--config", str(zone.settings()))
+    stack.enter_context(edged_dev(work, device, url, *options))
     first_download(work, device, port)
     stack.enter_context(serve(work, port))
     wait_for(lambda: active_version(device, "magika") == GOOD, "version 1.0.0 to be verified, validated and activated")
@@ -104,6 +107,9 @@ def tell(work: Path, stack: ExitStack) -> None:
     roll_back(work, device, samples, answers, version=SPOILED, before=MENDED, keys=keys)
     compare(device, samples, answers, rows=3)
     edgectl(device, "update", "history", "magika", "--limit", "8")
+
+    step("The device gets hot: its policy has a lighter variant answer, then none, until it is cool again")
+    heat_and_cool(device, zone)
 
     step("The stop switch: a signed word, and within seconds no device answers with this model any more")
     stop_and_lift(device, "gauge", keys)

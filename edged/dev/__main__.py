@@ -14,6 +14,7 @@ from threading import Event
 from typing import Final
 
 from edged.cli.exits import run_command
+from edged.config.load import load_config
 from edged.dev.privileges import Privileges, choose_privileges, give
 from edged.dev.settings import write_settings
 from edged.errors import UsageError
@@ -54,6 +55,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="NAME=VALUE",
         help="a label of the device; may be given again",
     )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="further settings, over those of the directory; may be given again",
+    )
     arguments = parser.parse_args(argv)
     return run_command(lambda: run(arguments))
 
@@ -63,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises:
         UsageError: The arguments cannot work, or name files that cannot be used.
+        ConfigError: There is a mistake in the further settings.
     """
     directory: Path = arguments.dir.resolve()
     if len(str(directory / LONGEST_NAME).encode()) > MAX_ADDRESS_BYTES:
@@ -80,12 +90,14 @@ def run(arguments: argparse.Namespace) -> int:
             device_id=arguments.device_id,
             labels=dict(arguments.label),
         )
+        configs = [settings, *(path.resolve() for path in arguments.config)]
+        load_config(configs)
         for path in (directory, *(path for path in directory.iterdir() if path.is_dir())):
             give(path, privileges)
     except OSError as exc:
         raise UsageError(f"{exc.filename}: {exc.strerror}", hint="Look at --dir and --root.") from exc
     print(f"three processes as {privileges.words}; socket {directory / 'run/edged.sock'}", flush=True)
-    return _supervise(settings, privileges)
+    return _supervise(configs, privileges)
 
 
 def _label(text: str) -> tuple[str, str]:
@@ -95,7 +107,7 @@ def _label(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _supervise(settings: Path, privileges: Privileges) -> int:
+def _supervise(configs: Sequence[Path], privileges: Privileges) -> int:
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -103,7 +115,7 @@ def _supervise(settings: Path, privileges: Privileges) -> int:
     try:
         # One by one, not in a comprehension: what was started before a failure has to be stopped.
         for verb in PROCESSES:
-            running.append((verb, _start(verb, settings, privileges)))  # noqa: PERF401
+            running.append((verb, _start(verb, configs, privileges)))  # noqa: PERF401
         while not stop.wait(LOOK_EVERY_S):
             for verb, process in running:
                 if process.poll() is not None:
@@ -115,8 +127,9 @@ def _supervise(settings: Path, privileges: Privileges) -> int:
             _stop(verb, process)
 
 
-def _start(verb: str, settings: Path, privileges: Privileges) -> subprocess.Popen[bytes]:
-    command = [*privileges.prefix, sys.executable, "-m", "edged", verb, "--config", str(settings)]
+def _start(verb: str, configs: Sequence[Path], privileges: Privileges) -> subprocess.Popen[bytes]:
+    options = [word for config in configs for word in ("--config", str(config))]
+    command = [*privileges.prefix, sys.executable, "-m", "edged", verb, *options]
     # A group of its own: Ctrl-C in the terminal reaches this process alone, which then stops the others in order.
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)  # noqa: S603 - our own command
 

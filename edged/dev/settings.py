@@ -7,7 +7,9 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
+import edged
 from edged.config.load import load_config
+from edged.config.schema import PolicyConfig
 from edged.errors import UsageError
 
 _DIRECTORIES: Final = ("run", "state", "store")
@@ -57,8 +59,11 @@ app_socket = {_toml(f"{directory}/run/edged.sock")}
 admin_socket = {_toml(f"{directory}/run/admin.sock")}
 tensor_socket = {_toml(f"{directory}/run/tensor.sock")}
 gate_socket = {_toml(f"{directory}/run/proxy.sock")}
+link_status = {_toml(f"{directory}/run/link.json")}
+offload_socket = {_toml(f"{directory}/run/offload.sock")}
 update_status = {_toml(f"{directory}/run/update.json")}
 update_control = {_toml(f"{directory}/run/update.sock")}
+frequency_wish = {_toml(f"{directory}/run/frequency.json")}
 in_use = {_toml(f"{directory}/run/in-use.json")}
 
 [repository]
@@ -78,6 +83,13 @@ id = {_toml(device_id)}
 
 [device.labels]
 {_table(labels)}
+[offload]
+user = ""
+
+[policy]
+file = ""
+directory = {_toml(_policies())}
+
 [egress]
 allow_private = {_toml(allowed)}
 """
@@ -85,6 +97,12 @@ allow_private = {_toml(allowed)}
     settings.write_text(text, encoding="utf-8")
     load_config([settings])
     return settings
+
+
+def _policies() -> str:
+    """Find the policies that come with edged: those of the checkout that this runs from, else those that are installed."""
+    checkout = Path(edged.__file__).parent.parent / "policies"
+    return str(checkout) if checkout.is_dir() else PolicyConfig().directory
 
 
 def _toml(value: str | list[str]) -> str:
