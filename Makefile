@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 ON_ALL_CORES := --numprocesses=auto --dist=worksteal
 
-.PHONY: help demo test test-venv test-debian check explore bench bench-debian deb deb-repro vm-test clean
+.PHONY: help demo test test-venv test-debian check explore bench bench-debian deb deb-repro vm-test hil clean
 
 help:
 	@echo 'make demo       a real model from a signed repository to an answer on the socket'
@@ -16,6 +16,7 @@ help:
 	@echo 'make deb        the Debian packages, in dist/ (root)'
 	@echo 'make deb-repro  the same, built twice and compared byte by byte (root)'
 	@echo 'make vm-test    the packages on a booted Debian 13 (root)'
+	@echo 'make hil        the packages on a virtual board: Debian 13 with its own kernel in QEMU, with sensors that are set (root)'
 	@echo 'make clean      remove what was made here; the root file systems in the cache stay'
 
 demo: $(VENV)/ready
@@ -56,6 +57,10 @@ deb-repro:
 
 vm-test: $(VENV)/ready
 	tools/vm-test
+
+# Not among the tests: an emulated machine takes its time.
+hil: $(VENV)/ready
+	tools/hil
 
 $(VENV) $(VENV)/ready: pyproject.toml tools/venv
 	tools/venv $(PYTHON) $(VENV)

@@ -1,0 +1,1 @@
+"""Hardware in the loop: one suite for a virtual board and for real ones, on labgrid."""
