@@ -5,11 +5,11 @@ have been, and two guesses are made for people: which key was meant by one that 
 """
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, Final
 
 from edged.errors import Problem
 from edged.ids import DIGEST_PATTERN, MODEL_NAME_PATTERN, VERSION_PATTERN
+from edged.nearest import nearest
 from edged.quantities import unit_of
 
 PATTERNS: Final[Mapping[str, str]] = {
@@ -126,15 +126,15 @@ def _expected_type(error: Any) -> str:
 
 def _unknown(key: str, error: Any) -> str:
     known = sorted(error.schema.get("properties", {}))
-    near = get_close_matches(key, known, n=1) or [name for name in known if name.startswith(f"{key}_")][:1]
-    guess = f"did you mean {near[0]!r}? " if near else ""
+    near = nearest(key, known) or next((name for name in known if name.startswith(f"{key}_")), None)
+    guess = "" if near is None else f"did you mean {near!r}? "
     return f"{shortened(repr(key))} was unexpected; {guess}known keys are {', '.join(known)}"
 
 
 def _expected_one_of(allowed: list[Any], found: object) -> str:
     text = "expected one of " + ", ".join(str(value) for value in allowed)
-    near = get_close_matches(found, [v for v in allowed if isinstance(v, str)], n=1) if isinstance(found, str) else []
-    return f"{text}; did you mean {near[0]!r}?" if near else text
+    near = nearest(found, [v for v in allowed if isinstance(v, str)]) if isinstance(found, str) else None
+    return text if near is None else f"{text}; did you mean {near!r}?"
 
 
 def _no_such_kind(error: Any, pointer: str) -> Problem:

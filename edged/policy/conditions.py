@@ -8,11 +8,11 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from operator import eq, ge, gt, le, lt
 from typing import Any, Final
 
 from edged.hours import is_within, parse_span
+from edged.nearest import nearest
 from edged.policy.ask import Ask
 from edged.policy.document import Condition
 from edged.policy.quantities import LEVELS, QUANTITIES, Kind, Quantity, quantity_of
@@ -178,13 +178,13 @@ _ACCEPTANCES: Final[Mapping[Kind, Callable[[Quantity, Condition], Accepts]]] = {
 
 def one_of(words: tuple[str, ...], found: object) -> str:
     """Say which words there are, and which of them was meant."""
-    near = get_close_matches(str(found), words, n=1)
-    guess = f" (did you mean {near[0]}?)" if near else ""
+    near = nearest(str(found), words)
+    guess = "" if near is None else f" (did you mean {near}?)"
     return f"expected {', '.join(words[:-1])} or {words[-1]}{guess}"
 
 
 def no_quantity(name: str) -> str:
     """Say that there is no quantity of a name, and which there are."""
-    near = get_close_matches(name, QUANTITIES, n=1)
-    guess = f"did you mean {near[0]}? " if near else ""
+    near = nearest(name, QUANTITIES)
+    guess = "" if near is None else f"did you mean {near}? "
     return f"expected the name of a quantity; {guess}known are {', '.join(QUANTITIES)}, flag.NAME and label.NAME"

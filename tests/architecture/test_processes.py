@@ -9,11 +9,14 @@ PUBLISHING = "jsonschema rfc8785 edged.publish edged.client edged.cli hypothesis
 UPDATING = "tuf securesystemslib cryptography requests edged.update.trust"
 COMPUTING = "numpy onnxruntime edged.worker.serve edged.worker.backends edged.pipeline.kernels"
 SERVING = "aiohttp sqlite3 edged.api edged.daemon"
+RARE = "argparse difflib hashlib"
+"""What a service needs when somebody makes a mistake, gives it arguments, or has it hash something."""
 
 ABSENT = {
-    "edged.daemon": f"ssl {COMPUTING} {UPDATING} {PUBLISHING}",
-    "edged.egress": f"ssl {COMPUTING} {UPDATING} {SERVING} {PUBLISHING}",
-    "edged.update": f"{COMPUTING} {SERVING} {PUBLISHING}",
+    "edged.daemon": f"ssl difflib {COMPUTING} {UPDATING} {PUBLISHING}",
+    "edged.egress": f"ssl {RARE} {COMPUTING} {UPDATING} {SERVING} {PUBLISHING}",
+    "edged.offload": f"aiohttp sqlite3 edged.daemon {COMPUTING} {UPDATING} {PUBLISHING}",
+    "edged.update": f"{RARE} {COMPUTING} {SERVING} {PUBLISHING}",
     "edged.worker.template": f"ssl asyncio {UPDATING} {SERVING} {PUBLISHING}",
 }
 """By process, as ``python -m`` starts it."""
