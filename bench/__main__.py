@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench import device
+from bench.awareness import measure_awareness, print_awareness
+from bench.decisions import measure_decisions, print_decisions
 from bench.fast import fast_path
 from bench.load import AnswerError, Client, Connect
 from bench.measure import Ask, Row, Target, measure_latencies, measure_throughputs, p50_us, p99_us
@@ -30,6 +32,8 @@ from bench.models import Model, read_models
 from bench.overload import measure_overload
 from bench.processes import ServerFailedError, pss_bytes, running, unix_connection, wait_until
 from bench.servers.sessions import new_session
+from bench.steered import measure_steered, print_steered
+from bench.switching import measure_switching, print_switching
 from bench.table import print_tables
 from bench.updates import measure_updates, print_updates
 
@@ -62,6 +66,10 @@ def main() -> int:
         results = measure(models, work, scale=0.1 if arguments.quick else 1.0)
     print_tables(results)
     print_updates(results["updates"])
+    print_decisions(results["decisions"])
+    print_switching(results["switching"])
+    print_steered(results["steered"])
+    print_awareness(results["awareness"])
     arguments.json.write_text(json.dumps(results, indent=2))
     print(f"\nwritten to {arguments.json}")
     return 0
@@ -100,6 +108,10 @@ def measure(models: Sequence[Model], work: Path, *, scale: float) -> dict[str, A
         "overload": {"model": model.name} | overload,
         "service": measure_service(models[0], work),
         "updates": updates,
+        "decisions": measure_decisions(scale=scale),
+        "switching": measure_switching(models[0], work / "switching", scale=scale),
+        "steered": measure_steered(models[0], work / "steered", scale=scale),
+        "awareness": measure_awareness(models[0], work / "awareness", scale=scale),
     }
 
 

@@ -13,7 +13,7 @@ from edged.policy.document import PolicyFile, Rule, Then
 from edged.policy.given import situation_of
 from edged.select.check import made_up_variants
 from edged.select.decide import decide
-from edged.select.decision import Circumstances, Held, Measured
+from edged.select.decision import Circumstances, Incumbent, Measured
 
 DECISIONS: Final = 20_000
 RULES: Final = 12
@@ -70,7 +70,7 @@ def _decision() -> Callable[[], object]:
         now_s=100.0,
         measured={variant.id: Measured(latency_s=0.008) for variant in variants},
         # Another one than the rule wants, so that the dwell time has to be told of as well.
-        held=Held(variant=variants[0].id, rank=0, since_s=90.0, dwell_s=30.0),
+        incumbent=Incumbent(variant=variants[0].id, rank=0, since_s=90.0, dwell_s=30.0),
     )
     ask = Ask(model="m")
     return lambda: decide(situation.context, ask, rules=rules, variants=variants, circumstances=circumstances)

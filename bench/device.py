@@ -57,9 +57,12 @@ def publish(models: Sequence[Model], work: Path) -> None:
         publish_version(model, work)
 
 
-def publish_version(model: Model, work: Path, *, version: str = "1.0.0", options: Sequence[str] = ()) -> None:
-    """Add one version of a model to ``work/repo``."""
+def publish_version(
+    model: Model, work: Path, *, version: str = "1.0.0", options: Sequence[str] = (), more: str = ""
+) -> None:
+    """Add one version of a model to ``work/repo``; ``more`` is added to its recipe."""
     recipe = _write_sources(model, work / "sources" / model.name, version)
+    recipe.write_text(recipe.read_text() + more)
     edge_publish("bundle", "build", recipe, "--out", work / "bundles")
     bundle = work / f"bundles/{model.name}-{version}"
     edge_publish("publish", bundle, *options, "--repo", work / "repo", "--keys", work / "keys")
@@ -85,9 +88,9 @@ def fill_store(device: Path, size_bytes: int) -> None:
 
 
 @contextmanager
-def edged(device: Path, work: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def edged(device: Path, work: Path, log: Path, *options: object) -> Iterator[subprocess.Popen[bytes]]:
     """Run the whole service, gate, updater and daemon, on what the device has; the host is away, which it finds out once."""
-    with _dev(device, work, log, 18080, poll_s=_NEVER_S) as process:
+    with _dev(device, work, log, 18080, *options, poll_s=_NEVER_S) as process:
         yield process
 
 
@@ -96,9 +99,10 @@ def socket_of(device: Path) -> Path:
     return device / "run/edged.sock"
 
 
-def _dev(device: Path, work: Path, log: Path, port: int, *, poll_s: float) -> Any:
+def _dev(device: Path, work: Path, log: Path, port: int, *options: object, poll_s: float) -> Any:
     command = [*EDGED, "dev", "--dir", str(device), "--repository", f"http://localhost:{port}/"]
-    return running([*command, "--root", str(work / "repo/metadata/1.root.json"), "--poll-interval", str(poll_s)], log)
+    command += ["--root", str(work / "repo/metadata/1.root.json"), "--poll-interval", str(poll_s)]
+    return running([*command, *map(str, options)], log)
 
 
 def answering(device: Path) -> set[str]:

@@ -42,7 +42,7 @@ def measure_updates(model: Model, work: Path, *, scale: float) -> dict[str, Any]
 
 
 @contextmanager
-def _host(work: Path) -> Iterator[int]:
+def host(work: Path) -> Iterator[int]:
     """Serve the repository; yields the port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
@@ -58,7 +58,7 @@ def _is_listening(port: int) -> bool:
 
 
 @contextmanager
-def _device(model: Model, work: Path, name: str, port: int, *options: object) -> Iterator[Path]:
+def running_device(model: Model, work: Path, name: str, port: int, *options: object) -> Iterator[Path]:
     """Run a device until the context ends, from the moment on that it answers; yields its directory."""
     place, log = work / name, work / f"{name}.log"
     command = [*device.EDGED, "dev", "--dir", str(place), "--repository", f"http://localhost:{port}/"]
@@ -71,8 +71,8 @@ def _device(model: Model, work: Path, name: str, port: int, *options: object) ->
 def _measure_poll(model: Model, work: Path) -> dict[str, float]:
     """Count what a poll brings that finds nothing new, on the connection that is kept."""
     with ExitStack() as stack:
-        port, passed = stack.enter_context(relay(stack.enter_context(_host(work))))
-        stack.enter_context(_device(model, work, "p", port, "--poll-interval", 0.5))
+        port, passed = stack.enter_context(relay(stack.enter_context(host(work))))
+        stack.enter_context(running_device(model, work, "p", port, "--poll-interval", 0.5))
         _wait_for_quiet(lambda: passed.questions)
         before = (passed.sent_bytes, passed.received_bytes, passed.questions, passed.connections)
         while passed.questions < before[2] + POLLS:
@@ -98,7 +98,7 @@ def _measure_stops(model: Model, work: Path, *, tries: int) -> list[float]:
     """Measure the time from the end of the publisher's command to the first refusal, right after a poll: the longest wait there is."""
     found = []
     keys = ("--repo", work / "repo", "--keys", work / "keys")
-    with _host(work) as port, _device(model, work, "s", port, "--poll-interval", STOP_POLL_S) as place:
+    with host(work) as port, running_device(model, work, "s", port, "--poll-interval", STOP_POLL_S) as place:
         for _ in range(tries):
             device.edge_publish("stop", model.name, "--reason", "measured", *keys)
             begun_s = time.monotonic()
@@ -115,7 +115,7 @@ def _measure_flips(model: Model, work: Path, *, tries: int) -> list[float]:
     """Measure from an operator's word during a trial until the version before answers, once for each of some versions."""
     found = []
     options = ("--poll-interval", 0.5, "--trial", 0)
-    with _host(work) as port, _device(model, work, "f", port, *options) as place:
+    with host(work) as port, running_device(model, work, "f", port, *options) as place:
         admin = Admin(str(place / "run/admin.sock"))
         for number in range(1, tries + 1):
             version = f"1.0.{number}"
