@@ -14,6 +14,7 @@ ROOTS: Final = {
     "run": ("edged.daemon.__main__", "decide, activate and serve models (edged.service)"),
     "update": ("edged.update.__main__", "fetch, verify and stage bundles (edged-update.service)"),
     "egress": ("edged.egress.__main__", "let allowed connections out of the device (edged-egress.service)"),
+    "offload": ("edged.offload.__main__", "ask endpoints outside of the device (edged-offload.service)"),
     "dev": ("edged.dev.__main__", "all three, unprivileged, in a directory of your own"),
 }
 

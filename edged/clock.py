@@ -1,7 +1,10 @@
 """Time as an argument: real clocks for the roots, and the rule for a wall clock that may be wrong."""
 
 import time
-from typing import Protocol
+from pathlib import Path
+from typing import Final, Protocol
+
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Clock(Protocol):
@@ -28,6 +31,11 @@ class SystemClock:
         return time.time()
 
 
+def utc_date(unix_s: float) -> str:
+    """Return the day of a moment in UTC, as ``2026-11-23``."""
+    return time.strftime("%Y-%m-%d", time.gmtime(unix_s))
+
+
 def trusted_unix_s(*, system_s: float, built_s: float, signed_s: float) -> float:
     """Choose the wall clock to judge expiry by.
 
@@ -40,3 +48,11 @@ def trusted_unix_s(*, system_s: float, built_s: float, signed_s: float) -> float
         signed_s: The newest signed "issued" time seen, Unix seconds; 0 when none was.
     """
     return max(system_s, built_s, signed_s)
+
+
+def read_boot_id() -> str:
+    """Return the kernel's ID of this start of the machine (random(4)); empty where it does not say."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

@@ -63,6 +63,12 @@ class ConfigError(DocumentError):
     code = "config-invalid"
 
 
+class PolicyError(DocumentError):
+    """A policy has a wrong rule, or one of its own tests fails."""
+
+    code = "policy-invalid"
+
+
 class UsageError(EdgedError):
     """A command was called in a way it cannot be."""
 
@@ -100,6 +106,12 @@ class ValidationFailedError(BundleError):
     """A model ran but its answers differ from the golden outputs, or it broke its budget."""
 
     code = "validation-failed"
+
+
+class ShadowFailedError(BundleError):
+    """A candidate did worse than the active version with the same requests."""
+
+    code = "shadow-failed"
 
 
 class IncompatibleError(BundleError):
@@ -244,10 +256,28 @@ class UnavailableError(EdgedError):
         self.retry_after_s = retry_after_s
 
 
+class DeferredError(UnavailableError):
+    """A rule of the policy lets nothing run now. ``rule`` among the facts names it."""
+
+    code = "deferred"
+
+
+class PolicyLimitError(UnavailableError):
+    """A rule of the policy lets no more requests begin now, whoever sends them. ``rule`` among the facts names it."""
+
+    code = "policy-limited"
+
+
 class ModelStoppedError(UnavailableError):
     """The publisher stopped this model; it answers again when that is lifted."""
 
     code = "model-stopped"
+
+
+class OffloadError(UnavailableError):
+    """The model's endpoint outside of this device gave no usable answer. ``trouble`` among the facts says which kind it is."""
+
+    code = "offload-failed"
 
 
 class NothingToDoError(EdgedError):
@@ -332,3 +362,9 @@ class NotPermittedError(EdgedError):
     """The caller's user or groups do not allow this."""
 
     code = "not-permitted"
+
+
+class PolicyDeniedError(NotPermittedError):
+    """A rule of the policy denies requests of this kind. ``rule`` among the facts names it."""
+
+    code = "policy-denied"

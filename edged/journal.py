@@ -64,6 +64,19 @@ VERSION_COLLECTED: Final = Event(message_id="f5686a72636fa3ea12bf1cf7bf887132", 
 SLOT_MOVED: Final = Event(message_id="0ff1f64e4904788848b0f22d96a3c08c", text="Slot moved")
 REFUSAL_LIFTED: Final = Event(message_id="b74b13c8ffefa791f611554a03607137", text="Refusal lifted")
 WINDOW_OPENED: Final = Event(message_id="90888aa30d22ce03b9d429c16e8226b9", text="Quiet window opened by an operator")
+SHADOW_BEGAN: Final = Event(message_id="a455efa3c2b5b018db9664bd57ea3f0b", text="Candidate runs in the shadow")
+SHADOW_PASSED: Final = Event(
+    message_id="74daa677bbe6ff70235c6a8ee0800112", text="Candidate was through with its shadow run"
+)
+SHADOW_FAILED: Final = Event(
+    message_id="33e44354102006ab825cab1600a7069f", text="Candidate failed in the shadow", level=logging.ERROR
+)
+SHADOW_SKIPPED: Final = Event(
+    message_id="6aefad962d445589759c101e48c73a4c",
+    text="Candidate goes on without its shadow run",
+    level=logging.WARNING,
+)
+VARIANT_SWITCHED: Final = Event(message_id="4027a4f1d6e1650ee6dd07b7dd65600b", text="Another variant answers")
 DOCUMENT_TAKEN: Final = Event(message_id="b8469cdc96d8e0460801334e6e332307", text="Document of the fleet taken")
 DOCUMENT_REFUSED: Final = Event(
     message_id="33454f11e354d413c65a5e84019a3648",
@@ -90,7 +103,46 @@ MODEL_FELL_BACK: Final = Event(
 )
 MODEL_ANSWERS_AGAIN: Final = Event(message_id="1dc4c12f2c339747c3a65849398f96f5", text="Model answers again")
 UPDATE_ASKED: Final = Event(message_id="5b2c1e0d7f5d4b1c9c36c8d3f2b7a4e6", text="Somebody asks for an update")
+OFFLOADED: Final = Event(message_id="e69ad59def8e5a6bf2f2e27da7dc1b0d", text="Request answered outside of this device")
+ENDPOINT_RESTS: Final = Event(
+    message_id="eb848158f79fae049035055d9c843295",
+    text="Endpoint of a model gave no usable answers, and is left alone for a while",
+    level=logging.WARNING,
+)
+ENDPOINT_ANSWERS: Final = Event(message_id="be9d65c471c3c4be237bf658ddacbe34", text="Endpoint of a model answers again")
+POLICY_IN_FORCE: Final = Event(message_id="a61bc752e1408cdda4232d5acda5c324", text="Policy in force")
+POLICY_REFUSED: Final = Event(
+    message_id="e28ed9dfa8a3061d9cc62d78fe63210a",
+    text="Policy refused, the last good one stays in force",
+    level=logging.ERROR,
+)
+POLICY_OVERRIDDEN: Final = Event(
+    message_id="e834036bd1e7a45dffb11eb6fb49e2ee",
+    text="Policy overridden by an operator",
+    level=logging.WARNING,
+)
+POLICY_OVERRIDE_ENDED: Final = Event(message_id="8dc2f70b399825a5f44acee9d73491fe", text="Override of the policy ended")
+MODEL_DECIDED: Final = Event(message_id="21b66065771d01258cd5bc5c8fe4f521", text="Requests are decided otherwise")
+HEAT_ROSE: Final = Event(
+    message_id="3ee09ce42a41abbba597fd5b328d3038",
+    text="Device has become so hot that policies may act",
+    level=logging.WARNING,
+)
+HEAT_CHANGED: Final = Event(message_id="0dba7a14882c9d13075a5b6bb2903981", text="Thermal level changed")
+POWER_CHANGED: Final = Event(message_id="e1b3e9e1cc86dc274064d48f3be038ff", text="Device runs on something else")
+SENSOR_DOUBTED: Final = Event(
+    message_id="13c05941303dfcce07ca3dbc5925da8b", text="Sensor is not believed", level=logging.WARNING
+)
+SENSOR_BELIEVED: Final = Event(message_id="66161dc337d2c83c97bc5b7ee1b34541", text="Sensor is believed again")
 EVENTS: Final = (
+    MODEL_DECIDED,
+    POLICY_IN_FORCE,
+    POLICY_REFUSED,
+    POLICY_OVERRIDDEN,
+    POLICY_OVERRIDE_ENDED,
+    OFFLOADED,
+    ENDPOINT_RESTS,
+    ENDPOINT_ANSWERS,
     MODEL_STAGED,
     UPDATE_FAILED,
     MODEL_ACTIVATED,
@@ -103,8 +155,18 @@ EVENTS: Final = (
     SLOT_MOVED,
     REFUSAL_LIFTED,
     WINDOW_OPENED,
+    SHADOW_BEGAN,
+    SHADOW_PASSED,
+    SHADOW_FAILED,
+    SHADOW_SKIPPED,
     VERSION_COLLECTED,
     UPDATE_ASKED,
+    HEAT_ROSE,
+    HEAT_CHANGED,
+    POWER_CHANGED,
+    SENSOR_DOUBTED,
+    SENSOR_BELIEVED,
+    VARIANT_SWITCHED,
     DOCUMENT_TAKEN,
     DOCUMENT_REFUSED,
     FLAG_CHANGED,

@@ -12,6 +12,7 @@ STATUSES: Final[Mapping[type[EdgedError], HTTPStatus]] = {
     errors.DocumentError: HTTPStatus.INTERNAL_SERVER_ERROR,
     # The operator acts.
     errors.ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.PolicyError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UsageError: HTTPStatus.BAD_REQUEST,
     # The publisher acts.
     errors.BundleError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -19,6 +20,7 @@ STATUSES: Final[Mapping[type[EdgedError], HTTPStatus]] = {
     errors.UnsafeModelError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SecretFoundError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ValidationFailedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ShadowFailedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.IncompatibleError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.BelowFloorError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TrustError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -44,7 +46,10 @@ STATUSES: Final[Mapping[type[EdgedError], HTTPStatus]] = {
     errors.WorkerLostError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.DeadlineError: HTTPStatus.GATEWAY_TIMEOUT,
     errors.UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DeferredError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.PolicyLimitError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ModelStoppedError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.OffloadError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NothingToDoError: HTTPStatus.CONFLICT,
     errors.QuotaError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.DaemonUnreachableError: HTTPStatus.BAD_GATEWAY,
@@ -58,6 +63,7 @@ STATUSES: Final[Mapping[type[EdgedError], HTTPStatus]] = {
     errors.SequenceError: HTTPStatus.CONFLICT,
     errors.PoisonError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotPermittedError: HTTPStatus.FORBIDDEN,
+    errors.PolicyDeniedError: HTTPStatus.FORBIDDEN,
 }
 
 

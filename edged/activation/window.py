@@ -70,7 +70,7 @@ def reasons_to_wait(
     reasons: dict[str, None] = {}
     for part in rules:
         if not part.max_wait_s or waited_s < part.max_wait_s:
-            reasons.update(dict.fromkeys(_unmet(part, conditions)))
+            reasons.update(dict.fromkeys(unmet(part, conditions)))
     return list(reasons)
 
 

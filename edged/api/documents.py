@@ -1,16 +1,19 @@
 """What edged's own endpoints take and give beside the status: schema version 1."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 
-from edged.api.ports import ModelView
+from edged.api.ports import AccuracyWord, ModelView
 from edged.codec import Document
 from edged.ids import MODEL_NAME_PATTERN, VERSION_PATTERN
 from edged.ops.flags import FlagValue
 from edged.pipeline.spec import TensorSpec
 
+ACCURACY_PATH: Final = "/edged/v1/models/{model}/accuracy"
+CONTEXT_PATH: Final = "/edged/v1/context"
+EVENTS_PATH: Final = "/edged/v1/events"
 FLAGS_PATH: Final = "/edged/v1/flags"
 HISTORY_PATH: Final = "/edged/v1/history"
 ROLLBACK_PATH: Final = "/edged/v1/update/rollback"
@@ -18,6 +21,12 @@ APPLY_PATH: Final = "/edged/v1/update/apply"
 DEFAULT_ENTRIES: Final = 50
 """Of a history, when nobody says how many."""
 MOST_ENTRIES: Final = 1000
+
+
+EventType = Literal["context", "decision", "slot", "history", "update"]
+"""``context``: a word of the device's context is another one; ``decision``: requests of some kind are decided otherwise; ``slot``: a slot
+of a model moved; ``history``: anything else that is kept in the device's history; ``update``: the updater does something else."""
+EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
 
 
 class ModelEntry(Document, frozen=True, kw_only=True):
@@ -82,6 +91,23 @@ class Switched(Document, frozen=True, kw_only=True):
     schema: Literal[1] = 1
     model: str
     version: str
+
+
+class AccuracyHint(Document, frozen=True, kw_only=True):
+    """What an app says of a model's answers."""
+
+    accuracy: AccuracyWord
+    for_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 600.0
+    """How long that counts, in seconds, unless the same user says something else before."""
+
+
+class AccuracyTaken(Document, frozen=True, kw_only=True):
+    """What counts from now on."""
+
+    schema: Literal[1] = 1
+    model: str
+    accuracy: AccuracyWord
+    for_s: float
 
 
 def list_models(views: Sequence[ModelView]) -> ModelList:

@@ -12,23 +12,25 @@ The steps of an exchange. Where one fails, its error is the answer, and what was
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
 
 from edged.api.body import Body, offset_for
 from edged.api.bugs import report_bug
+from edged.api.decision_summary import DECISION, summarize
 from edged.api.head import Head
 from edged.api.limits import LiveLimits
 from edged.api.oip import HEADER_LENGTH, ParsedRequest, RequestReader, parse_header_length
+from edged.api.oip_parameters import Wishes
 from edged.api.oip_response import build_response
-from edged.api.ports import Admission, Answer, Models, ModelView, Quotas, UsageSource
+from edged.api.ports import Admission, Answer, Models, Quotas, Taken, UsageSource
 from edged.api.problems import for_error
 from edged.api.responses import Response, problem_response
 from edged.callers.caller import Caller
 from edged.errors import EdgedError, QuotaError
-from edged.runtime.calls import Call, Outcome, Request, Segment
+from edged.runtime.calls import Call, Outcome, Request, RequestClass, Segment
 from edged.runtime.tensors import InferResult
 from edged.runtime.wire import INLINE_BYTES
 
@@ -176,49 +178,65 @@ class Exchange:
         request = self._services.reader.read(self._body(content), self._header_length, view)  # (3)
         if all(tensor.at is None for tensor in request.inputs):
             self._give_memory_back()
-        wishes, limit_s = request.wishes, self._services.limits.current.request_timeout_s
+        taken = Taken(model=view)
+        wishes = request.wishes
         self._call = call = Call(
             Request(
                 inputs=request.inputs,
                 outputs=[output.name for output in request.outputs],
-                deadline_s=self._arrived_s + min(wishes.timeout_s or limit_s, limit_s),
+                deadline_s=self._arrived_s + self._timeout_s(wishes),
                 uid=self._caller.uid,
                 request_class=wishes.request_class,
                 priority=wishes.priority,
                 sequence=wishes.sequence,
+                has_consent=wishes.has_consent,
+                may_cache=wishes.may_cache,
                 memory=self._memory,
             ),
-            # By then ``view`` is the model that answers.
-            lambda outcome: self._finished(request, view, outcome),
+            # By then ``taken`` is what was really done.
+            lambda outcome: self._finished(request, taken, call, outcome),
         )
-        view = self._services.models.submit(self._model, self._version, call)  # (4)
+        taken = self._services.models.submit(self._model, self._version, call)  # (4)
+
+    def _timeout_s(self, wishes: Wishes) -> float:
+        limits = self._services.limits.current
+        is_background = wishes.request_class is RequestClass.BACKGROUND
+        most_s = (
+            max(limits.request_timeout_s, limits.background_timeout_s) if is_background else limits.request_timeout_s
+        )
+        return min(wishes.timeout_s or limits.request_timeout_s, most_s)
 
     def _body(self, content: bytes | bytearray | None) -> Body:
         if self._memory is not None and self.room is not None:
             return Body(content=self.room, memory=self._memory.view, offset=self._offset)
         return Body(content=memoryview(content or b""))
 
-    def _finished(self, request: ParsedRequest, view: ModelView, outcome: Outcome) -> None:
+    def _finished(self, request: ParsedRequest, taken: Taken, call: Call, outcome: Outcome) -> None:
         self._call = None
+        if call.instead:
+            taken.model = replace(taken.model, variant=call.instead)
         self._let_go()
         if self._answered is not None:
-            self._answer(self._response(request, view, outcome))  # (5)
+            self._answer(self._response(request, taken, outcome))  # (5)
 
     def _answer(self, response: Response) -> None:
         answered, self._answered = self._answered, None
         if answered is not None:
             answered(response)
 
-    def _response(self, request: ParsedRequest, view: ModelView, outcome: Outcome) -> Response:
+    def _response(self, request: ParsedRequest, taken: Taken, outcome: Outcome) -> Response:
         if not isinstance(outcome, InferResult):
             return self._refusal(outcome)
         try:
-            parts, header_length = build_response(request, Answer(result=outcome, model=view))
+            parts, header_length = build_response(request, Answer(result=outcome, taken=taken))
         except Exception as exc:  # noqa: BLE001 - as above
             return self._refusal(exc)
+        view = taken.model
         fields = {"Edged-Variant": view.variant, "Edged-Model-Version": str(view.version)}
         if view.fallback is not None:
             fields[FALLBACK] = view.fallback
+        if taken.decision is not None:
+            fields[DECISION] = summarize(taken.decision)
         if header_length is None:
             return Response(status=HTTPStatus.OK, content_type="application/json", parts=parts, fields=fields)
         fields[HEADER_LENGTH] = str(header_length)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from edged.config.schema import LimitsConfig, ServeConfig
+from edged.config.schema import BackgroundConfig, CacheConfig, LimitsConfig, ServeConfig
 
 
 @dataclass(slots=True)
@@ -11,3 +11,5 @@ class LiveLimits:
 
     current: ServeConfig
     callers: LimitsConfig = field(default_factory=LimitsConfig)
+    background: BackgroundConfig = field(default_factory=BackgroundConfig)
+    cache: CacheConfig = field(default_factory=CacheConfig)

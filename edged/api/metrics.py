@@ -10,9 +10,12 @@ from aiohttp import web
 
 from edged import __version__
 from edged.api.ports import ModelUsage, UsageSource
+from edged.api.shadow_metrics import add_shadows
+from edged.ids import ModelName
 from edged.telemetry.exposition import CONTENT_TYPE, Exposition, Labels
 from edged.telemetry.processes import OwnUse, ProcessMemory, read_memory, read_own_use
 from edged.telemetry.serving import OK
+from edged.telemetry.shadow import ShadowStats
 
 
 class Metrics:
@@ -22,7 +25,9 @@ class Metrics:
         usage: What each model did and does.
         connections: Returns the number of open connections by socket (``app``, ``admin``).
         reviews: Returns for each model whether it needs review, those of which nothing answers included.
+        shadows: Returns what was counted of each model whose candidates were in the shadow of its active version.
         started_unix_s: When the daemon started.
+        more: Each adds metrics of its own, after those of models.
     """
 
     def __init__(
@@ -31,12 +36,16 @@ class Metrics:
         usage: UsageSource,
         connections: Callable[[], Mapping[str, int]],
         reviews: Callable[[], Mapping[str, bool]],
+        shadows: Callable[[], Mapping[ModelName, ShadowStats]],
         started_unix_s: float,
+        more: Sequence[Callable[[Exposition], None]] = (),
     ) -> None:
         self._usage = usage
         self._connections = connections
         self._reviews = reviews
+        self._shadows = shadows
         self._started_unix_s = started_unix_s
+        self._more = more
         self._turn = asyncio.Lock()
 
     def routes(self) -> list[web.RouteDef]:
@@ -55,6 +64,9 @@ class Metrics:
             "1 after a version was refused or rolled back, until a newer one is good.",
             (({"model": model}, int(needs_review)) for model, needs_review in sorted(self._reviews().items())),
         )
+        add_shadows(text, self._shadows())
+        for add in self._more:
+            add(text)
         add_daemon(text, own, connections=self._connections(), started_unix_s=self._started_unix_s)
         # As a header, because aiohttp's arguments for type and charset know no version.
         return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
@@ -87,6 +99,11 @@ def _add_requests(text: Exposition, models: Sequence[ModelUsage]) -> None:
         "edged_rejected_requests_total",
         "Requests that were not taken, by reason.",
         _by_word(by_name, "reason", lambda model: model.stats.rejections),
+    )
+    text.counter(
+        "edged_cache_lookups_total",
+        "Requests whose answer was looked for among those that are known already, by whether it was there: hit or miss.",
+        _by_word(by_name, "result", lambda model: {"hit": model.stats.hits.count, "miss": model.stats.misses}),
     )
     text.histogram(
         "edged_request_duration_seconds",

@@ -8,6 +8,8 @@ Parameters of a request that edged acts on:
 
 - ``timeout``, microseconds, and ``priority``, 1 for the most urgent: Triton's schedule policy extension; 0 is no wish in both;
 - ``request_class``, ``interactive`` or ``background``: edged's own;
+- ``offload``, true where the inputs may leave the device for the model's cloud endpoint, if the device's policy wants that: likewise;
+- ``cache``, false where neither this request may be answered with what is known already, nor another one with its answer: likewise;
 - ``sequence_id``, ``sequence_start``, ``sequence_end``: Triton's sequence extension, for models with a state. An identifier of 0 or
   of no characters means no sequence, which is what clients send that have none.
 """
@@ -43,6 +45,10 @@ class Wishes:
     """1 is the most urgent; 0 is no wish."""
     request_class: RequestClass = RequestClass.INTERACTIVE
     sequence: SequenceStep | None = None
+    has_consent: bool = False
+    """The inputs may leave the device."""
+    may_cache: bool = True
+    """An answer may be one that is known already."""
 
 
 NO_WISHES: Final = Wishes()
@@ -72,6 +78,8 @@ def read_wishes(parameters: Parameters, *, has_state: bool) -> Wishes:
         priority=integer(parameters, "priority"),
         request_class=_request_class(parameters),
         sequence=_sequence(parameters, has_state=has_state),
+        has_consent=boolean(parameters, "offload", default=False),
+        may_cache=boolean(parameters, "cache", default=True),
     )
 
 

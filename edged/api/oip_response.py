@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from edged.api.decision_summary import summarize
 from edged.api.oip import ParsedRequest
 from edged.api.oip_data import data_to_json
 from edged.api.ports import Answer
@@ -15,7 +16,7 @@ def build_response(request: ParsedRequest, answer: Answer) -> tuple[list[Buffer]
 
     Args:
         request: What was asked.
-        answer: The outputs asked for, in any order, and the model that gave them.
+        answer: The outputs asked for, in any order, and what is said about them.
 
     Returns:
         The parts of the body in order, and the value of ``Inference-Header-Content-Length``; None when the body is all JSON.
@@ -35,12 +36,21 @@ def build_response(request: ParsedRequest, answer: Answer) -> tuple[list[Buffer]
         else:
             member["data"] = data_to_json(tensor.data, tensor.dtype, tensor.name)
         outputs.append(member)
-    parameters = {"variant": answer.model.variant}
-    if answer.model.fallback is not None:
-        parameters["fallback"] = answer.model.fallback
+    taken, model = answer.taken, answer.taken.model
+    parameters: dict[str, str | bool | float] = {"variant": model.variant}
+    if model.fallback is not None:
+        parameters["fallback"] = model.fallback
+    if taken.decision is not None:
+        parameters["decision"] = summarize(taken.decision)
+    if taken.is_offloaded:
+        parameters["offloaded"] = True
+    if taken.scale is not None:
+        parameters["scale"] = taken.scale
+    if taken.is_cached:
+        parameters["cached"] = True
     head = {
-        "model_name": answer.model.name,
-        "model_version": str(answer.model.version),
+        "model_name": model.name,
+        "model_version": str(model.version),
         **({"id": request.id} if request.id else {}),
         "parameters": parameters,
         "outputs": outputs,

@@ -18,7 +18,8 @@ from typing import Any, Final, get_args
 import msgspec
 
 from edged import __version__
-from edged.api.documents import DEFAULT_ENTRIES, MOST_ENTRIES
+from edged.api.documents import DEFAULT_ENTRIES, EVENT_TYPES, MOST_ENTRIES
+from edged.api.events import LAST_EVENT_ID
 from edged.api.oip import HEADER_LENGTH
 from edged.api.operations import OPERATIONS, Bodies, Operation
 from edged.api.problems import CONTENT_TYPE, ProblemBody
@@ -78,6 +79,26 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "description": "The most entries to give.",
         "schema": {"type": "integer", "minimum": 1, "maximum": MOST_ENTRIES, "default": DEFAULT_ENTRIES},
     },
+    "types": {
+        "name": "types",
+        "in": "query",
+        "description": "Only events of these types.",
+        "style": "form",
+        "explode": False,
+        "schema": {"type": "array", "items": {"enum": list(EVENT_TYPES)}, "minItems": 1},
+    },
+    "follow": {
+        "name": "follow",
+        "in": "query",
+        "description": "Whether to wait for more; if not, the answer ends with what is known.",
+        "schema": {"type": "boolean", "default": True},
+    },
+    LAST_EVENT_ID: {
+        "name": LAST_EVENT_ID,
+        "in": "header",
+        "description": "The ID of the last event that the caller has: the answer begins with what came after it.",
+        "schema": {"type": "string"},
+    },
     "flag": {
         "name": "flag",
         "in": "path",
@@ -105,6 +126,11 @@ _HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "Edged-Fallback": {
         "description": "By which rule of its manifest something else answered in the model's place; not there when the model did.",
         "schema": {"enum": list(get_args(FallbackUse))},
+    },
+    "Edged-Decision": {
+        "description": "The rule of the device's policy that decided, and what it asked for, as a dictionary of structured fields "
+        "(RFC 9651); not there when no policy did.",
+        "schema": {"type": "string"},
     },
     "ETag": {"description": "Changes with what is answered, for If-None-Match.", "schema": {"type": "string"}},
     "Edged-Variant": {"description": "The variant that answered.", "schema": {"type": "string"}},

@@ -8,11 +8,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from edged.api import schemas
+from edged.api.budget_documents import BUDGET_PATH, BudgetDocument
+from edged.api.context_document import ContextDocument
+from edged.api.decision_documents import DECISIONS_PATH, DecisionsDocument
+from edged.api.decision_summary import DECISION
 from edged.api.documents import (
+    ACCURACY_PATH,
     APPLY_PATH,
+    CONTEXT_PATH,
+    EVENTS_PATH,
     FLAGS_PATH,
     HISTORY_PATH,
     ROLLBACK_PATH,
+    AccuracyHint,
+    AccuracyTaken,
     Apply,
     FlagDocument,
     FlagsDocument,
@@ -20,13 +29,29 @@ from edged.api.documents import (
     Rollback,
     Switched,
 )
+from edged.api.events import CONTENT_TYPE as EVENT_STREAM
+from edged.api.events import LAST_EVENT_ID
 from edged.api.infer import FALLBACK
 from edged.api.oip import HEADER_LENGTH
+from edged.api.policy_documents import (
+    CLEAR_PATH,
+    EXPLAIN_PATH,
+    OVERRIDE_PATH,
+    POLICY_PATH,
+    ClearRequest,
+    ExplainRequest,
+    ExplanationDocument,
+    OverrideRequest,
+    OverridesDocument,
+    OverrideStatus,
+    PolicyDocument,
+)
 from edged.api.stats import StatisticsDocument
 from edged.api.status import Status
 from edged.errors import (
     BodyTooLargeError,
     DeadlineError,
+    DeferredError,
     EdgedError,
     FlagUnknownError,
     ModelStoppedError,
@@ -34,6 +59,7 @@ from edged.errors import (
     NothingToDoError,
     NotPermittedError,
     PoisonError,
+    PolicyDeniedError,
     QuotaError,
     RequestError,
     SequenceError,
@@ -171,10 +197,12 @@ _INFERENCE: Final = tuple(
             takes={JSON: schemas.InferRequest, BYTES: None},
             header=HEADER_LENGTH,
             answers={JSON: schemas.InferResponse, BYTES: None},
-            gives=(HEADER_LENGTH, "Edged-Model-Version", "Edged-Variant", FALLBACK),
+            gives=(HEADER_LENGTH, "Edged-Model-Version", "Edged-Variant", FALLBACK, DECISION),
             raises=(
                 *_UNKNOWN,
                 ModelStoppedError,
+                DeferredError,
+                PolicyDeniedError,
                 RequestError,
                 TensorError,
                 BodyTooLargeError,
@@ -191,6 +219,12 @@ _INFERENCE: Final = tuple(
 _DEVICE: Final = (
     Operation(id="status", summary="What the device does", path="/edged/v1/status", answers={JSON: Status}),
     Operation(id="models", summary="The models that answer", path="/edged/v1/models", answers={JSON: ModelList}),
+    Operation(
+        id="decisions",
+        summary="What policy decides about requests, and what of that has changed lately",
+        path=DECISIONS_PATH,
+        answers={JSON: DecisionsDocument},
+    ),
     Operation(
         id="flags",
         summary="The feature flags of the fleet, with their values on this device",
@@ -209,6 +243,51 @@ _DEVICE: Final = (
         gives=("ETag",),
         says_unchanged=True,
         raises=(FlagUnknownError,),
+    ),
+    Operation(
+        id="context",
+        summary="What the device knows of itself, as policies are judged by it",
+        path=CONTEXT_PATH,
+        answers={JSON: ContextDocument},
+    ),
+    Operation(
+        id="budget",
+        summary="Bytes, energy and thermal levels of the last days, by model",
+        path=BUDGET_PATH,
+        answers={JSON: BudgetDocument},
+    ),
+    Operation(
+        id="events",
+        summary="What happens on the device as it happens, as server-sent events",
+        path=EVENTS_PATH,
+        query=("types", "follow"),
+        header=LAST_EVENT_ID,
+        answers={EVENT_STREAM: str},
+        raises=(RequestError, QuotaError),
+    ),
+    Operation(
+        id="accuracy",
+        summary="Say how a model's answers do, for policies that ask about it",
+        path=ACCURACY_PATH,
+        method="post",
+        takes={JSON: AccuracyHint},
+        answers={JSON: AccuracyTaken},
+        raises=(*_UNKNOWN, ModelStoppedError, RequestError),
+    ),
+    Operation(
+        id="policy",
+        summary="The rules that decide about requests, and what they decide now",
+        path=POLICY_PATH,
+        answers={JSON: PolicyDocument},
+    ),
+    Operation(
+        id="explainPolicy",
+        summary="What would be decided if something were otherwise, and why",
+        path=EXPLAIN_PATH,
+        method="post",
+        takes={JSON: ExplainRequest},
+        answers={JSON: ExplanationDocument},
+        raises=(RequestError, ModelUnknownError),
     ),
     Operation(
         id="metrics", summary="What edged counted, in Prometheus' text format", path="/metrics", answers={TEXT: str}
@@ -245,6 +324,26 @@ _STEERING: Final = (
         takes={JSON: Apply},
         answers={JSON: Switched},
         raises=(RequestError, ModelUnknownError, NothingToDoError, NotPermittedError, StoreError),
+    ),
+    Operation(
+        id="overridePolicy",
+        summary="Decide about a model in the policy's place, for a while",
+        path=OVERRIDE_PATH,
+        method="post",
+        is_for_admins=True,
+        takes={JSON: OverrideRequest},
+        answers={JSON: OverrideStatus},
+        raises=(RequestError, ModelUnknownError, StoreError),
+    ),
+    Operation(
+        id="clearPolicyOverrides",
+        summary="End overrides of the policy before their time",
+        path=CLEAR_PATH,
+        method="post",
+        is_for_admins=True,
+        takes={JSON: ClearRequest},
+        answers={JSON: OverridesDocument},
+        raises=(RequestError, NothingToDoError, StoreError),
     ),
 )
 

@@ -2,18 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
+from edged.api.decision_documents import DecisionChange, DecisionStatus
+from edged.api.policy_documents import ExplanationDocument, GivenValue, OverrideStatus, PolicyDocument
 from edged.api.status import Status
 from edged.bundle.fallback import FallbackUse
 from edged.callers.caller import Caller
 from edged.ids import ModelName, Version
 from edged.ops.flags import FlagValue
 from edged.pipeline.spec import TensorSpec
+from edged.policy.document import Then
 from edged.runtime.calls import Call, Segment
 from edged.runtime.tensors import InferResult
+from edged.select.decision import Decision
+from edged.sense.assemble import Sensor
+from edged.sense.context import Context
 from edged.store.history import Entry
 from edged.telemetry.serving import ServingStats
+
+AccuracyWord = Literal["ok", "degraded"]
+"""How a model's answers do, as apps say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +46,26 @@ class ModelView:
     """Inputs that edged fills in for requests of a sequence, which may leave them out."""
     max_rows: int = 0
     """Most rows (first axis) of one run that requests may share; 0 when each runs alone."""
+    least_scale: float = 1.0
+    """The smallest share of the full sizes to which ``inputs`` may be brought before the model; 1 where they cannot be made smaller."""
     fallback: FallbackUse | None = None
     """The rule of the manifest by which this answers in the model's place (``edged.bundle.fallback``); None for the model itself."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Taken:
+    """What is said about a request that was taken, beside its outputs. Whoever acts on the request later keeps it true."""
+
+    model: ModelView
+    """What answers."""
+    decision: Decision | None = None
+    """None where nothing but the built-in rule decided, or nothing at all: of a model that is stopped or has a stand-in."""
+    is_offloaded: bool = False
+    """The model's cloud endpoint answers."""
+    scale: float | None = None
+    """Share of the full sizes that is used for it; None where nobody asked for less."""
+    is_cached: bool = False
+    """Nothing runs for it: its answer is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +73,7 @@ class Answer:
     """An inference and what was decided on the way to it."""
 
     result: InferResult
-    model: ModelView
+    taken: Taken
 
 
 class Models(Protocol):
@@ -73,7 +100,7 @@ class Models(Protocol):
         """
         ...
 
-    def submit(self, name: str, version: str | None, call: Call) -> ModelView:
+    def submit(self, name: str, version: str | None, call: Call) -> Taken:
         """Take a request, and finish its call later: with the answer, or with an error.
 
         Args:
@@ -82,11 +109,13 @@ class Models(Protocol):
             call: Its request's inputs were checked against the view by the caller.
 
         Returns:
-            The model that answers.
+            What answers, and what was decided about it; both are final once the call is finished.
 
         Raises:
             ModelUnknownError: No such model or version.
             UnavailableError: Loading, or the queue is full.
+            DeferredError: A rule of the policy lets nothing run now.
+            PolicyDeniedError: A rule of the policy denies.
             PoisonError: This request ended two workers.
 
         What a call may be finished with, beside its result:
@@ -124,6 +153,20 @@ class Quotas(Protocol):
         ...
 
 
+class DecisionSource(Protocol):
+    """What policy decides about requests."""
+
+    @property
+    def decisions(self) -> tuple[DecisionStatus, ...]:
+        """What becomes of every kind of request now, by model."""
+        ...
+
+    @property
+    def recent(self) -> tuple[DecisionChange, ...]:
+        """What changed lately, newest last."""
+        ...
+
+
 class StatusSource(Protocol):
     """Where ``/edged/v1/status`` comes from."""
 
@@ -138,6 +181,32 @@ class FlagsSource(Protocol):
     @property
     def flags(self) -> Mapping[str, FlagValue]:
         """The value of every flag, sorted by name; the same object until one of them changes."""
+        ...
+
+
+class ContextSource(Protocol):
+    """The device as it is now."""
+
+    @property
+    def current(self) -> Context:
+        """The newest context."""
+        ...
+
+    @property
+    def sensors(self) -> Sequence[Sensor]:
+        """The sensors that it is from, one by one."""
+        ...
+
+
+class AccuracyHints(Protocol):
+    """Takes what apps say of the answers of models."""
+
+    def say(self, model: str, accuracy: AccuracyWord, *, for_s: float, uid: int) -> None:
+        """Take what a user says of a model, for so many seconds.
+
+        Raises:
+            UnavailableError: Too many have something to say.
+        """
         ...
 
 
@@ -204,4 +273,48 @@ class UsageSource(Protocol):
 
     def stats(self, name: str) -> ServingStats | None:
         """Return a model's counters, for what is refused before the model hears of it; None where there is no such model."""
+        ...
+
+
+class PolicySource(Protocol):
+    """The rules in force, and what they would decide."""
+
+    def describe(self) -> PolicyDocument:
+        """Describe all that decides about requests."""
+        ...
+
+    def explain(self, *, model: str | None, given: Mapping[str, GivenValue]) -> ExplanationDocument:
+        """Say what would be decided, and why.
+
+        Args:
+            model: None for every one.
+            given: What is to be otherwise than it is.
+
+        Raises:
+            ModelUnknownError: No such model.
+            RequestError: Something given cannot be read.
+        """
+        ...
+
+
+class PolicySteering(Protocol):
+    """What administrators may decide in the policy's place. ``by`` names the person: ``operator alice``."""
+
+    async def override(self, model: str, then: Then, *, for_s: float, reason: str, by: str) -> OverrideStatus:
+        """Decide about a model for a while, in place of whatever overrides it now.
+
+        Raises:
+            ModelUnknownError: No such model.
+            RequestError: What is asked for cannot be done.
+            StoreError: The disk refused.
+        """
+        ...
+
+    async def clear(self, model: str | None, *, by: str) -> Sequence[OverrideStatus]:
+        """End the override of a model, or all of them; returns what was ended.
+
+        Raises:
+            NothingToDoError: There is none.
+            StoreError: The disk refused.
+        """
         ...

@@ -29,6 +29,10 @@ REQUEST_PARAMETERS: Final = {
         "enum": [item.value for item in RequestClass],
         "description": "Whether somebody waits for the answer.",
     },
+    "offload": _CLAIM
+    | {
+        "description": "The inputs may leave the device for the model's cloud endpoint, if there is one and the policy wants that."
+    },
     "sequence_id": {
         "anyOf": [
             {"type": "integer", "minimum": 0, "maximum": (1 << 64) - 1},
@@ -99,7 +103,9 @@ class InferOutput(Document, frozen=True, kw_only=True):
 class InferResponse(Document, frozen=True, kw_only=True):
     """The answer to a request for an inference.
 
-    ``parameters`` has the ``variant`` of the model that gave it, and ``fallback`` where something else answered in the model's place.
+    ``parameters`` has the ``variant`` of the model that gave it; ``fallback`` where something else answered in the model's place;
+    ``decision`` where a rule of a policy decided, with the text of the header Edged-Decision; ``offloaded`` (true) where the model's
+    cloud endpoint answered.
     """
 
     model_name: str

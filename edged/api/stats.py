@@ -7,7 +7,7 @@ in another way:
   ``compute_output`` take 0;
 - times of running are those of runs, not of requests: what three requests share counts once (Triton counts it three times);
 - counts are those of the model's name since the daemon started, whichever version answered; only the active version is listed;
-- no answer is ever taken from a cache.
+- a miss of the cache takes no time of its own.
 """
 
 from collections.abc import Sequence
@@ -37,8 +37,8 @@ class InferStatistics(Document, frozen=True, kw_only=True):
     compute_input: DurationStatistic
     compute_infer: DurationStatistic
     compute_output: DurationStatistic
-    cache_hit: DurationStatistic = DurationStatistic()
-    cache_miss: DurationStatistic = DurationStatistic()
+    cache_hit: DurationStatistic
+    cache_miss: DurationStatistic
 
 
 class BatchStatistics(Document, frozen=True, kw_only=True):
@@ -120,6 +120,8 @@ def _model(name: str, version: str, stats: ServingStats) -> ModelStatistics:
             compute_input=_nothing(runs),
             compute_infer=_duration(runs),
             compute_output=_nothing(runs),
+            cache_hit=_duration(stats.hits),
+            cache_miss=DurationStatistic(count=stats.misses),
         ),
         batch_stats=tuple(
             BatchStatistics(

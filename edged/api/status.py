@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from edged.api.background import BackgroundStatus
+from edged.api.decision_documents import DecisionStatus
 from edged.codec import Document
 from edged.update.phases import UpdateStatus
 
@@ -51,14 +53,44 @@ class RolloutStatus(Document, frozen=True, kw_only=True):
     """Versions below are not activated."""
 
 
+class ShadowStatus(Document, frozen=True, kw_only=True):
+    """How a candidate does in the shadow of the active version; counts are since the daemon started."""
+
+    reason: str
+    """What is waited for, in words."""
+    began_at: float
+    """Unix seconds."""
+    share: float
+    """Of the apps' requests, how many it is asked, too."""
+    requests: int
+    """That it has dealt with."""
+    failures: int
+    """Of those, that it failed."""
+    agreed: int
+    """Of those, that it answered as the active version did."""
+    agreement: float | None
+    """The share of its answers that are like those of the active version."""
+    shed: int
+    """Requests that it was not asked although they were chosen, because there was no room for them."""
+    worker_losses: int
+    active_p95_ms: float | None
+    """95 % of the active version's runs took up to so long, for the same requests; None while nothing is known."""
+    p95_ms: float | None
+    """Likewise, the candidate's."""
+    left_s: float
+    """Until it goes on if nothing speaks against it, however few requests there were."""
+
+
 class CandidateStatus(Document, frozen=True, kw_only=True):
     """A version that is in the store and not yet active."""
 
     version: str
     waiting_for: tuple[str, ...]
-    """What the quiet window waits for; empty while it is being validated."""
+    """What the quiet window waits for; empty while it is being validated or in the shadow."""
     since: float
     """Unix seconds."""
+    shadow: ShadowStatus | None = None
+    """None unless it is in the shadow of the active version."""
 
 
 class TrialStatus(Document, frozen=True, kw_only=True):
@@ -97,6 +129,27 @@ class WorkerStatus(Document, frozen=True, kw_only=True):
     """Why parts of the process's sandbox are missing on this device; empty when it is whole."""
 
 
+VariantState = Literal["answers", "loaded", "loading", "unloaded", "unusable"]
+"""``answers``: requests that name no variant, and those that its decision gives it. ``loaded``: it could at once."""
+
+
+class VariantStatus(Document, frozen=True, kw_only=True):
+    """One variant of the active version, on this device."""
+
+    id: str
+    tier: str
+    precision: str
+    state: VariantState
+    reasons: tuple[str, ...] = ()
+    """Why it is not usable."""
+    requests_wait: bool = False
+    """It is being loaded, and nothing answers until then, because memory is for one variant only."""
+    p95_ms: float | None = None
+    """95 of 100 of its latest runs took up to so long; None while too few are known."""
+    memory_bytes: int | None = None
+    """The most that its worker was seen to need; None while nobody knows."""
+
+
 class ModelStatus(Document, frozen=True, kw_only=True):
     """One model: what answers, what is in its slots, what was refused."""
 
@@ -115,6 +168,12 @@ class ModelStatus(Document, frozen=True, kw_only=True):
     stop: StopStatus | None = None
     fallback: str | None = None
     """What answers in the model's place, in words, while something does."""
+    variants: tuple[VariantStatus, ...] = ()
+    """Of the active version, best for this machine first."""
+    decision: DecisionStatus | None = None
+    """What becomes of requests that somebody waits for; None while no version is active."""
+    background: BackgroundStatus | None = None
+    """Background requests that are kept until they may run; None where there never were any."""
 
 
 class DeviceStatus(Document, frozen=True, kw_only=True):

@@ -4,11 +4,12 @@ Who may open that socket may do all of this. Whoever does is named in the device
 """
 
 import re
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
 import msgspec
 from aiohttp import web
 
+from edged.api.bodies import operator_of, read_body
 from edged.api.documents import (
     APPLY_PATH,
     DEFAULT_ENTRIES,
@@ -21,13 +22,10 @@ from edged.api.documents import (
 )
 from edged.api.ports import Updates
 from edged.api.replies import json_reply
-from edged.callers.who import identify
-from edged.codec import convert, decode_json
-from edged.errors import DocumentError, RequestError, UnavailableError
+from edged.codec import convert
+from edged.errors import DocumentError, RequestError
 from edged.ids import MODEL_NAME_PATTERN
 from edged.store.history import History
-
-T = TypeVar("T")
 
 _NUMBER: Final = re.compile(r"[0-9]{1,9}\Z")
 
@@ -54,14 +52,14 @@ class SteeringRoutes:
 
     async def rollback(self, request: web.Request) -> web.Response:
         """Turn the active version of a model down, and have the one before it answer."""
-        wanted = await _read(request, Rollback)
-        version = await self._updates.rollback(wanted.model, reason=wanted.reason, by=_operator(request))
+        wanted = await read_body(request, Rollback)
+        version = await self._updates.rollback(wanted.model, reason=wanted.reason, by=operator_of(request))
         return json_reply(Switched(model=wanted.model, version=version))
 
     async def apply(self, request: web.Request) -> web.Response:
         """Let a candidate go on at once."""
-        wanted = await _read(request, Apply)
-        version = await self._updates.apply(wanted.model, version=wanted.version, by=_operator(request))
+        wanted = await read_body(request, Apply)
+        version = await self._updates.apply(wanted.model, version=wanted.version, by=operator_of(request))
         return json_reply(Switched(model=wanted.model, version=version))
 
     async def history(self, request: web.Request) -> web.Response:
@@ -77,13 +75,6 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     limit: Limit = DEFAULT_ENTRIES
 
 
-async def _read(request: web.Request, type_: type[T]) -> T:
-    try:
-        return decode_json(type_, await request.read(), source="body")
-    except DocumentError as exc:
-        raise RequestError(exc.message, pointer=exc.problems[0].pointer) from exc
-
-
 def _read_query(request: web.Request) -> _Wanted:
     values: dict[str, object] = {}
     for name, value in request.query.items():
@@ -94,12 +85,3 @@ def _read_query(request: web.Request) -> _Wanted:
         return convert(_Wanted, values, source="query")
     except DocumentError as exc:
         raise RequestError(exc.message) from exc
-
-
-def _operator(request: web.Request) -> str:
-    """Name the person on the other end, for the history."""
-    sock = None if request.transport is None else request.transport.get_extra_info("socket")
-    if sock is None:
-        raise UnavailableError("its caller left")
-    caller = identify(sock)
-    return f"operator {caller.user} (uid {caller.uid})"

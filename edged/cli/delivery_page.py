@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
-from edged.api.status import CandidateStatus, ModelStatus, StopStatus
+from edged.api.status import CandidateStatus, ModelStatus, ShadowStatus, StopStatus
 from edged.cli.table import align, printable
-from edged.cli.words import ago
+from edged.cli.words import ago, duration
 
 _INDENT: Final = "  "
 _STOPPERS: Final = {"stop": "by its publisher", "lease": "because nothing fresh of its publisher came in time"}
@@ -47,9 +47,25 @@ def render_delivery(model: ModelStatus, *, now_s: float) -> str:
 
 def _candidate(candidate: CandidateStatus, now_s: float) -> Iterator[tuple[str, str]]:
     begun = f"{candidate.version}, since {ago(candidate.since, now_s)}"
-    yield "Candidate", begun if candidate.waiting_for else f"{begun}, is being validated"
+    does = "is being validated" if candidate.shadow is None else "is in the shadow of the active version"
+    yield "Candidate", begun if candidate.waiting_for else f"{begun}, {does}"
+    if candidate.shadow is not None:
+        yield "Shadow", _shadow(candidate.shadow)
     for i, reason in enumerate(candidate.waiting_for):
         yield "" if i else "Waits for", printable(reason)
+
+
+def _shadow(shadow: ShadowStatus) -> str:
+    agree = "" if shadow.agreement is None else f", {shadow.agreement:.1%} of its answers agree"
+    times = (
+        ""
+        if shadow.p95_ms is None or shadow.active_p95_ms is None
+        else f", 95 % within {shadow.p95_ms:.3g} ms (active version {shadow.active_p95_ms:.3g} ms)"
+    )
+    return (
+        f"{shadow.requests} requests ({shadow.share:.4g} of all), {shadow.failures} failed, {shadow.shed} shed, "
+        f"{shadow.worker_losses} workers lost{agree}{times}; {printable(shadow.reason)}; at most {duration(shadow.left_s)} left"
+    )
 
 
 def _stop(stop: StopStatus) -> str:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from edged.cli.commands import flags, infer, models, status, update, version, wait
+from edged.cli.commands import device, events, flags, infer, models, policy, status, update, version, wait
 from edged.cli.exits import run_command
 from edged.config.schema import PathsConfig
 
@@ -36,7 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
         help=f"the daemon's socket (default: {ADMIN_SOCKET} where you may open it, else {APP_SOCKET})",
     )
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for verb in (status, wait, models, infer, flags, update, version):
+    for verb in (status, wait, device, events, models, infer, flags, policy, update, version):
         verb.add(verbs)
     return parser
 

@@ -32,6 +32,7 @@ EXITS: Final[Mapping[type[EdgedError], Exit]] = {
     errors.DocumentError: Exit.FAILED,
     # The operator acts.
     errors.ConfigError: Exit.USAGE,
+    errors.PolicyError: Exit.FAILED,
     errors.UsageError: Exit.USAGE,
     # The publisher acts.
     errors.BundleError: Exit.VERIFICATION_FAILED,
@@ -39,6 +40,7 @@ EXITS: Final[Mapping[type[EdgedError], Exit]] = {
     errors.UnsafeModelError: Exit.VERIFICATION_FAILED,
     errors.SecretFoundError: Exit.VERIFICATION_FAILED,
     errors.ValidationFailedError: Exit.VERIFICATION_FAILED,
+    errors.ShadowFailedError: Exit.VERIFICATION_FAILED,
     errors.IncompatibleError: Exit.FAILED,
     errors.BelowFloorError: Exit.FAILED,
     errors.TrustError: Exit.VERIFICATION_FAILED,
@@ -63,7 +65,10 @@ EXITS: Final[Mapping[type[EdgedError], Exit]] = {
     errors.WorkerLostError: Exit.FAILED,
     errors.DeadlineError: Exit.TIMEOUT,
     errors.UnavailableError: Exit.BUSY,
+    errors.DeferredError: Exit.BUSY,
+    errors.PolicyLimitError: Exit.BUSY,
     errors.ModelStoppedError: Exit.DEGRADED,
+    errors.OffloadError: Exit.BUSY,
     errors.NothingToDoError: Exit.NOTHING_TO_DO,
     errors.QuotaError: Exit.BUSY,
     errors.DaemonUnreachableError: Exit.UNREACHABLE,
@@ -77,6 +82,7 @@ EXITS: Final[Mapping[type[EdgedError], Exit]] = {
     errors.SequenceError: Exit.FAILED,
     errors.PoisonError: Exit.FAILED,
     errors.NotPermittedError: Exit.NOT_PERMITTED,
+    errors.PolicyDeniedError: Exit.NOT_PERMITTED,
 }
 
 MAX_MESSAGE: Final = 3500

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from edged.api.status import DeviceStatus, ModelStatus, SlotStatus, Status
+from edged.cli.decision_page import background_rows, decision_rows
 from edged.cli.delivery_page import delivery_rows
 from edged.cli.table import align, printable
 from edged.cli.update_page import render_update
+from edged.cli.variant_page import variant_rows
 from edged.cli.words import ago, duration
 
 _STATES: Final = {
@@ -45,7 +47,12 @@ def _identity(device: DeviceStatus) -> str:
 def _model(model: ModelStatus, now_s: float) -> str:
     title = f"Model {model.name}: {model.state}" + (", needs review" if model.needs_review else "")
     rows = [_slot(slot, model, now_s) for slot in model.slots]
-    text = f"{title}\n" + align(rows, indent=_INDENT) + align(list(delivery_rows(model, now_s)), indent=_INDENT)
+    policy = [*decision_rows(model.decision), *background_rows(model.background)]
+    text = (
+        f"{title}\n"
+        + align(rows, indent=_INDENT)
+        + align([*delivery_rows(model, now_s), *variant_rows(model), *policy], indent=_INDENT)
+    )
     if model.worker is not None:
         worker = model.worker
         pid = "being replaced" if worker.pid is None else worker.pid

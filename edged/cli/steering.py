@@ -1,4 +1,4 @@
-"""What edgectl asks on the administrators' socket: rollbacks, candidates to go on at once, and the history."""
+"""What edgectl asks on the administrators' socket: rollbacks, candidates to go on at once, overrides of the policy, and the history."""
 
 import urllib.parse
 from typing import TypeVar
@@ -6,9 +6,18 @@ from typing import TypeVar
 import msgspec
 
 from edged.api.documents import APPLY_PATH, HISTORY_PATH, ROLLBACK_PATH, Apply, Rollback, Switched
+from edged.api.policy_documents import (
+    CLEAR_PATH,
+    OVERRIDE_PATH,
+    ClearRequest,
+    OverrideRequest,
+    OverridesDocument,
+    OverrideStatus,
+)
 from edged.cli.http import Client
 from edged.codec import decode_json
 from edged.config.schema import PathsConfig
+from edged.policy.document import Then
 from edged.store.history import History
 
 T = TypeVar("T")
@@ -50,6 +59,23 @@ class Steering:
         """
         query = urllib.parse.urlencode({"model": model, "limit": limit})
         return self._ask("GET", f"{HISTORY_PATH}?{query}", None, History)
+
+    def override(self, model: str, then: Then, *, for_s: float, reason: str) -> OverrideStatus:
+        """Decide about a model in the policy's place, for so many seconds.
+
+        Raises:
+            EdgedError: What the daemon answered.
+        """
+        wanted = OverrideRequest(model=model, then=then, for_s=for_s, reason=reason)
+        return self._post(OVERRIDE_PATH, wanted, OverrideStatus)
+
+    def clear_overrides(self, model: str | None) -> OverridesDocument:
+        """End the override of a model, or all of them.
+
+        Raises:
+            EdgedError: What the daemon answered.
+        """
+        return self._post(CLEAR_PATH, ClearRequest(model=model), OverridesDocument)
 
     def _post(self, path: str, body: object, type_: type[T]) -> T:
         return self._ask("POST", path, msgspec.json.encode(body), type_)

@@ -1,6 +1,7 @@
 """A request and its answer as an app has them, and as the Open Inference Protocol writes them. Pure; standard library and numpy only."""
 
 import json
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ DATATYPES: Final[Mapping[str, str]] = {
 _NUMPY: Final = {datatype: np.dtype(name).newbyteorder("<") for name, datatype in DATATYPES.items()}
 _LENGTH: Final = struct.Struct("<I")
 
+_WANTED_SCALE: Final = re.compile(r"(?:^|, )scale=(\d+\.\d+)$")
+
 Array = NDArray[Any]
 
 
@@ -51,6 +54,8 @@ class Call:
     """Whose state to go on with; 0 is none."""
     is_start: bool = False
     is_end: bool = False
+    may_cache: bool = True
+    """It may be answered with what is known already, and its answer may be given again."""
 
     @property
     def size_bytes(self) -> int:
@@ -69,6 +74,32 @@ class Result:
     variant: str = ""
     """Which build of the model answered."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def decision(self) -> str:
+        """The rule of the device's policy that decided, and what it asked for; empty where none did (header Edged-Decision)."""
+        return str(self.parameters.get("decision", ""))
+
+    @property
+    def is_offloaded(self) -> bool:
+        """Whether the model's cloud endpoint answered, and not the device."""
+        return self.parameters.get("offloaded") is True
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether the answer was known already, from a background request."""
+        return self.parameters.get("cached") is True
+
+    @property
+    def scale(self) -> float:
+        """Share of the full size at which the device made the model's input; 1 where it did not, and where nothing says so (a session)."""
+        return float(self.parameters.get("scale", 1.0))
+
+    @property
+    def wanted_scale(self) -> float:
+        """Share of the full size that the device's policy asks for: what an app should send that prepares the model's input itself."""
+        found = _WANTED_SCALE.search(self.decision)
+        return float(found[1]) if found else 1.0
 
     def __getitem__(self, name: str) -> Array:
         return self.outputs[name]
@@ -140,6 +171,8 @@ def write_body(call: Call) -> tuple[list[bytes | memoryview], int]:
     if call.sequence:
         parameters["sequence_id"] = call.sequence
         parameters |= {"sequence_start": call.is_start, "sequence_end": call.is_end}
+    if not call.may_cache:
+        parameters["cache"] = False
     document: dict[str, Any] = {"inputs": inputs, "parameters": parameters}
     if call.outputs:
         document["outputs"] = [{"name": name} for name in call.outputs]

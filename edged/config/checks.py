@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from edged.activation.window import WindowRules
-from edged.config.schema import CallerLimits, CallerRule, Config, LimitsConfig
+from edged.config.schema import CallerLimits, CallerRule, Config, LimitsConfig, OffloadConfig
 from edged.errors import Problem
 
 _UNIT_TYPES: Final = (".service", ".scope")
@@ -16,20 +16,32 @@ _UNIT_TYPES: Final = (".service", ".scope")
 def problems_of(config: Config) -> list[Problem]:
     """Return everything that is wrong with settings whose types are right."""
     return [
-        *_url_problems(config.repository.url),
+        *_url_problems(config.repository.url, "/repository/url"),
+        *_endpoint_problems(config.offload),
         *_window_problems(config.window),
         *_limits_problems(config.limits),
     ]
 
 
-def _url_problems(url: str) -> Iterator[Problem]:
+def _url_problems(url: str, pointer: str) -> Iterator[Problem]:
     try:
         parts = urlsplit(url)
         is_usable = not url or (bool(parts.hostname) and parts.port != 0)
     except ValueError:
         is_usable = False
     if not is_usable:
-        yield Problem(pointer="/repository/url", expected="expected a URL with a host name and a valid port", found=url)
+        yield Problem(pointer=pointer, expected="expected a URL with a host name and a valid port", found=url)
+
+
+def _endpoint_problems(offload: OffloadConfig) -> Iterator[Problem]:
+    for model, endpoint in offload.endpoints.items():
+        pointer = f"/offload/endpoints/{model}"
+        yield from _url_problems(endpoint.url, f"{pointer}/url")
+        # TOML has inf.
+        if not math.isfinite(endpoint.timeout_s):
+            yield Problem(
+                pointer=f"{pointer}/timeout_s", expected="expected a finite number", found=str(endpoint.timeout_s)
+            )
 
 
 def _window_problems(rules: WindowRules) -> Iterator[Problem]:

@@ -13,57 +13,39 @@ import edged.no_tls  # noqa: F401 - first, for what it keeps out
 # isort: split
 
 import asyncio
-import logging
 import signal
-import socket
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
-from typing import Final
 
-from edged.api.app import make_app
-from edged.api.gate import Gate
-from edged.api.infer import Services
-from edged.api.limits import LiveLimits
-from edged.api.metrics import Metrics
-from edged.api.serve import serve_sites
-from edged.api.steering import SteeringRoutes
-from edged.callers.quotas import Quotas
 from edged.clock import SystemClock
-from edged.config.load import load_config
 from edged.config.schema import Config
-from edged.daemon.descriptors import allow_descriptors, descriptors_wanted
+from edged.daemon.decisions.decisions import decisions
+from edged.daemon.decisions.rulebook import Rulebook
+from edged.daemon.doors import doors
 from edged.daemon.fleet.obedience import device_of, obedience
+from edged.daemon.frequency import wishing
 from edged.daemon.lifecycle.lifecycle import Lifecycle
-from edged.daemon.lifecycle.live_rules import LiveRules
 from edged.daemon.lifecycle.slot_table import SlotTable
-from edged.daemon.lifecycle.steering import Steering
-from edged.daemon.lifecycle.surroundings import Senses
 from edged.daemon.lifecycle.window import Window
-from edged.daemon.report import Report
+from edged.daemon.outside import outside
+from edged.daemon.progress import Progress
+from edged.daemon.senses.awareness import awareness
 from edged.daemon.serving.serving import Serving
 from edged.daemon.serving.workers import Workers, parallel_of
-from edged.daemon.tensors.tensor_socket import TensorSocket
-from edged.daemon.unit_rules import report_hidden_units
-from edged.errors import ConfigError
+from edged.daemon.settings import Settings
+from edged.daemon.variants.assembly import switching
+from edged.daemon.variants.measures import Measures
 from edged.event_loop import feed_watchdog, on_loop, stop_event
 from edged.footprint import give_back, read_pages
 from edged.host.template import Template
 from edged.notify import Notifier
-from edged.process import listening, run_service
+from edged.process import run_service
 from edged.select.machine import read_machine
 from edged.store.layout import StoreLayout
 from edged.store.state import StateDb
 from edged.telemetry.processes import read_available_bytes
-
-LOG = logging.getLogger(__name__)
-
-DRAIN_S: Final = 5.0
-ADMIN_DRAIN_S: Final = 1.0
-"""Comes on top: the two sockets drain one after the other."""
-STUCK_MARGIN_S: Final = 30.0
-"""Beyond the longest single step, loading a model or running a request, systemd may take silence for being stuck."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,31 +53,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_service(
         argv, verb="run", identifier="edged", description="Decide, activate and serve models.", serve=on_loop(serve)
     )  # (1)
-
-
-class Progress:
-    """Remembers the last sign of progress: more time to start with each, and something for the watchdog later."""
-
-    def __init__(self, clock: SystemClock, notifier: Notifier, *, longest_step_s: float) -> None:
-        self._clock = clock
-        self._stuck_after_s = longest_step_s + STUCK_MARGIN_S
-        self._notifier = notifier
-        self._last_s = clock.monotonic_s()
-        self._is_started = False
-
-    def beat(self) -> None:
-        """Say that something got done."""
-        self._last_s = self._clock.monotonic_s()
-        if not self._is_started:
-            self._notifier.extend_start(self._stuck_after_s)
-
-    def started(self) -> None:
-        """Say that starting is over."""
-        self._is_started = True
-
-    def is_recent(self) -> bool:
-        """Tell whether something got done lately."""
-        return self._clock.monotonic_s() - self._last_s < self._stuck_after_s
 
 
 async def serve(config: Config, config_paths: Sequence[Path]) -> None:
@@ -109,9 +66,8 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
     stop, reload = stop_event(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
     clock = SystemClock()
-    limits = LiveLimits(config.serve, config.limits)
-    rules = LiveRules(window=config.window, trial=config.trial)
-    _prepare(config)
+    settings = Settings(config, config_paths)
+    limits, rules = settings.limits, settings.rules
     started_at = clock.unix_s()
     async with AsyncExitStack() as stack:
         notifier = stack.enter_context(closing(Notifier()))
@@ -142,13 +98,27 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
                 poll_interval_s=lambda: config.repository.poll_interval_s,
             )
         )
+        rulebook = Rulebook(config, fleet=obeying.fleet, diary=obeying.diary)
+        aware = await stack.enter_async_context(
+            awareness(
+                config,
+                serving=serving,
+                state=state,
+                fleet=obeying.fleet,
+                clock=clock,
+                rules=lambda: rules.sense,
+                regulatory=lambda: rulebook.policies.regulatory.name,
+            )
+        )
+        rulebook.policies.on_change(aware.senses.renew)
         window = Window(
             rules=lambda: (rules.window, obeying.fleet.window),
-            senses=Senses(clock=clock, trusted_unix_s=obeying.fleet.trusted_unix_s),
+            contexts=aware.senses,
             idle_s=serving.idle_s,
             clock=clock,
             notes=Path(config.paths.state) / "waits.json",
         )
+        measures = Measures(state)
         lifecycle = Lifecycle(
             layout=layout,
             table=table,
@@ -158,110 +128,98 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
             machine=machine,
             available_bytes=read_available_bytes,
             start_worker=workers.start,
+            start_in_background=workers.start_in_background,
             clock=clock,
             limits=lambda: limits.current,
+            shadow=lambda: rules.shadow,
             trial=lambda: rules.trial,
+            has_passed=measures.has_passed,
             beat=progress.beat,
         )
         obeying.fleet.on_change(lifecycle.wake)
+        switched = switching(
+            serving=serving,
+            measures=measures,
+            table=table,
+            lifecycle=lifecycle,
+            machine=machine,
+            clock=clock,
+            rules=lambda: rules.warm,
+            limits=lambda: limits.current,
+            beat=progress.beat,
+        )
+        variants = switched.variants
+        beyond = stack.enter_context(
+            outside(
+                config,
+                serving=serving,
+                layout=layout,
+                contexts=aware.senses,
+                clock=clock,
+                unix_s=obeying.fleet.trusted_unix_s,
+                logs_each=lambda: rulebook.policies.regulatory.logs_decisions,
+            )
+        )
+        decided = stack.enter_context(
+            decisions(
+                serving=serving,
+                contexts=aware.senses,
+                policies=rulebook.policies,
+                variants=variants,
+                accuracy=aware.accuracy,
+                endpoint=beyond.endpoints,
+                limits=limits,
+                clock=clock,
+                events=aware.events,
+            )
+        )
+        stack.enter_context(wishing(Path(config.paths.frequency_wish), decided.decider))
         await lifecycle.boot()  # (4)
         progress.started()
-        report = Report(
-            table=table,
-            serving=serving,
-            lifecycle=lifecycle,
-            orders=obeying.fleet,
-            device=obeying.fleet.device,
-            update_status=Path(config.paths.update_status),
-            started_at=started_at,
-        )
-        quotas = Quotas(lambda: limits.callers, clock)
-        services = Services(models=serving, usage=serving, quotas=quotas, limits=limits)
-        listener = stack.enter_context(
-            listening("tensor", Path(config.paths.tensor_socket), kind=socket.SOCK_SEQPACKET)
-        )  # (5)
         tensors = await stack.enter_async_context(
-            TensorSocket(
-                listener,
+            doors(
+                config,
+                settings,
                 serving=serving,
-                quotas=quotas,
-                limits=lambda: limits.current,
-                poison_rest_s=config.worker.poison_rest_s,
-                drain_s=DRAIN_S,
+                table=table,
+                lifecycle=lifecycle,
+                window=window,
+                fleet=obeying.fleet,
+                rulebook=rulebook,
+                aware=aware,
+                switched=switched,
+                beyond=beyond,
+                decided=decided,
+                clock=clock,
+                started_at=started_at,
             )
-        )
-        gates = dict[str, Gate]()
-        metrics = Metrics(
-            usage=serving,
-            connections=lambda: (
-                {name: gate.connections for name, gate in gates.items()} | {"tensor": tensors.connections}
-            ),
-            reviews=report.reviews,
-            started_unix_s=started_at,
-        )
-        steering = SteeringRoutes(Steering(lifecycle=lifecycle, table=table, window=window, clock=clock))
-        for name, path, drain_s, routes in (
-            ("app", config.paths.app_socket, DRAIN_S, ()),
-            ("admin", config.paths.admin_socket, ADMIN_DRAIN_S, steering.routes()),
-        ):
-            app = make_app(
-                models=serving, status=report, usage=serving, metrics=metrics, flags=obeying.fleet, routes=routes
-            )
-            listener = stack.enter_context(listening(name, Path(path)))
-            gates[name] = await stack.enter_async_context(serve_sites(app, services, [listener], drain_s=drain_s))
+        )  # (5)
         async with asyncio.TaskGroup() as parts:
             running = [
                 parts.create_task(obeying.diary.run(), name="diary"),
                 parts.create_task(obeying.fallbacks.run(), name="fallbacks"),
+                parts.create_task(rulebook.overrides.run(), name="overrides"),
+                parts.create_task(aware.senses.run(), name="senses"),
+                parts.create_task(beyond.book.run(), name="budget"),
                 parts.create_task(window.run(), name="window"),
+                parts.create_task(variants.run(), name="variants"),
                 parts.create_task(lifecycle.run(), name="lifecycle"),
                 parts.create_task(feed_watchdog(notifier, progress.is_recent), name="watchdog"),
-                parts.create_task(
-                    _reload_when_asked(reload, config_paths, config, limits, rules, notifier), name="reload"
-                ),
+                parts.create_task(settings.run(reload, rulebook.policies, notifier), name="reload"),
             ]
             give_back(read_pages())
             notifier.ready()  # (6)
             await stop.wait()
             notifier.stopping()
+            # Whoever listens has nothing to wait for, nor has what is kept; the sockets would wait for them.
+            aware.events.close()
+            decided.holding.close()
             # At the same time as the other sockets, which are left first.
             tensors.begin_to_end()
             for task in reversed(running):
                 task.cancel()
+        await variants.write_down()
         await lifecycle.end_cleanly()
-
-
-def _prepare(config: Config) -> None:
-    """Do what settings ask of the process as a whole, and say what this device cannot do of them."""
-    allow_descriptors(descriptors_wanted(config.serve))
-    report_hidden_units(config.limits)
-
-
-async def _reload_when_asked(
-    asked: asyncio.Event,
-    paths: Sequence[Path],
-    started_with: Config,
-    limits: LiveLimits,
-    rules: LiveRules,
-    notifier: Notifier,
-) -> None:
-    """Apply what may change while running; a configuration with a mistake changes nothing."""
-    while True:
-        await asked.wait()
-        asked.clear()
-        notifier.reloading()
-        try:
-            config = await asyncio.to_thread(load_config, paths)
-        except ConfigError as exc:
-            LOG.error("Reload refused, settings unchanged: %s", exc)  # noqa: TRY400 - the operator needs the sentence
-        else:
-            limits.current, limits.callers = config.serve, config.limits
-            rules.window, rules.trial = config.window, config.trial
-            _prepare(config)
-            if (config.paths, config.worker) != (started_with.paths, started_with.worker):
-                LOG.warning("Changes to [paths] and [worker] take effect after a restart")
-            LOG.info("Settings reloaded")
-        notifier.ready()
 
 
 if __name__ == "__main__":

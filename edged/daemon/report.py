@@ -1,8 +1,11 @@
 """The status document, put together from what the parts know."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edged import __version__
+from edged.api.background import BackgroundStatus
+from edged.api.decision_documents import DecisionStatus
 from edged.api.status import (
     DeviceState,
     DeviceStatus,
@@ -13,6 +16,7 @@ from edged.api.status import (
     SlotStatus,
     Status,
     StopStatus,
+    VariantStatus,
     WorkerStatus,
 )
 from edged.daemon.lifecycle.advice import Orders
@@ -37,6 +41,9 @@ class Report:
         lifecycle: How candidates and trials are doing.
         orders: What the fleet's documents mean here.
         device: Who this is; without an ID, nobody in particular.
+        variants: Returns the variants of a model's active version.
+        decision: Returns what becomes of requests for a model that somebody waits for.
+        background: Returns the background requests of a model that are kept.
         update_status: The file edged-update reports in.
         started_at: Unix seconds when the daemon started.
     """
@@ -49,6 +56,9 @@ class Report:
         lifecycle: Lifecycle,
         orders: Orders,
         device: Device,
+        variants: Callable[[ModelName], Sequence[VariantStatus]],
+        decision: Callable[[str], DecisionStatus | None],
+        background: Callable[[str], BackgroundStatus | None],
         update_status: Path,
         started_at: float,
     ) -> None:
@@ -57,6 +67,9 @@ class Report:
         self._lifecycle = lifecycle
         self._orders = orders
         self._device = device
+        self._variants = variants
+        self._decision = decision
+        self._background = background
         self._update_status = update_status
         self._started_at = started_at
 
@@ -89,9 +102,11 @@ class Report:
         served = self._serving.served.get(model)
         refused = [refused for refused in self._table.refused.values() if refused.model == model]
         stand_in = self._serving.stand_ins.get(model)
+        variants = tuple(self._variants(model))
+        is_loading = any(variant.requests_wait for variant in variants)
         return ModelStatus(
             name=model,
-            state=self._state_of(model, slots, served, is_refused=bool(refused)),
+            state=self._state_of(model, slots, None if is_loading else served, is_refused=bool(refused)),
             active=slots.active,
             slots=tuple(_slot(name, slots[name]) for name in ("a", "b")),
             refused=tuple(
@@ -105,6 +120,9 @@ class Report:
             trial=self._lifecycle.trials.status(model),
             stop=self._stop(model, slots),
             fallback=None if stand_in is None else stand_in.words,
+            variants=variants,
+            decision=self._decision(model),
+            background=self._background(model),
         )
 
     def _state_of(self, model: ModelName, slots: Slots, served: Served | None, *, is_refused: bool) -> ModelState:
@@ -179,8 +197,8 @@ def _worker(served: Served, *, running: int) -> WorkerStatus:
     return WorkerStatus(
         pid=None if worker is None else worker.pid,
         restarts=served.restarts,
-        requests=served.requests + served.lent_requests,
-        failures=served.failures + served.lent_failures,
+        requests=served.demand.requests + served.demand.lent_requests,
+        failures=served.demand.failures + served.demand.lent_failures,
         queued=served.queued,
         running=running,
         unconfined=() if worker is None else tuple(worker.unconfined),

@@ -27,12 +27,17 @@ class Kind:
         return f"{self.name}.json"
 
     def parse(self, data: bytes, *, source: str) -> Document:
-        """Read one.
+        """Read one; rules in it are what their own tests say.
 
         Raises:
-            DocumentError: It does not follow its type, or has grown too large.
+            DocumentError: It does not follow its type, or has a rule with a mistake.
         """
-        return decode_json(self.type, data, source=source)
+        document = decode_json(self.type, data, source=source)
+        if isinstance(document, Policy) and document.rules is not None:
+            from edged.select.check import check_policy  # noqa: PLC0415 - a stop must not wait until it is loaded
+
+            check_policy(document.rules, source=source)
+        return document
 
 
 KINDS: Final = (

@@ -24,7 +24,7 @@ from edged.policy.document import Then
 from edged.policy.ranked import RankedRule
 from edged.runtime.calls import RequestClass
 from edged.select.candidates import Candidates, choose_candidates
-from edged.select.decision import Action, Circumstances, Decision, Held
+from edged.select.decision import Action, Circumstances, Decision, Incumbent
 from edged.select.matcher import Rejected
 from edged.sense.context import Context, Link
 
@@ -73,7 +73,7 @@ def decide(
             denial=then.deny,
             reasons=(applies, then.deny),
             rejected=_reject_all(variants, "the rule denies"),
-            held=circumstances.held,
+            incumbent=circumstances.incumbent,
         )
     obstacle = next(_obstacles(context, ask, then, circumstances), None)  # (3)
     if then.defer_s is not None:  # (4)
@@ -89,17 +89,17 @@ def decide(
             may_offload=defers is None,
             reasons=(applies, *_why_not_here(then, obstacle)),
             rejected=candidates.rejected,
-            held=circumstances.held,
+            incumbent=circumstances.incumbent,
         )
-    held = _held(rank, ranked, candidates.allowed[0].id, variants, circumstances)  # (6)
-    order, rejected, dwells = _in_order(held, candidates)
+    incumbent = _incumbent(rank, ranked, candidates.allowed[0].id, variants, circumstances)  # (6)
+    order, rejected, dwells = _in_order(incumbent, candidates)
     return makes(  # (7)
         action=Action.OFFLOAD if then.offload == "prefer" and obstacle is None else Action.RUN,
         variants=order,
         may_offload=obstacle is None,
         reasons=(applies, *candidates.notes, *dwells, *_why_here(then, obstacle)),
         rejected=rejected,
-        held=held,
+        incumbent=incumbent,
     )
 
 
@@ -127,30 +127,36 @@ def _obstacles(context: Context, ask: Ask, then: Then, circumstances: Circumstan
         yield "there is no link"
 
 
-def _held(rank: int, ranked: RankedRule, first: str, variants: Sequence[Variant], circumstances: Circumstances) -> Held:
+def _incumbent(
+    rank: int, ranked: RankedRule, first: str, variants: Sequence[Variant], circumstances: Circumstances
+) -> Incumbent:
     """Return which variant the model has from now on."""
-    held, now_s = circumstances.held, circumstances.now_s
+    incumbent, now_s = circumstances.incumbent, circumstances.now_s
     can_stay = (
-        held is not None and held.variant not in circumstances.unusable and held.variant in {v.id for v in variants}
+        incumbent is not None
+        and incumbent.variant not in circumstances.unusable
+        and incumbent.variant in {v.id for v in variants}
     )
-    if held is None or not can_stay:
-        return Held(variant=first, rank=rank, since_s=now_s, dwell_s=ranked.dwell_s)
-    if rank >= held.rank and now_s < held.until_s:
+    if incumbent is None or not can_stay:
+        return Incumbent(variant=first, rank=rank, since_s=now_s, dwell_s=ranked.dwell_s)
+    if rank >= incumbent.rank and now_s < incumbent.until_s:
         # A milder rule that brings the same variant does not shorten its stay either: otherwise a third one could end it at once.
-        return held
-    if first == held.variant:
-        return replace(held, rank=rank, dwell_s=ranked.dwell_s)
-    return Held(variant=first, rank=rank, since_s=now_s, dwell_s=ranked.dwell_s)
+        return incumbent
+    if first == incumbent.variant:
+        return replace(incumbent, rank=rank, dwell_s=ranked.dwell_s)
+    return Incumbent(variant=first, rank=rank, since_s=now_s, dwell_s=ranked.dwell_s)
 
 
-def _in_order(held: Held, candidates: Candidates) -> tuple[tuple[str, ...], tuple[Rejected, ...], tuple[str, ...]]:
+def _in_order(
+    incumbent: Incumbent, candidates: Candidates
+) -> tuple[tuple[str, ...], tuple[Rejected, ...], tuple[str, ...]]:
     """Return the variants that may answer, what is said of each other one, and what is said of the dwell time."""
     allowed = tuple([variant.id for variant in candidates.allowed])
-    order = (held.variant, *[name for name in allowed if name != held.variant])
-    stays = f"{held.variant} stays for the dwell time of {held.dwell_s:g} s before {allowed[0]} may answer"
-    rejected = tuple([item for item in candidates.rejected if item.variant != held.variant])
+    order = (incumbent.variant, *[name for name in allowed if name != incumbent.variant])
+    stays = f"{incumbent.variant} stays for the dwell time of {incumbent.dwell_s:g} s before {allowed[0]} may answer"
+    rejected = tuple([item for item in candidates.rejected if item.variant != incumbent.variant])
     later = tuple([Rejected(variant=name, reasons=(f"comes after {order[0]}",)) for name in order[1:]])
-    return order, (*later, *rejected), () if held.variant == allowed[0] else (stays,)
+    return order, (*later, *rejected), () if incumbent.variant == allowed[0] else (stays,)
 
 
 def _reject_all(variants: Sequence[Variant], reason: str) -> tuple[Rejected, ...]:

@@ -20,7 +20,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Incumbent:
     """The variant that a model had last, for the dwell time."""
 
     variant: str
@@ -73,7 +73,7 @@ class Decision:
     """Why this, in words: the rule and what made it apply, then whatever was changed afterwards (dwell, regulatory mode)."""
     rejected: tuple[Rejected, ...] = ()
     """Each variant that may not answer or comes later, with every reason."""
-    held: Held | None = None
+    incumbent: Incumbent | None = None
     """To be given to the next decision about this model."""
     log: bool = False
     """The regulatory mode asks for this decision to be in the journal."""
@@ -102,7 +102,7 @@ class Circumstances:
     unusable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Variants that cannot run here, by id, and every reason (``edged.select.matcher.misfits``, a validation that failed)."""
     measured: Mapping[str, Measured] = field(default_factory=dict)
-    held: Held | None = None
+    incumbent: Incumbent | None = None
     has_endpoint: bool = False
     """There is a cloud endpoint for this model."""
     regulatory: Regulatory = Regulatory()

@@ -58,6 +58,10 @@ class ServingStats:
         """Requests that were taken and are over, by code."""
         self.rejections: Counter[str] = Counter()
         """Requests that were not taken, by reason."""
+        self.hits = Tally()
+        """Requests that were answered with what was known already."""
+        self.misses = 0
+        """Those for which it was looked up and not known."""
         self.restarts = 0
         """Workers that were replaced because they were lost."""
         self.rows = 0
@@ -122,6 +126,15 @@ class ServingStats:
             self.last_unix_s = self._unix_s()
         else:
             self.failed.add(total_s)
+
+    def was_known(self, total_s: float) -> None:
+        """Count a request that was answered at once with what was known already.
+
+        Args:
+            total_s: How long it took to find it.
+        """
+        self.hits.add(total_s)
+        self.finished(OK, total_s)
 
     def restarted(self) -> None:
         """Count a worker that was lost and has to be replaced."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from edged.clock import read_boot_id
 from edged.codec import Document, decode_json, encode_canonical
 from edged.errors import EdgedError
 from edged.files import read_limited, replace_durably
@@ -29,7 +30,6 @@ DAY_S: Final = 86_400.0
 BUCKET_S: Final = 3600.0
 """Bytes of so long a time are one entry, which counts until the last of them are a day old."""
 MAX_LEDGER_BYTES: Final = 1 << 16
-_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Spent(Document, frozen=True, kw_only=True):
@@ -67,8 +67,7 @@ def read_moment(unix_s: float) -> Moment:
     Args:
         unix_s: The wall clock, as far as it is trusted.
     """
-    boot = read_limited(_BOOT_ID, max_bytes=64).decode().strip()
-    return Moment(boot=boot, booted_s=time.clock_gettime(time.CLOCK_BOOTTIME), unix_s=unix_s)
+    return Moment(boot=read_boot_id(), booted_s=time.clock_gettime(time.CLOCK_BOOTTIME), unix_s=unix_s)
 
 
 class LedgerFile:

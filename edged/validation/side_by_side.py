@@ -57,7 +57,8 @@ def is_alike(older: Tensor, newer: Tensor, tolerance: Tolerance | None) -> bool:
     is_set = older.dtype == "BYTES" and tolerance is not None and tolerance.label_set is not None
     if older.dtype != newer.dtype or (older.shape != newer.shape and not is_set):  # (1)
         return False
-    if older.shape == newer.shape and memoryview(older.data) == memoryview(newer.data):  # (2)
+    # As bytes, which costs a copy at most: views are compared one element after the other, 16 MiB of them in 90 ms.
+    if older.shape == newer.shape and bytes(older.data) == bytes(newer.data):  # (2)
         return True
     if older.dtype == "BYTES":
         least = None if tolerance is None else tolerance.label_set

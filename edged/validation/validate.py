@@ -19,7 +19,9 @@ from edged.validation.verdict import Measured, SampleResult, Verdict
 class Infers(Protocol):
     """Something that answers requests: a worker, or a fake."""
 
-    async def infer(self, inputs: Sequence[Tensor], outputs: Sequence[str] = (), *, timeout_s: float) -> InferResult:
+    async def infer(
+        self, inputs: Sequence[Tensor], outputs: Sequence[str] = (), *, timeout_s: float, scale: float = 1.0
+    ) -> InferResult:
         """Run one request; see ``edged.host.template.Worker.infer``."""
         ...
 
@@ -35,6 +37,9 @@ async def validate(
     after_sample: Callable[[], None] = lambda: None,
 ) -> Verdict:
     """Run every sample of a bundle's kit and judge the answers.
+
+    All of that is done in full size. Where the pipeline may be scaled, the first sample is also asked at the least scale: nobody knows the
+    right answer to that, but there has to be one, and a hot device is no place to find out that there is none.
 
     Args:
         model: Has the variant loaded.
@@ -58,21 +63,34 @@ async def validate(
     # In threads, because a large kit takes tenths of a second in which a daemon has requests to answer.
     kit = await asyncio.to_thread(read_kit, directory, manifest)
     judge = _Judge(manifest, variant)
-    for sample in kit.samples:
+    least = manifest.pipeline.least_scale
+    for i, sample in enumerate(kit.samples):
         request = await asyncio.to_thread(read_sample, directory, manifest.pipeline.inputs, sample)
         wanted = await asyncio.to_thread(read_golden, directory, sample)
-        try:
-            result = await model.infer(request, (), timeout_s=timeout_s)
-        except (DeadlineError, WorkerLostError):
-            raise
-        except (TensorError, BundleError, BackendError) as exc:
-            judge.refused(wanted, f"got {exc.code}: {exc}")
+        result = await _answer(model, request, timeout_s=timeout_s)
+        if i == 0 and least < 1.0 and isinstance(result, InferResult):
+            smaller = await _answer(model, request, timeout_s=timeout_s, scale=least)
+            result = f"{smaller}, at scale {least:g}" if isinstance(smaller, str) else result
+        if isinstance(result, str):
+            judge.refused(wanted, result)
         else:
             await asyncio.to_thread(judge.answered, wanted, result)
         if meter is not None:
             meter.read()
         after_sample()
     return judge.close(meter)
+
+
+async def _answer(
+    model: Infers, request: Sequence[Tensor], *, timeout_s: float, scale: float = 1.0
+) -> InferResult | str:
+    """Return the answer, or what was got in its place."""
+    try:
+        return await model.infer(request, (), timeout_s=timeout_s, scale=scale)
+    except (DeadlineError, WorkerLostError):
+        raise
+    except (TensorError, BundleError, BackendError) as exc:
+        return f"got {exc.code}: {exc}"
 
 
 class _Judge:

@@ -12,19 +12,21 @@ ROOT = Path(edged.__file__).parent
 # Foundation, core (pure), shell (input and output), surface, roots: later layers import earlier ones. A module belongs to the layer
 # of its longest listed prefix.
 LAYERS = (
-    "errors problems statuses ids clock files codec diagnosis quantities journal notify sockets no_tls footprint __init__",
+    "errors problems statuses ids clock hours files codec nearest diagnosis quantities journal notify sockets no_tls footprint __init__",
     """config.schema config.checks pipeline.steps pipeline.spec pipeline.pipeline pipeline.datatypes bundle.fallback
     bundle.manifest bundle.parse bundle.kit
     store.layout store.slots store.history store.kept store.collectable activation ops select
     update.phases update.backoff update.messages update.asking update.answer update.budget
     update.meter update.timestamp update.undone
-    egress.policy egress.request runtime.tensors runtime.wire runtime.calls schedule validation.comparison
+    egress.policy egress.request egress.link egress.routes runtime.tensors runtime.wire runtime.calls schedule validation.comparison
     validation.closeness validation.metrics validation.verdict validation.quality validation.report validation.junit onnx
-    tensor_socket callers.caller callers.rules callers.bucket callers.quotas telemetry.histogram telemetry.serving
-    telemetry.exposition sense.reading sense.power sense.thermal""",
-    "callers config pipeline bundle ops.identity store telemetry update egress runtime validation host worker sense",
-    "api cli client publish",
-    "process event_loop daemon dev __main__ update.__main__ update.refresh egress.__main__ worker.template publish.main cli.edgectl",
+    tensor_socket callers.caller callers.rules callers.bucket callers.quotas telemetry.histogram telemetry.serving telemetry.shadow
+    telemetry.exposition sense policy energy.attribution energy.days frequency.wish frequency.caps""",
+    """callers config pipeline bundle ops.identity store telemetry update egress runtime validation host worker energy frequency
+    sense.sysfs sense.attributes""",
+    "api cli client publish offload",
+    """process event_loop daemon dev __main__ update.__main__ update.refresh egress.__main__ worker.template offload.__main__
+    frequency.__main__ publish.main cli.edgectl""",
 )
 RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 

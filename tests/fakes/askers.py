@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Literal, Protocol, Self
 
 from edged.client import Client
 from edged.client.session import Session
@@ -26,6 +26,10 @@ REQUEST: Final = (
 )
 
 
+Answerer = Literal["version", "variant"]
+"""What answers are told apart by."""
+
+
 class Asker(Protocol):
     """Whoever asks ``HELLO``."""
 
@@ -33,7 +37,7 @@ class Asker(Protocol):
     """Requests that were sent a second time."""
 
     def ask(self) -> tuple[str, float]:
-        """Ask once; returns the version that answered and its sum. Whatever goes wrong is raised."""
+        """Ask once; returns the version (or variant) that answered and its sum. Whatever goes wrong is raised."""
         ...
 
     def close(self) -> None:
@@ -44,10 +48,11 @@ class Asker(Protocol):
 class RawAsker:
     """Bytes on a socket, and no second try for anything."""
 
-    def __init__(self, path: Path, *, keeps: bool) -> None:
+    def __init__(self, path: Path, *, keeps: bool, tells: Answerer = "version") -> None:
         self.again = 0
         self._path = path
         self._keeps = keeps
+        self._header = {"version": "edged-model-version", "variant": "edged-variant"}[tells]
         self._socket: socket.socket | None = None
 
     def ask(self) -> tuple[str, float]:
@@ -64,7 +69,7 @@ class RawAsker:
         if not self._keeps:
             self.close()
         answer = json.loads(body)
-        return headers["edged-model-version"], answer["outputs"][0]["data"][0]
+        return headers[self._header], answer["outputs"][0]["data"][0]
 
     def close(self) -> None:
         if self._socket is not None:
@@ -85,13 +90,14 @@ class RawAsker:
 class ClientAsker:
     """An app with edged's own client, which sends a request again by itself where it may."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, tells: Answerer = "version") -> None:
         self.again = 0
+        self._tells = tells
         self._client = Client(str(path), tensor_path=None)
 
     def ask(self) -> tuple[str, float]:
         result = self._client.infer("adder", {"file": HELLO})
-        return result.version, float(result.outputs["sum"][0, 0])
+        return getattr(result, self._tells), float(result.outputs["sum"][0, 0])
 
     def close(self) -> None:
         self._client.close()
@@ -100,9 +106,10 @@ class ClientAsker:
 class SessionAsker:
     """An app on the tensor socket: what was not answered when its connection was closed did not run (docs/tensor-socket.md)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, tells: Answerer = "version") -> None:
         self.again = 0
         self._path = path
+        self._tells = tells
         self._session: Session | None = None
 
     def ask(self) -> tuple[str, float]:
@@ -122,7 +129,7 @@ class SessionAsker:
         if self._session is None:
             self._session = Session(str(self._path), "adder", memory_bytes=1 << 16)
         result = self._session.infer({"file": HELLO})
-        return result.version, float(result.outputs["sum"][0, 0])
+        return getattr(result, self._tells), float(result.outputs["sum"][0, 0])
 
 
 class Load:
@@ -130,7 +137,7 @@ class Load:
 
     Args:
         askers: Makes each of them.
-        more: What each version adds to the sum (``tests.fakes.bundles.make_recipe``).
+        more: What each version (or variant) adds to the sum (``tests.fakes.bundles.make_recipe``).
     """
 
     def __init__(self, askers: Sequence[Callable[[], Asker]], more: Mapping[str, float]) -> None:

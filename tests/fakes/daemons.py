@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
+from edged.activation.shadow import ShadowRules
 from edged.activation.trial import TrialRules
 from edged.config.schema import ServeConfig, WorkerConfig
 from edged.daemon.lifecycle.lifecycle import Lifecycle
@@ -18,6 +19,7 @@ from edged.daemon.serving.asking import ask
 from edged.daemon.serving.keeper import Loadable, Worker
 from edged.daemon.serving.serving import Serving
 from edged.daemon.serving.workers import Workers, parallel_of
+from edged.daemon.variants.measures import Measures
 from edged.host.template import Template
 from edged.ids import ModelName, Version
 from edged.runtime.calls import Request
@@ -46,20 +48,29 @@ class Starter:
             raise self.troubles.pop(0)
         return await self._workers.start(loadable, memory)
 
+    async def start_in_background(self, loadable: Loadable, memory: SharedMemory | None) -> Worker:
+        if self.troubles:
+            raise self.troubles.pop(0)
+        return await self._workers.start_in_background(loadable, memory)
+
 
 class Daemon:
     """One start of it; asks and answers are those of the adder (``tests.fakes.bundles``)."""
 
     def __init__(self, layout: StoreLayout, state: StateDb, starter: Starter, serving: Serving) -> None:
         self.clock = ManualClock()
+        self.measures = Measures(state)
         self.table = SlotTable(state, self.clock, in_use=layout.root.parent / "in-use.json")
         self.serving = serving
         self.orders = FakeOrders(layout)
         self.window = FakeWindow()
         self.trial = TrialRules(min_s=0)
         """The device's rules."""
+        self.shadow = ShadowRules()
+        """And those for shadow runs."""
         self.available_bytes = 1 << 50
         self.beats = 0
+        self.starter = starter
         self.troubles = starter.troubles
         self.lifecycle = Lifecycle(
             layout=layout,
@@ -70,9 +81,12 @@ class Daemon:
             machine=read_machine(),
             available_bytes=lambda: self.available_bytes,
             start_worker=starter.start,
+            start_in_background=starter.start_in_background,
             clock=self.clock,
             limits=ServeConfig,
+            shadow=lambda: self.shadow,
             trial=lambda: self.trial,
+            has_passed=self.measures.has_passed,
             beat=self._beat,
         )
         self.steering = Steering(lifecycle=self.lifecycle, table=self.table, window=self.window, clock=self.clock)
@@ -82,6 +96,9 @@ class Daemon:
             lifecycle=self.lifecycle,
             orders=self.orders,
             device=DEVICE,
+            variants=lambda _model: (),
+            decision=lambda _model: None,
+            background=lambda _model: None,
             update_status=layout.root / "no-such-file",
             started_at=0.0,
         )
@@ -148,19 +165,25 @@ class Disk:
 
     def stage(self, version: str, *, name: str = "adder", **options) -> Path:
         """Put a bundle into the store as the updater would, and have the rollout name it."""
+        bundle = make_bundle(self.directory / "built", name=name, version=version, **options)
+        return self.stage_built(bundle)
+
+    def stage_built(self, bundle: Path) -> Path:
+        """Do the same with a bundle that is there, ``NAME-VERSION``."""
+        name, _, version = bundle.name.rpartition("-")
         target = self.layout.bundle(ModelName(name), Version.parse(version))
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(make_bundle(self.directory / "built", name=name, version=version, **options), target)
+        shutil.copytree(bundle, target)
         self.roll_out(version, name=name)
         return target
 
-    def roll_out(self, version: str, *, name: str = "adder", soak_s: float = 0.0) -> None:
-        """Have the rollout name a version; with a time to soak, as one that is on its way to all."""
+    def roll_out(self, version: str, *, name: str = "adder", soak_s: float = 0.0, shadow: float = 0.0) -> None:
+        """Have the rollout name a version; with a time to soak or a share for the shadow, as one that is on its way to all."""
         document = self._rollout()
         entry: dict[str, object] = {"version": version}
-        if soak_s:
-            since = "2026-11-22T10:00:00Z"
-            entry = {"next": {"id": "r1", "version": version, "percent": 100, "soak_s": soak_s, "since": since}}
+        if soak_s or shadow:
+            new = {"id": "r1", "version": version, "percent": 100, "since": "2026-11-22T10:00:00Z"}
+            entry = {"next": {**new, "soak_s": soak_s, "shadow": shadow}}
         document["models"][name] = entry
         self.layout.rollout.write_text(json.dumps(document))
 

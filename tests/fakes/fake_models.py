@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edged.api.ports import ModelUsage, ModelView
+from edged.api.ports import ModelUsage, ModelView, Taken
 from edged.api.status import ModelStatus, SlotStatus, Status
 from edged.errors import EdgedError, ModelUnknownError, UnavailableError
 from edged.ids import ModelName, Version
@@ -98,6 +98,8 @@ class FakeModels:
         """Of each request, as they were when it came."""
         self.timeouts_s: list[float] = []
         self.score = 0.75
+        self.decision = None
+        """What every request is said to be decided by."""
         self._held: list[tuple[Call, ModelView]] = []
 
     @property
@@ -134,7 +136,7 @@ class FakeModels:
         self.taken.append(segment)
         return segment
 
-    def submit(self, name: str, version: str | None, call: Call) -> ModelView:
+    def submit(self, name: str, version: str | None, call: Call) -> Taken:
         view = self.view(name, version)
         self.requests.append(call.request)
         self.inputs.append({tensor.name: bytes(tensor.data) for tensor in call.request.inputs})
@@ -147,7 +149,7 @@ class FakeModels:
             self._held.append((call, view))
         else:
             self._finish(call, view)
-        return view
+        return Taken(model=view, decision=self.decision)
 
     def let_go(self) -> None:
         """Finish every call that is held, and hold none any more."""

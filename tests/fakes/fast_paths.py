@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from msgspec.structs import replace
 
 from edged.callers.quotas import Quotas
 from edged.clock import SystemClock
@@ -20,7 +21,9 @@ from edged.daemon.serving.serving import Serving
 from edged.daemon.tensors.tensor_socket import TensorSocket
 from edged.host.template import Template
 from edged.ids import ModelName, Version
+from edged.runtime.calls import RequestClass
 from edged.runtime.wire import WorkerSpec
+from edged.select.decision import Decision
 from edged.sockets import bind_unix
 from edged.tensor_socket import (
     Datatype,
@@ -58,14 +61,27 @@ class FastPath:
         self.config = SimpleNamespace(serve=ServeConfig(), limits=LimitsConfig())
         self.sockets: TensorSocket
         self.stop_within_s = PATIENCE_S
+        self.answering = lambda name, version, _request_class: self.serving.answering(name, version)
+        """What the socket asks; by itself, no policy."""
+        self.decision: Decision | None = None
+        """What the policy decided about interactive requests, where it limits them."""
         self._template = template
         self._directory = directory
         self._specs: dict[str, tuple[WorkerSpec, bytes]] = {}
 
     async def put(self, model: tuple[WorkerSpec, bytes], *, name: str = "adder", version: str = "1.0.0") -> None:
         """Have a model answer from now on."""
+        self.serving.put(await self._load(model, name, version))
+
+    async def add(self, model: tuple[WorkerSpec, bytes], variant: str) -> None:
+        """Load one more variant of ``adder``."""
+        spec, data = model
+        renamed = replace(spec, variant=replace(spec.variant, id=variant))
+        self.serving.add(await self._load((renamed, data), "adder", "1.0.0"))
+
+    async def _load(self, model: tuple[WorkerSpec, bytes], name: str, version: str):
         spec, _ = model
-        self._specs[f"{name}-{version}"] = model
+        self._specs[f"{name}-{version}-{spec.variant.id}"] = model
         manifest = SimpleNamespace(
             name=name,
             model=ModelName(name),
@@ -73,16 +89,23 @@ class FastPath:
             semver=Version.parse(version),
             pipeline=spec.pipeline,
         )
-        loadable = Loadable(bundle=SimpleNamespace(manifest=manifest), variant=spec.variant)
-        self.serving.put(await self.serving.load(loadable))
+        return await self.serving.load(Loadable(bundle=SimpleNamespace(manifest=manifest), variant=spec.variant))
 
     async def start_worker(self, loadable: Loadable, memory):
         manifest = loadable.bundle.manifest
-        spec, data = self._specs[f"{manifest.name}-{manifest.version}"]
+        spec, data = self._specs[f"{manifest.name}-{manifest.version}-{loadable.variant.id}"]
         with opened(self._directory, data) as files:
             return await self._template.start_worker(
                 spec, files, timeout_s=PATIENCE_S, memory=memory, stop_within_s=self.stop_within_s
             )
+
+    def find(self, name: str, version: str | None, request_class: RequestClass):
+        """Return what answers by now, or raise why nothing does."""
+        return self.answering(name, version, request_class)
+
+    def limiting(self, _name: str, request_class: RequestClass) -> Decision | None:
+        """Return what limits requests now."""
+        return self.decision if request_class is RequestClass.INTERACTIVE else None
 
     def worker(self, name: str = "adder"):
         return self.served(name).worker
@@ -127,10 +150,12 @@ async def fast_path(directory: Path, *, poison_rest_s: float = 600.0) -> AsyncIt
         fast.sockets = TensorSocket(
             listener,
             serving=fast.serving,
+            answering=fast.find,
             quotas=Quotas(lambda: fast.config.limits, SystemClock()),
             limits=lambda: fast.config.serve,
             poison_rest_s=poison_rest_s,
             drain_s=PATIENCE_S,
+            limiting=fast.limiting,
         )
         await stack.enter_async_context(fast.sockets)
         yield fast

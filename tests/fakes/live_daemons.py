@@ -28,7 +28,7 @@ _HIGH: Final = 100
 """Above the numbers at which a daemon expects what it inherits."""
 
 # Does what the service manager does between fork(2) and execve(2). The daemon looks at its store more often than on a device, so that
-# many updates take little time; all else is as ever.
+# many updates take little time, and writes down sooner what speaks against a version; all else is as ever.
 _LAUNCH: Final = """\
 import os, sys
 descriptors, names, look_every_s, config = sys.argv[1:]
@@ -36,8 +36,8 @@ for number, descriptor in enumerate(descriptors.split(","), 3):
     os.dup2(int(descriptor), number)
 os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(names.split(","))), "LISTEN_FDNAMES": names.replace(",", ":")}
 from edged.daemon import __main__
-from edged.daemon.lifecycle import lifecycle
-lifecycle.LOOK_EVERY_S = float(look_every_s)
+from edged.daemon.lifecycle import lifecycle, trials
+lifecycle.LOOK_EVERY_S = trials.TROUBLE_EVERY_S = float(look_every_s)
 sys.exit(__main__.main(["--config", config]))
 """
 
@@ -80,7 +80,11 @@ class LiveDaemon:
             "app_socket": self.app_socket,
             "admin_socket": self.admin_socket,
             "tensor_socket": self.tensor_socket,
+            "gate_socket": self.directory / "proxy.sock",
+            "link_status": self.directory / "link.json",
+            "offload_socket": self.directory / "offload.sock",
             "update_status": self.directory / "update.json",
+            "frequency_wish": self.directory / "frequency.json",
             "in_use": self.directory / "in-use.json",
         }
         text = ""

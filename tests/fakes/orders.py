@@ -19,6 +19,7 @@ class FakeOrders:
     cause = "rollout 3f9c0d2e"
 
     def __init__(self, layout: StoreLayout) -> None:
+        self.shadow = None
         self.trial = None
         self.floors: dict[ModelName, Version] = {}
         self.stops: dict[tuple[ModelName, Version], Stopped] = {}

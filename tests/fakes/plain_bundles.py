@@ -25,8 +25,8 @@ def make_types_bundle(directory: Path, arrays: Arrays) -> Path:
     return _make_bundle(directory, "types", model.SerializeToString(), arrays, outputs, free={*arrays, *outputs})
 
 
-def make_total_bundle(directory: Path) -> Path:
-    """Build ``total``, which adds up the ``x`` (FP32 [1]) of a sequence; ``total`` is its state, ``sum`` its output."""
+def make_total_bundle(directory: Path, *, version: str = "1.0.0", more: float = 0.0) -> Path:
+    """Build ``total``, which adds up the ``x`` (FP32 [1]) of a sequence, and ``more``; ``total`` is its state, ``sum`` its output."""
     model = build(
         [
             helper.make_node("Add", ["x", "total"], ["next_total"]),
@@ -34,12 +34,18 @@ def make_total_bundle(directory: Path) -> Path:
         ],
         [("x", 1, [1]), ("total", 1, [1])],
         [("sum", 1, [1]), ("next_total", 1, [1])],
-        initializers=[constant("nothing", [0.0])],
+        initializers=[constant("nothing", [more])],
     )
-    one, two, three = (np.array([value], dtype=np.float32) for value in (1.0, 2.0, 3.0))
+    one, two, three = (np.array([value], dtype=np.float32) for value in (1.0, 2.0, 3.0 + more))
     state = 'state = [{ input = "total", output = "next_total" }]'
     return _make_bundle(
-        directory, "total", model.SerializeToString(), {"x": one, "total": two}, {"sum": three}, variant=state
+        directory,
+        "total",
+        model.SerializeToString(),
+        {"x": one, "total": two},
+        {"sum": three},
+        variant=state,
+        version=version,
     )
 
 
@@ -74,9 +80,10 @@ def _make_bundle(
     *,
     free: Collection[str] = (),
     variant: str = "",
+    version: str = "1.0.0",
 ) -> Path:
     """Build a bundle whose golden outputs for ``inputs`` are ``outputs``; the tensors named in ``free`` may have any length."""
-    sources = directory / f"{name}.sources"
+    sources = directory / f"{name}-{version}.sources"
     sources.mkdir(parents=True)
     (sources / "model.onnx").write_bytes(model)
     sample = {"name": "one", "inputs": [], "golden": []}
@@ -91,6 +98,7 @@ def _make_bundle(
     recipe.write_text(
         _RECIPE.format(
             name=name,
+            version=version,
             variant=variant,
             inputs=_specs(inputs, free=free),
             outputs=_specs(outputs, free=free),
@@ -109,7 +117,7 @@ def _specs(arrays: Arrays, *, free: Collection[str]) -> str:
 
 _RECIPE = """\
 name = "{name}"
-version = "1.0.0"
+version = "{version}"
 
 [[variants]]
 model = "model.onnx"

@@ -145,7 +145,7 @@ async def running(
     callers = LimitsConfig(default=caller or CallerLimits(max_concurrent=1000, max_queued_bytes=1 << 40))
     quotas = Quotas(lambda: callers, SystemClock())
     services = Services(models=models, usage=models, quotas=quotas, limits=live)
-    metrics = Metrics(usage=models, connections=dict, reviews=dict, started_unix_s=0.0)
+    metrics = Metrics(usage=models, connections=dict, reviews=dict, shadows=dict, started_unix_s=0.0)
     app = make_app(
         models=models, status=models, usage=models, metrics=metrics, flags=flags or FakeFlags(fast=True), routes=routes
     )

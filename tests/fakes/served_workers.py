@@ -109,7 +109,7 @@ class FakeWorker:
         for run in self.under_way:
             run.fail(error or WorkerLostError("the worker ended"))
 
-    async def infer(self, inputs, outputs=(), *, timeout_s):
+    async def infer(self, inputs, outputs=(), *, timeout_s, scale=1.0):
         raise NotImplementedError
 
     async def close(self) -> None:
@@ -151,7 +151,7 @@ def loadable_of(version: str = "1.0.0", *, name: str = "echo", max_rows: int = 0
         semver=Version.parse(version),
         pipeline=Pipeline(inputs=variant.inputs, outputs=variant.outputs),
     )
-    return Loadable(bundle=SimpleNamespace(manifest=manifest), variant=variant)
+    return Loadable(bundle=SimpleNamespace(manifest=manifest, digest=f"digest of {version}"), variant=variant)
 
 
 class Bench:

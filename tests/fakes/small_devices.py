@@ -31,19 +31,22 @@ class Cut(BaseException):
 
 
 class AnsweringWorker(FakeWorker):
-    """Answers every run in the loop's next turn; with ``error``, so."""
+    """Answers every run in the loop's next turn: with ``error`` if it has one, else with ``answer``; not at all while it ``hangs``."""
 
+    answer = ANSWER
     error: Exception | None = None
+    hangs = False
 
     def run(self, requests, ended, *, rank: int = 0) -> int:
         number = super().run(requests, ended, rank=rank)
-        asyncio.get_running_loop().call_soon(self._answer, number)
+        if not self.hangs:
+            asyncio.get_running_loop().call_soon(self._answer, number)
         return number
 
     def _answer(self, number: int) -> None:
         run = self.runs[number]
         if not run.is_over:
-            run.end([self.error or ANSWER] * len(run.requests))
+            run.end([self.error or self.answer] * len(run.requests))
 
 
 class Starter:
@@ -51,6 +54,8 @@ class Starter:
 
     def __init__(self) -> None:
         self.troubles: list[Exception] = []
+        self.in_shadow: list[AnsweringWorker] = []
+        """Those that nobody waits for."""
         self._started = 0
 
     async def start(self, _loadable: Loadable, _memory: object) -> AnsweringWorker:
@@ -59,6 +64,10 @@ class Starter:
             raise self.troubles.pop(0)
         self._started += 1
         return AnsweringWorker(self._started)
+
+    async def start_in_background(self, loadable: Loadable, memory: object) -> AnsweringWorker:
+        self.in_shadow.append(await self.start(loadable, memory))
+        return self.in_shadow[-1]
 
 
 class SmallDisk(Disk):
@@ -116,7 +125,8 @@ class SmallDisk(Disk):
                 raise verdict
 
         def write_or_end(state: StateDb, *args: object, **options: object) -> None:
-            self.moves.append(options["entries"][0].reason.partition(":")[0])
+            # None of them where only the variant of a version is another one.
+            self.moves.extend(entry.reason.partition(":")[0] for entry in options["entries"][:1])
             if self.writes_left is None:
                 write(state, *args, **options)
                 return

@@ -25,6 +25,7 @@ from edged.store.layout import StoreLayout
 from edged.worker.arrays import NUMPY
 from tests.fakes.bundles import adder_answer, make_bundle
 from tests.fakes.daemons import started_daemon
+from tests.fakes.decisions import undecided
 from tests.fakes.fake_models import ECHO, FakeModels
 from tests.fakes.flags import FakeFlags
 from tests.fakes.gates import short_directory
@@ -67,11 +68,11 @@ def stage(directory: Path) -> StoreLayout:
 async def serving(directory: Path):
     async with started_daemon(stage(directory), directory / "state.db") as daemon:
         await daemon.lifecycle.look()
-        limits, models = LiveLimits(ServeConfig(), LimitsConfig()), daemon.serving
+        limits, usage, models = LiveLimits(ServeConfig(), LimitsConfig()), daemon.serving, undecided(daemon.serving)
         quotas = Quotas(lambda: limits.callers, SystemClock())
-        services = Services(models=models, usage=models, quotas=quotas, limits=limits)
-        metrics = Metrics(usage=models, connections=dict, reviews=dict, started_unix_s=0.0)
-        app = make_app(models=models, status=daemon.report, usage=models, metrics=metrics, flags=FakeFlags())
+        services = Services(models=models, usage=usage, quotas=quotas, limits=limits)
+        metrics = Metrics(usage=usage, connections=dict, reviews=dict, shadows=dict, started_unix_s=0.0)
+        app = make_app(models=models, status=daemon.report, usage=usage, metrics=metrics, flags=FakeFlags())
         async with serve_sites(app, services, [listening(directory / "s")], drain_s=5.0):
             yield directory / "s"
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -23,6 +24,10 @@ def fleet(tmp_path):
 
 def wait_for(fleet, words):
     fleet.wait_until(lambda: fleet.model.get("fallback") == words, words)
+
+
+def variants_of(fleet):
+    return {variant["id"]: variant for variant in fleet.model["variants"]}
 
 
 def test_constant_answers_while_the_model_is_stopped(fleet):
@@ -95,9 +100,9 @@ def test_previous_version_below_the_floor_does_not_answer(fleet):
         fleet.ask()
 
 
-def test_smaller_variant_answers_when_the_worker_of_the_other_cannot_be_started(fleet):
+def test_another_variant_answers_before_any_rule_when_the_worker_of_one_cannot_be_started(fleet):
     fleet.device.start()
-    bundle = fleet.install("1.0.0", extra=SMALL_VARIANT + SMALLER)
+    bundle = fleet.install("1.0.0", extra=SMALL_VARIANT + CONSTANT)
     fleet.documents.roll_out(adder="1.0.0")
     fleet.wait_until(lambda: fleet.state_of("1.0.0") == "good", "good version")
     installed = fleet.device.layout.bundles / "adder/1.0.0"
@@ -105,14 +110,31 @@ def test_smaller_variant_answers_when_the_worker_of_the_other_cannot_be_started(
     whole = model.read_bytes()
     model.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     os.kill(fleet.model["worker"]["pid"], signal.SIGKILL)
+    fleet.wait_until(lambda: variants_of(fleet)["adder-1.0.0-int8-any"]["state"] == "answers", "other variant")
+    answer = fleet.ask()
+
+    assert (answer.variant, "fallback" in answer.parameters) == ("adder-1.0.0-int8-any", False)
+    assert answer["sum"][0][0] == adder_answer(HELLO)
+    assert fleet.model["state"] == "serving"
+    assert "worker cannot be started" in variants_of(fleet)["adder-1.0.0-fp32-any"]["reasons"][0]
+    assert "fell-back" not in fleet.history
+    model.write_bytes((bundle / model.relative_to(installed)).read_bytes())
+    fleet.wait_until(lambda: variants_of(fleet)["adder-1.0.0-fp32-any"]["state"] == "answers", "first variant")
+    assert fleet.ask().variant == "adder-1.0.0-fp32-any"
+
+
+def test_smaller_variant_answers_while_no_news_of_the_publisher_comes(fleet):
+    """A lease that has run out is no reason to distrust a variant that the manifest names for that."""
+    fleet.device.start()
+    fleet.activate("1.0.0", extra=SMALL_VARIANT + SMALLER)
+    fleet.documents.standing(seen_unix_s=time.time() - 7200)
+    fleet.documents.stop(leases={"adder": {"hours": 1, "action": "fall-back"}})
+    fleet.device.stop()
+    fleet.device.start()
     wait_for(fleet, "variant adder-1.0.0-int8-any")
     answer = fleet.ask()
 
     assert (answer.variant, answer.parameters["fallback"]) == ("adder-1.0.0-int8-any", "smaller-variant")
-    assert answer["sum"][0][0] == adder_answer(HELLO)
-    model.write_bytes((bundle / model.relative_to(installed)).read_bytes())
-    fleet.wait_until(lambda: fleet.model["state"] == "serving", "answer")
-    assert fleet.ask().variant == "adder-1.0.0-fp32-any"
 
 
 def test_stopped_version_has_no_smaller_variant(fleet):

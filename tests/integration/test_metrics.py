@@ -16,6 +16,7 @@ from edged.api.metrics import Metrics
 from edged.api.replies import answer
 from edged.api.stats import Statistics
 from edged.telemetry.serving import ServingStats
+from edged.telemetry.shadow import ShadowStats
 from tests.fakes.fake_models import PAIR, FakeModels
 from tests.fakes.usages import FakeUsage, usage_of
 
@@ -25,13 +26,14 @@ def asking(tmp_path):
     """Return a context in which ``ask(path)`` gives status, headers and text of a daemon with these models."""
 
     @asynccontextmanager
-    async def start(*models):
+    async def start(*models, shadows=()):
         usage = FakeUsage(*models)
         app = web.Application(middlewares=[answer])
         metrics = Metrics(
             usage=usage,
             connections=lambda: {"app": 2},
             reviews=lambda: {"echo": False, "gone": True},
+            shadows=lambda: dict(shadows),
             started_unix_s=1_800_000_000.0,
         )
         app.add_routes(metrics.routes())
@@ -93,6 +95,23 @@ async def test_models_that_need_review_are_named_also_when_nothing_answers(askin
         _, _, text = await ask("/metrics")
 
     assert values(text, "edged_model_needs_review") == {("echo",): 0, ("gone",): 1}
+
+
+async def test_shadow_runs_have_metrics_from_the_first_one_on(asking):
+    stats = ShadowStats()
+    stats.is_running = True
+    stats.results.update({"agreed": 3, "shed": 1})
+    stats.candidate_run_s.observe(0.004)
+    async with asking(usage_of()) as ask:
+        _, _, before = await ask("/metrics")
+    async with asking(usage_of(), shadows={"echo": stats}) as ask:
+        _, _, after = await ask("/metrics")
+
+    assert "edged_shadow" not in before
+    assert values(after, "edged_shadow_running") == {("echo",): 1}
+    results = {("echo", "agreed"): 3, ("echo", "differed"): 0, ("echo", "failed"): 0, ("echo", "shed"): 1}
+    assert values(after, "edged_shadow_requests_total") == results
+    assert values(after, "edged_shadow_run_duration_seconds_count") == {("echo", "active"): 0, ("echo", "candidate"): 1}
 
 
 async def test_memory_is_that_of_the_workers_process(asking):

@@ -12,8 +12,11 @@ from edged.api.openapi import document
 from edged.api.operations import JSON, OPERATIONS
 from edged.api.problems import ProblemBody
 from edged.api.steering import SteeringRoutes
+from edged.policy.document import Then
+from tests.fakes.device_routes import device_routes
 from tests.fakes.fake_models import ECHO, FakeModels
 from tests.fakes.flags import FakeFlags
+from tests.fakes.policies import PolicyWorld, policy_routes
 from tests.fakes.raw_http import post, request, running
 from tests.fakes.steered import FakeUpdates
 
@@ -24,14 +27,21 @@ BODIES = {
     "index": {"ready": True},
     "rollback": {"model": "echo", "reason": "slow"},
     "apply": {"model": "echo"},
+    "accuracy": {"accuracy": "degraded"},
+    "explainPolicy": {"model": "echo", "given": {"thermal": "serious"}},
+    "overridePolicy": {"model": "echo", "then": {"variants": ["int8"]}, "for_s": 60, "reason": "a test"},
+    "clearPolicyOverrides": {},
 }
 
 
 @pytest.fixture
 async def server(tmp_path):
     """The administrators' socket, which has everything."""
-    async with running(tmp_path / "s", routes=SteeringRoutes(FakeUpdates()).routes()) as server:
-        yield server
+    with PolicyWorld(tmp_path).report() as report:
+        await report.override("echo", Then(defer_s=60), for_s=60, reason="a test", by="operator alice")
+        routes = [*device_routes(), *policy_routes(report), *SteeringRoutes(FakeUpdates()).routes()]
+        async with running(tmp_path / "s", routes=routes) as server:
+            yield server
 
 
 def asked(operation) -> bytes:
@@ -42,15 +52,18 @@ def asked(operation) -> bytes:
 def routes_of(*more):
     """Return what a socket has. HEAD comes with GET."""
     models = FakeModels()
-    metrics = Metrics(usage=models, connections=dict, reviews=dict, started_unix_s=0.0)
-    app = make_app(models=models, status=models, usage=models, metrics=metrics, flags=FakeFlags(), routes=more)
+    metrics = Metrics(usage=models, connections=dict, reviews=dict, shadows=dict, started_unix_s=0.0)
+    routes = [*device_routes(), *more]
+    app = make_app(models=models, status=models, usage=models, metrics=metrics, flags=FakeFlags(), routes=routes)
     return {(route.method, route.resource.canonical) for route in app.router.routes() if route.method != "HEAD"}
 
 
 @pytest.mark.parametrize("is_for_admins", [False, True], ids=["apps", "administrators"])
-def test_the_routes_are_those_of_the_table(is_for_admins):
+async def test_the_routes_are_those_of_the_table(tmp_path, is_for_admins):
     """The guard takes inferences, and the application refuses all other methods at their paths."""
-    routes = routes_of(*(SteeringRoutes(FakeUpdates()).routes() if is_for_admins else ()))
+    with PolicyWorld(tmp_path).report() as report:
+        policy = policy_routes(report, is_for_admins=is_for_admins)
+    routes = routes_of(*policy, *(SteeringRoutes(FakeUpdates()).routes() if is_for_admins else ()))
     listed = [operation for operation in OPERATIONS if is_for_admins or not operation.is_for_admins]
     table = {(operation.method.upper(), operation.path) for operation in listed}
     inferences = {(method, path) for method, path in table if parse_infer_path(path.encode())}
@@ -80,6 +93,7 @@ async def test_an_answer_is_of_its_type(server, operation):
     assert {name.lower() for name in operation.gives} <= reply.headers.keys() | {
         "inference-header-content-length",
         "edged-fallback",
+        "edged-decision",
     }
 
 

@@ -104,6 +104,13 @@ def _threads(pid: int) -> list[int]:
     return [int(path.name) for path in Path(f"/proc/{pid}/task").iterdir()]
 
 
+def _states(pid: int) -> set[str]:
+    """Return what the threads of a process do, as proc_pid_stat(5) calls it; what is in brackets before that is a name."""
+    return {
+        Path(f"/proc/{pid}/task/{thread}/stat").read_text().rpartition(")")[2].split()[0] for thread in _threads(pid)
+    }
+
+
 async def test_candidate_that_crashes_is_turned_down(disk):
     async with in_shadow(disk) as device:
         for _ in range(TrialRules().max_worker_losses + 1):
@@ -121,6 +128,8 @@ async def test_candidate_that_hangs_costs_apps_nothing(disk):
     async with in_shadow(disk) as device:
         worker = run_of(device)._worker
         os.kill(worker.pid, signal.SIGSTOP)
+        # Until one of its threads has taken the signal, the others go on.
+        await until(lambda: _states(worker.pid) == {"T"})
         for _ in range(50):
             assert (await device.answer())[0] == "1.0.0"
 

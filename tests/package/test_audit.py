@@ -30,6 +30,12 @@ EVENT_OF = {
     Happening.DOCUMENT_REFUSED: "DOCUMENT_REFUSED",
     Happening.WINDOW_OPENED: "WINDOW_OPENED",
     Happening.ROLLED_BACK: "MODEL_ROLLED_BACK",
+    Happening.SHADOW_BEGAN: "SHADOW_BEGAN",
+    Happening.SHADOW_PASSED: "SHADOW_PASSED",
+    Happening.SHADOW_FAILED: "SHADOW_FAILED",
+    Happening.SHADOW_SKIPPED: "SHADOW_SKIPPED",
+    Happening.POLICY_OVERRIDDEN: "POLICY_OVERRIDDEN",
+    Happening.POLICY_OVERRIDE_ENDED: "POLICY_OVERRIDE_ENDED",
 }
 PLACEHOLDER = re.compile(r"@EDGED_([A-Z_]+)@")
 ADVICE = re.compile(r"No\s+action\s+is\s+needed|\b(Look|Tell|Report|look|list|write|has to)\b")

@@ -78,11 +78,22 @@ def test_every_unit_is_enabled_and_sockets_stay_open_through_an_upgrade():
     """So that nobody who asks meanwhile is refused; services restart with the new code."""
     calls = re.findall(r"(?m)^\tdh_installsystemd -pedged (.*)$", (TOP / "debian/rules").read_text(encoding="utf-8"))
     kept = next(call.split() for call in calls if "--no-stop-on-upgrade" in call)
-    restarted = next(call.split() for call in calls if "--no-stop-on-upgrade" not in call)
+    restarted = next(call.split() for call in calls if "--no-" not in call)
+    later = next(call.split() for call in calls if "--no-start" in call)
     assert sorted(word for word in kept if word[0] != "-") == sorted(
         path.name for path in (TOP / "systemd").glob("*.socket")
     )
-    assert sorted(restarted) == sorted(path.name for path in (TOP / "systemd").glob("*.service"))
+    # Templates are started by what names their instances.
+    services = {
+        path.name: path.read_text(encoding="utf-8")
+        for path in (TOP / "systemd").glob("*.service")
+        if not path.stem.endswith("@")
+    }
+    assert sorted(restarted) == sorted(name for name, text in services.items() if "[Install]" in text)
+    assert sorted(later) == sorted(
+        ["--no-enable", "--no-start", "edged-frequency.path", *(services.keys() - {*restarted})]
+    )
+    assert all("PartOf=edged.service" in services[name] for name in services.keys() - {*restarted})
 
 
 def test_purge_removes_every_directory_and_user():

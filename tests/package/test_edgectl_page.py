@@ -18,7 +18,9 @@ def leaves(parser, name=""):
     below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     if not below:
         return {name: parser}
-    return {
+    # One with verbs below it may be one itself.
+    own = {name: parser} if parser.get_default("run") else {}
+    return own | {
         leaf: found
         for verb, child in below[0].choices.items()
         for leaf, found in leaves(child, f"{name} {verb}".strip()).items()

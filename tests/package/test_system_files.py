@@ -68,10 +68,16 @@ def test_units_run_as_users_that_exist():
             assert set(values(unit.name, key)) <= made, unit.name
 
 
-def test_only_the_updater_may_use_the_gate():
-    """Membership in the gate's group is the way out to the network."""
+def test_only_two_may_use_the_gate():
+    """Membership in the gate's group is the way out to the network: for updates, and for what may leave the device."""
     members = [fields[1:] for fields in table("edged.sysusers") if fields[0] == "m"]
-    assert members == [["edged-update", "edged-egress"]]
+    assert members == [["edged-offload", "edged-egress"], ["edged-update", "edged-egress"]]
+
+
+def test_only_the_daemon_may_send_requests_out():
+    """Apps share the daemon's group, so the socket is open to its user alone."""
+    assert values("edged-offload.socket", "SocketUser") == values("edged.service", "User")
+    assert values("edged-offload.socket", "SocketMode") == ["0600"]
 
 
 def test_directories_of_units_exist():
@@ -101,6 +107,7 @@ def test_sockets_are_where_the_settings_say():
     assert values("edged-admin.socket", "ListenStream") == [paths.admin_socket]
     assert values("edged-tensor.socket", "ListenSequentialPacket") == [paths.tensor_socket]
     assert values("edged-egress.socket", "ListenStream") == [paths.gate_socket]
+    assert values("edged-offload.socket", "ListenStream") == [paths.offload_socket]
     assert values("edged-update.socket", "ListenSequentialPacket") == [paths.update_control]
 
 

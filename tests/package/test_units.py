@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from edged.config.schema import Config
 from edged.worker.seccomp import allowed_calls
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 SERVICES = sorted(SYSTEMD.glob("*.service"))
-UNITS = sorted([*SERVICES, *SYSTEMD.glob("*.socket")])
+UNITS = sorted([*SERVICES, *SYSTEMD.glob("*.socket"), *SYSTEMD.glob("*.path")])
 # design.md, in the tenths that systemd-analyze's --threshold= counts in.
-MOST_EXPOSURE = {"edged": 3, "edged-update": 3, "edged-egress": 9}
+MOST_EXPOSURE = {"edged": 3, "edged-update": 3, "edged-offload": 3, "edged-frequency@": 5, "edged-egress": 9}
 ANALYZE_VERSION = 257
 SETTING = re.compile(r"^([A-Za-z]+)=(.*)$")
 CONFINING = {
@@ -110,7 +111,16 @@ def test_sandbox_lines_are_sorted(service):
 
 def test_sandboxes_differ_only_where_the_processes_do():
     """The same settings everywhere, but for what names paths and, at the gate, addresses."""
-    own = {"BindPaths", "InaccessiblePaths", "IPAddressAllow", "SocketBindDeny", "SupplementaryGroups"}
+    own = {
+        *(
+            "BindPaths",
+            "InaccessiblePaths",
+            "IPAddressAllow",
+            "ReadWritePaths",
+            "SocketBindDeny",
+            "SupplementaryGroups",
+        ),
+    }
     shared = {frozenset(name for name, _ in sandbox(service)) - own for service in SERVICES}
     assert len(shared) == 1
 
@@ -133,11 +143,27 @@ def test_every_writable_path_cannot_run_code(service):
 
 @pytest.mark.parametrize("service", SERVICES, ids=names(SERVICES))
 def test_service_is_watched_and_restarted(service):
-    """Every process tells when it is ready, proves that it makes progress, and comes back when it does not."""
+    """Every process that stays tells when it is ready, proves that it makes progress, and comes back when it does not."""
     values = dict(settings(service))
+    if values["Type"] == "oneshot":
+        assert "TimeoutStartSec" in values
+        return
     assert values["Type"] in {"notify", "notify-reload"}
     assert values["Restart"] == "always"
     assert {"WatchdogSec", "TimeoutStartSec", "TimeoutStopSec", "RestartMaxDelaySec"} <= values.keys()
+
+
+def test_what_caps_processors_is_off_and_undone():
+    """Root without a capability, which may write the settings of processors; stopping the path gives back what was before."""
+    service = dict(sandbox(SYSTEMD / "edged-frequency@.service"))
+    assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == ""
+    assert service["ReadWritePaths"] == "+/sys/devices/system/cpu"
+    assert service["ProtectKernelTunables"] == "yes"
+    path = dict(settings(SYSTEMD / "edged-frequency.path"))
+    assert path["PathChanged"] == Config().paths.frequency_wish
+    assert (path["Unit"], path["OnSuccess"]) == ("edged-frequency@apply.service", "edged-frequency@undo.service")
+    rules = (SYSTEMD.parent / "debian/rules").read_text(encoding="utf-8")
+    assert re.search(r"dh_installsystemd .*--no-enable --no-start .*edged-frequency\.path", rules)
 
 
 def test_update_never_disturbs_inference():

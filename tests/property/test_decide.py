@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from edged.policy.ask import Ask
 from edged.runtime.calls import RequestClass
 from edged.select.decide import decide
-from edged.select.decision import Action, Circumstances, Held, Measured, Regulatory
+from edged.select.decision import Action, Circumstances, Incumbent, Measured, Regulatory
 from edged.sense.context import Context, Link
 from edged.sense.reading import known, unknown
 from tests.fakes.rules import RUN_BEST, rule
@@ -61,9 +61,9 @@ CIRCUMSTANCES = st.builds(
     now_s=st.just(100.0),
     unusable=st.dictionaries(st.sampled_from(NAMES), st.just(("cannot",))),
     measured=st.dictionaries(st.sampled_from(NAMES), st.builds(Measured, latency_s=st.none() | st.floats(0.001, 0.1))),
-    held=st.none()
+    incumbent=st.none()
     | st.builds(
-        Held,
+        Incumbent,
         variant=st.sampled_from(NAMES),
         rank=st.integers(0, 6),
         since_s=st.floats(50.0, 100.0),
@@ -109,15 +109,15 @@ def test_a_decision_keeps_its_promises_whatever_is_asked(context, ask, rules, va
 )
 def test_no_sequence_of_contexts_relaxes_faster_than_the_dwell_time(rules, variants, steps):
     """Within any 30 s, a model moves down the rules at most once: what brings a variant faster is further up than what brought the last."""
-    held, now_s, moves = None, 0.0, []
+    incumbent, now_s, moves = None, 0.0, []
     for serial, wait_s in steps:
         now_s += wait_s
-        circumstances = Circumstances(now_s=now_s, held=held)
+        circumstances = Circumstances(now_s=now_s, incumbent=incumbent)
         decision = decide(
             Context(serial=serial), Ask(model="m"), rules=rules, variants=variants, circumstances=circumstances
         )
-        before, held = held, decision.held
-        if before is not None and held.variant != before.variant:
+        before, incumbent = incumbent, decision.incumbent
+        if before is not None and incumbent.variant != before.variant:
             moves.append((now_s, decision.rank, before))
     for at_s, rank, before in moves:
         assert rank < before.rank or at_s >= before.since_s + 30.0
@@ -145,5 +145,5 @@ def test_rules_that_do_not_apply_make_no_difference_wherever_they_are(
 
 def unranked(decision):
     """A decision without the number of its rule."""
-    held = None if decision.held is None else replace(decision.held, rank=0)
-    return replace(decision, rank=0, held=held)
+    incumbent = None if decision.incumbent is None else replace(decision.incumbent, rank=0)
+    return replace(decision, rank=0, incumbent=incumbent)

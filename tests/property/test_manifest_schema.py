@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 
 from edged.bundle.kit import Kit
 from edged.bundle.manifest import Manifest
+from edged.policy.document import PolicyFile
 from edged.publish.building.recipe import Recipe
 from edged.publish.building.schema import DOCUMENTS, document_schema
 from tests.fakes.manifests import every_fallback, full_manifest
@@ -47,7 +48,38 @@ def manifest():
     return value
 
 
-KINDS = {"manifest": (Manifest, manifest()), "recipe": (Recipe, recipe()), "kit": (Kit, kit())}
+def policy():
+    """Return a policy with every key."""
+    then = {
+        "variants": ["int8", "*"],
+        "max_latency_ms": 150.0,
+        "max_watts": 4.0,
+        "scale": 0.5,
+        "max_concurrent": 1,
+        "max_rate_per_s": 30.0,
+        "frequency_share": 0.5,
+        "defer_s": 60.0,
+        "offload": "prefer",
+        "deny": "no",
+    }
+    when = [{"thermal": ">= serious", "throttled": True, "idle_s": 5, "link": ["wifi"]}, {"battery_percent": "< 5"}]
+    expect = {"rule": "hot", "action": "run", "variant": "int8", "scale": 0.5, "retry_after_s": 60.0}
+    return {
+        "schema": 1,
+        "name": "site",
+        "description": "For this site.",
+        "dwell_s": 30.0,
+        "rule": [{"name": "hot", "description": "It is hot.", "when": when, "then": then}],
+        "test": [{"name": "hot", "given": {"thermal": "serious"}, "variants": ["int8"], "expect": expect}],
+    }
+
+
+KINDS = {
+    "manifest": (Manifest, manifest()),
+    "recipe": (Recipe, recipe()),
+    "kit": (Kit, kit()),
+    "policy": (PolicyFile, policy()),
+}
 VALIDATORS = {name: Draft202012Validator(document_schema(name)) for name in KINDS}
 REMOVE = object()
 VALUES = [

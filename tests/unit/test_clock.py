@@ -2,7 +2,7 @@
 
 import pytest
 
-from edged.clock import trusted_unix_s
+from edged.clock import read_boot_id, trusted_unix_s
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,9 @@ from edged.clock import trusted_unix_s
 )
 def test_trusted_time(system_s, built_s, signed_s, expected):
     assert trusted_unix_s(system_s=system_s, built_s=built_s, signed_s=signed_s) == expected
+
+
+def test_a_start_of_the_machine_has_one_id():
+    """As long as it runs; it is written as a UUID is (random(4))."""
+    assert read_boot_id() == read_boot_id()
+    assert len(read_boot_id()) == 36

@@ -64,10 +64,19 @@ class Diary:
         try:
             while True:
                 await self._news.wait()
-                if not await self.write():
+                if not await self._write_to_the_end():
                     await asyncio.sleep(RETRY_AFTER_S)
         finally:
             self._put_down(list(self._documents.values()), self._entries)
+
+    async def _write_to_the_end(self) -> bool:
+        """Write; being cancelled does not leave open what was written, which would be written again."""
+        writing = asyncio.create_task(self.write())
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait([writing])
+            raise
 
     async def write(self) -> bool:
         """Write what there is to write, and tell whether the disk took it."""

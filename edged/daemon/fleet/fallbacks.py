@@ -1,7 +1,7 @@
 """Obeys the fallback rules of manifests: finds what answers while a model cannot, and has it answer.
 
-A model needs something in its place while it is held and its publisher (or its lease) allows for that, while its worker cannot be started,
-and while no version of it is active. The rules are those of the active version; with none active, of the version that was last.
+A model needs something in its place while it is held and its publisher (or its lease) allows for that, while no variant's worker can be
+started, and while no version of it is active. The rules are those of the active version; with none active, of the version that was last.
 
 (1) permitted   of each rule it is found out whether it applies here, in the order of the manifest; what has failed rests for a while
 (2) loaded      a version or variant gets a worker of its own, next to that of the model; a variant that was never tried on this device
@@ -170,7 +170,7 @@ class Fallbacks:
         if served is not None or slots.active is None:
             self._absent_since_s.pop(model, None)
         if served is not None:
-            error = served.start_error
+            error = "" if self._serving.is_mending(model) else served.start_error
             return _Need(reason=f"its worker cannot be started: {error}") if error else None
         if slots.active is None:
             return _Need(reason="no version of it is active")

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from edged import journal
+from edged.activation.shadow import ShadowRules
 from edged.activation.trial import TrialRules
 from edged.activation.window import WindowRules
 from edged.clock import Clock, trusted_unix_s
@@ -33,6 +34,7 @@ from edged.ops.rollout import Rollout, RolloutDecision, decide
 from edged.ops.segments import Device
 from edged.ops.standing import Standing
 from edged.ops.stop import Lease, Stops
+from edged.policy.document import PolicyFile
 from edged.store.history import Happening
 from edged.store.layout import StoreLayout
 from edged.store.state import StateDb
@@ -140,6 +142,11 @@ class Fleet:
         return NO_CAUSE if found is None else found.cause
 
     @property
+    def shadow(self) -> ShadowRules | None:
+        """What the policy document asks of shadow runs."""
+        return None if self._policy is None else self._policy.shadow
+
+    @property
     def trial(self) -> TrialRules | None:
         """What the policy document asks of trials."""
         return None if self._policy is None else self._policy.trial
@@ -148,6 +155,11 @@ class Fleet:
     def window(self) -> WindowRules:
         """What the policy document asks of the quiet window."""
         return WindowRules() if self._policy is None else self._policy.window
+
+    @property
+    def rules(self) -> PolicyFile | None:
+        """What the policy document asks of decisions about requests."""
+        return None if self._policy is None else self._policy.rules
 
     @property
     def flags(self) -> Mapping[str, FlagValue]:

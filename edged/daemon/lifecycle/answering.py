@@ -81,7 +81,7 @@ class Answering:
             active = self._table[model].active
             if active is None or model in self._serving.served or self._rests.is_resting("serve", model, active):
                 return
-            await self._serve(model)
+            await self.follow_slots(model)
 
     async def turn_down(self, model: ModelName, suspect: Slot, *, cause: str, reason: str, refuse: bool = True) -> bool:
         """Turn the active version down, and have the one before it answer; tells whether there was still something to turn down.
@@ -98,11 +98,36 @@ class Answering:
         """
         async with self.turn(model):
             name = self._table[model].active
-            if name is None or self._table[model][name] != suspect:
+            if name is None or not _is_as_it_was(self._table[model][name], suspect):
                 return False
             await self._move_down(model, name, cause=cause, reason=reason, refuse=refuse)
-            await self._serve(model)
+            await self.follow_slots(model)
             return True
+
+    async def follow_slots(self, model: ModelName) -> None:
+        """Have what a model's active slot names answer in place of whatever does; the caller holds the model's turn.
+
+        Raises:
+            StoreError: What cannot be served cannot be turned down because the disk refused.
+        """
+        while (name := self._table[model].active) is not None:
+            if self.stands_by(model, self._table[model][name]) and self._serving.put_back(model):
+                return
+            try:
+                served = await self.load_slot(model, name)
+            except Exception as exc:  # noqa: BLE001 - whatever a version does, the daemon and the other models go on
+                LOG.warning("Slot %s of %s cannot be served: %s", name, model, exc)
+                if not is_damage(exc) and self._rests.begin("serve", model, name) < MOST_TRIES:
+                    # What answered until now is not what the slot names: it failed its trial.
+                    self._serving.remove(model)
+                    self._serving.announce(model)
+                    return
+                await self._move_down(model, name, cause="load", reason=str(exc), refuse=False)
+                continue
+            self._rests.end("serve", model, name)
+            self._serving.put(served)
+            return
+        self._serving.remove(model)
 
     def may_fall_back(self, model: ModelName) -> bool:
         """Tell whether a model has a fallback that may be activated: never one below the floor."""
@@ -137,26 +162,6 @@ class Answering:
                 LOG.warning("Variant %s of %s cannot be loaded: %s", loadable.variant.id, model, exc)
         return await self._serving.load(last)
 
-    async def _serve(self, model: ModelName) -> None:
-        while (name := self._table[model].active) is not None:
-            if self.stands_by(model, self._table[model][name]) and self._serving.put_back(model):
-                return
-            try:
-                served = await self.load_slot(model, name)
-            except Exception as exc:  # noqa: BLE001 - whatever a version does, the daemon and the other models go on
-                LOG.warning("Slot %s of %s cannot be served: %s", name, model, exc)
-                if not is_damage(exc) and self._rests.begin("serve", model, name) < MOST_TRIES:
-                    # What answered until now is not what the slot names: it failed its trial.
-                    self._serving.remove(model)
-                    self._serving.announce(model)
-                    return
-                await self._move_down(model, name, cause="load", reason=str(exc), refuse=False)
-                continue
-            self._rests.end("serve", model, name)
-            self._serving.put(served)
-            return
-        self._serving.remove(model)
-
     async def _move_down(self, model: ModelName, name: SlotName, *, cause: str, reason: str, refuse: bool) -> None:
         move = Move(
             slot=name,
@@ -184,3 +189,9 @@ class Answering:
         if not named and not proven:
             raise TrustError(f"the bundle in slot {name} of {model} has lost its variant {content.variant}")
         return [Loadable(bundle=bundle, variant=variant) for variant in (*named, *proven)]
+
+
+def _is_as_it_was(slot: Slot, before: Slot) -> bool:
+    """Tell whether a slot was not moved, whichever variant of its version answers."""
+    digests = [None if one.content is None else one.content.digest for one in (slot, before)]
+    return digests[0] == digests[1] and (slot.state, slot.changed_unix_s) == (before.state, before.changed_unix_s)

@@ -168,7 +168,9 @@ class Attempts:
             if self._must_wait(model, version, is_resort=is_resort):  # (3)
                 return
             async with self._heavy:
-                if is_resort or self._wishes.is_wanted(model, version):
+                # Asked anew: it may have waited long for this turn.
+                is_wanted = is_resort or self._wishes.is_wanted(model, version)
+                if is_wanted and not self._must_wait(model, version, is_resort=is_resort):
                     await self._validate_and_load(loadable, is_resort=is_resort)
         except Exception as exc:  # noqa: BLE001 - whatever a candidate does, the daemon and the other models go on
             await self._give_up(loadable.bundle, exc)
@@ -244,11 +246,16 @@ class Attempts:
         model, version = loadable.bundle.manifest.model, loadable.bundle.manifest.semver
         self._compared[model] = loadable.bundle.digest
         await self._shadows.end(model)
-        if self._must_wait(model, version, is_resort=False):  # (6)
-            spare = self._table[model].spare
-            await self._move(model, spare, SlotEvent.SHADOW_INTERRUPTED, reason="the quiet window closed")
-            return
         async with self._heavy:
+            # Not before: while it waited for this turn, it may have been stopped, or the window may have closed.
+            reason = ""
+            if not self._wishes.is_wanted(model, version):
+                reason = "it is no longer wanted"
+            elif self._must_wait(model, version, is_resort=False):  # (6)
+                reason = "the quiet window closed"
+            if reason:
+                await self._move(model, self._table[model].spare, SlotEvent.SHADOW_INTERRUPTED, reason=reason)
+                return
             await self._load_and_activate(loadable)
         await self._trials.look(model)
 

@@ -95,8 +95,9 @@ class Handover:
             move = Move(slot=name, what=SlotEvent.ACTIVATED, cause=cause)
             if self._answering.stands_by(model, self._table[model][name]):
                 await self._table.move(model, move)
-                if self._serving.put_back(model):
-                    return True
+                # It may have lost its worker meanwhile. The slots name it now, so it is loaded like anything that they name.
+                await self._answering.follow_slots(model)
+                return self._table[model].active == name and model in self._serving.served
             try:
                 served = await self._answering.load_slot(model, name)
             except Exception as exc:  # noqa: BLE001 - whatever a version does, the daemon and the other models go on

@@ -27,7 +27,7 @@ class Borrowers:
         for worker, (served, before) in list(self._known.items()):
             is_gone = worker.lost.is_set()
             after = tuple(worker.lender.counts())
-            served.count_lent(add_new(served.stats, before, after, unix_s=time.time()))
+            served.count_lent(add_new(served.stats, before, after, unix_s=time.time(), run_times=served.run_times))
             self._known[worker] = (served, after)
             if is_gone:
                 del self._known[worker]

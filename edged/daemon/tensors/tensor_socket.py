@@ -5,7 +5,7 @@ its requests (docs/tensor-socket.md). What holds for one on HTTP holds here, wit
 
 - A connection is one of its caller's requests under way (``limits.max_concurrent``) for as long as it lasts, and its memory counts as
   the inputs of that request (``limits.max_queued_bytes``).
-- A rate (``limits.rate_per_s``) is divided evenly among the caller's connections.
+- A rate is divided evenly among connections, and what the policy limits counts connections (``edged.daemon.tensors.leases``).
 - A user whose requests ended two workers has to rest (``edged.daemon.serving.strikes``).
 
 Once a second, while there are clients, limits are applied anew, counts are gathered, and a worker that ignores its deadlines is ended.
@@ -16,11 +16,12 @@ import logging
 import math
 import select
 import socket
-from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
+from edged.api.ports import ModelView
 from edged.callers.caller import Caller
 from edged.callers.quotas import Quotas
 from edged.callers.who import identify
@@ -30,10 +31,12 @@ from edged.daemon.serving.serving import Serving
 from edged.daemon.serving.strikes import Key, Strikes
 from edged.daemon.tensors.borrowers import Borrowers
 from edged.daemon.tensors.client_memory import check_memory
+from edged.daemon.tensors.leases import Leases, Limiting, class_of
 from edged.daemon.tensors.tensor_client import Opened, Target, TensorClient
 from edged.daemon.tensors.tensor_door import Door
 from edged.errors import EdgedError, PoisonError, QuotaError, UnavailableError, WorkerLostError
 from edged.ids import ModelName
+from edged.runtime.calls import RequestClass
 from edged.runtime.lending import Lease
 from edged.runtime.tensor_table import table_of
 from edged.tensor_socket import Open, ProtocolError, encode
@@ -46,6 +49,9 @@ BODIES_SHARED: Final = 2
 """A client may share as much memory as two of the largest requests on HTTP have."""
 
 
+Answering = Callable[[str, str | None, RequestClass], tuple[ModelView, Served]]
+
+
 class TensorSocket:
     """Everybody who is connected to the tensor socket. An asynchronous context manager: it accepts while it is entered.
 
@@ -53,11 +59,14 @@ class TensorSocket:
 
     Args:
         listener: Stays the caller's.
-        serving: The models.
+        serving: Whose workers have the connections.
+        answering: Returns what answers a kind of request for a model and a version (None: any) now, or raises why nothing does.
         quotas: Limits of callers.
         limits: Called for the limits in force.
         poison_rest_s: How long a user who ended two workers is refused.
         drain_s: How long a request may take once the end has begun, before it is stopped.
+        scale: Returns the share of the full size at which a kind of request for a model is answered now.
+        limiting: Returns what the policy decided about a kind of request, where it limits how many begin.
     """
 
     def __init__(
@@ -65,12 +74,16 @@ class TensorSocket:
         listener: socket.socket,
         *,
         serving: Serving,
+        answering: Answering,
         quotas: Quotas,
         limits: Callable[[], ServeConfig],
         poison_rest_s: float,
         drain_s: float,
+        scale: Callable[[str, RequestClass], float] = lambda _model, _class: 1.0,
+        limiting: Limiting = lambda _model, _class: None,
     ) -> None:
         self._serving = serving
+        self._answering = answering
         self._quotas = quotas
         self._limits = limits
         self._drain_s = drain_s
@@ -80,8 +93,7 @@ class TensorSocket:
         self._door = Door(listener, accept=self._open, inside=lambda: len(self._clients), limits=limits)
         self._clients: dict[int, TensorClient] = {}
         """By their descriptor."""
-        self._sharing: Counter[str | int] = Counter()
-        """Connections that share the limits of one key (``Quotas.terms_of``)."""
+        self._leases = Leases(self._clients, quotas=quotas, limits=limits, scale=scale, limiting=limiting)
         self._is_closing = False
         self._moved = asyncio.Event()
         """Set when a connection has come back or was closed; whoever waits for that clears it before."""
@@ -133,6 +145,15 @@ class TensorSocket:
             if client.opening.model == model:
                 client.settle()
 
+    def decided(self) -> None:
+        """Take note that other variants than before may answer, or nothing: each connection goes where it belongs now, or ends.
+
+        A request that is under way is answered first. Those that stay where they are may be answered at another scale from then on.
+        """
+        for client in tuple(self._clients.values()):
+            client.settle()
+            client.amend()
+
     def stopped(self, model: ModelName, error: EdgedError) -> None:
         """End every connection for a model, also those with a request under way; see ``Watcher``."""
         for client in tuple(self._clients.values()):
@@ -164,6 +185,7 @@ class TensorSocket:
 
     def _open(self, connection: socket.socket, opening: Open, memory: int) -> None:
         """Take a client that has said what it wants, or raise why not."""
+        self._leases.check_place(opening, connection.fileno())
         target = self._find(opening)
         caller = identify(connection)
         self._check_strikes(_key(caller, target))
@@ -185,16 +207,16 @@ class TensorSocket:
         )
         client = TensorClient(
             opened,
-            find=self._find_next,
-            lease=self._lease,
+            find=partial(self._find_next, connection.fileno()),
+            lease=partial(self._leases.lease, opening),
             lent=self._borrowers.add,
             lost=self._note_loss,
             moved=self._note_move,
         )
         self._clients[client.fileno()] = client
-        self._count_sharing()
+        self._leases.count()
         try:
-            _answer(opened, self._lease(caller))
+            _answer(opened, self._leases.lease(opening, caller))
         except EdgedError:
             del self._clients[client.fileno()]
             admission.release()
@@ -219,8 +241,10 @@ class TensorSocket:
             ModelUnknownError: Nothing does.
             UnavailableError: It is being loaded, or its worker cannot be started, or what answers in its place has none.
             ModelStoppedError: It is stopped.
+            DeferredError: The policy lets nothing run now.
+            PolicyDeniedError: The policy denies.
         """
-        view, served = self._serving.answering(opening.model, opening.version or None)
+        view, served = self._answering(opening.model, opening.version or None, class_of(opening))
         if served.start_error:
             raise UnavailableError(f"The model has no worker: {served.start_error}", retry_after_s=5)
         return Target(
@@ -230,22 +254,12 @@ class TensorSocket:
             tensors=table_of(view.inputs, view.raw_inputs, view.outputs, states=view.state_inputs),
         )
 
-    def _find_next(self, opening: Open) -> Target | None:
+    def _find_next(self, descriptor: int, opening: Open) -> Target | None:
         # At the end of the daemon nothing does, but the next one will: its socket takes connections all the time.
-        return None if self._is_closing else self._find(opening)
-
-    def _lease(self, caller: Caller) -> Lease:
-        """Return what one connection of a caller may ask for."""
-        key, limits = self._quotas.terms_of(caller)
-        sharing = max(1, self._sharing[key])
-        return Lease(
-            deadline_s=self._limits().request_timeout_s,
-            rate_per_s=limits.rate_per_s / sharing,
-            burst=max(1, limits.burst // sharing),
-        )
-
-    def _count_sharing(self) -> None:
-        self._sharing = Counter(self._quotas.terms_of(client.caller)[0] for client in self._clients.values())
+        if self._is_closing:
+            return None
+        self._leases.check_place(opening, descriptor)
+        return self._find(opening)
 
     def _note_ends(self) -> None:
         for descriptor, _ in self._ends.poll(0):
@@ -265,7 +279,7 @@ class TensorSocket:
         self._moved.set()
 
     def _tick(self) -> None:
-        self._count_sharing()
+        self._leases.count()
         for client in self._clients.values():
             client.amend()
         self._borrowers.end_stuck()

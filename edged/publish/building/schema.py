@@ -12,12 +12,14 @@ from typing import Any, Final
 from edged.bundle.kit import Kit
 from edged.bundle.manifest import Manifest
 from edged.codec import encode_readable, schema_of
+from edged.policy.document import PolicyFile
 from edged.publish.building.recipe import Recipe
 
 DOCUMENTS: Final[Mapping[str, tuple[type, str]]] = {
     "manifest": (Manifest, "manifest.json of an edged bundle"),
     "recipe": (Recipe, "Recipe of an edged bundle (TOML), from which edge-publish bundle build makes it"),
     "kit": (Kit, "Validation kit of an edged bundle"),
+    "policy": (PolicyFile, "Policy of edged (TOML): rules about requests, with their tests"),
 }
 """By name: the type, and a title."""
 VERSION: Final = 1

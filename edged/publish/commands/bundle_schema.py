@@ -1,4 +1,4 @@
-"""``edge-publish bundle schema``: print the JSON Schema of a manifest, a recipe or a kit."""
+"""``edge-publish bundle schema``: print the JSON Schema of a manifest, a recipe, a kit or a policy."""
 
 import argparse
 import sys
@@ -18,7 +18,7 @@ def add_parser(verbs: Verbs) -> None:
     parser = add_verb(
         verbs,
         "schema",
-        summary="print the JSON Schema of a manifest, a recipe or a kit",
+        summary="print the JSON Schema of a manifest, a recipe, a kit or a policy",
         text=TEXT,
         example="edge-publish bundle schema recipe > recipe.schema.json",
     )

@@ -109,6 +109,17 @@ def parse_percent(text: str) -> float:
     return float(digits)
 
 
+def parse_share(text: str) -> float:
+    """Read a share of something, from 0 to 1.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if re.fullmatch(r"[01](\.\d{1,6})?|\.\d{1,6}", text) is None or float(text) > 1:
+        raise UsageError(f"{text!r} is no share", hint="Give a number from 0 to 1: 0.1 is every tenth.")
+    return float(text)
+
+
 def read_reason(args: argparse.Namespace) -> str:
     """Return ``--reason``.
 

@@ -22,11 +22,12 @@ def run(args: argparse.Namespace) -> None:
     policy = read_published(args, POLICY)
     rules = {
         table: msgspec.to_builtins(values)
-        for table, values in (("window", policy.window), ("trial", policy.trial))
+        for table, values in (("window", policy.window), ("shadow", policy.shadow), ("trial", policy.trial))
         if values is not None
     } if policy is not None else {}  # fmt: skip
     if args.json:
-        print_json({"schema": 1, "issued": policy.issued if policy else None, **rules})
+        decides = {} if policy is None or policy.rules is None else {"rules": msgspec.to_builtins(policy.rules)}
+        print_json({"schema": 1, "issued": policy.issued if policy else None, **rules, **decides})
         return
     shown = {table: values for table, values in rules.items() if values}
     for table, values in shown.items():
@@ -34,5 +35,8 @@ def run(args: argparse.Namespace) -> None:
         for name, value in values.items():
             # Of booleans, numbers, strings and lists of these, JSON and TOML have the same notation.
             print_line(f"{name} = {json.dumps(value)}")
-    if not shown:
+    if policy is not None and policy.rules is not None:
+        names = ", ".join(rule.name for rule in policy.rules.rules)
+        print_line(f"# about requests decides policy {policy.rules.name}: {names or 'no rules'} (--json has all of it)")
+    elif not shown:
         print_line("# the policy asks for nothing")

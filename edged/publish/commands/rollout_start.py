@@ -10,6 +10,7 @@ from edged.publish.commands.fleet_options import (
     add_segment,
     open_repository,
     parse_percent,
+    parse_share,
     parse_version,
     print_change,
     read_model,
@@ -44,6 +45,12 @@ def add_parser(verbs: Verbs) -> None:
     add_segment(parser)
     parser.add_argument("--soak", default="24h", metavar="TIME", help="how long each step lasts at least (24h)")
     parser.add_argument(
+        "--shadow",
+        default="0",
+        metavar="SHARE",
+        help="of the apps' requests, how many a device asks it, unheard, before it answers anybody; 0.1 is every tenth (0)",
+    )
+    parser.add_argument(
         "--flag",
         default="",
         metavar="NAME",
@@ -58,6 +65,7 @@ def run(args: argparse.Namespace) -> None:
     """Start the rollout."""
     model, version = read_model(args), str(parse_version(args.version))
     percent, segments, soak_s = parse_percent(args.percent), read_segments(args), parse_duration(args.soak)
+    shadow = parse_share(args.shadow)
     if args.flag:
         check_name(args.flag)
 
@@ -69,9 +77,11 @@ def run(args: argparse.Namespace) -> None:
             segments=segments,
             flag=args.flag,
             soak_s=soak_s,
+            shadow=shadow,
             since=issued,
         )
         return start(entry, new)
 
+    first = f", after a shadow run with {shadow * 100:.4g} % of the requests" if shadow else ""
     published = change_rollout(open_repository(args), model, change)
-    print_change(args, published, f"{model}: {version} goes to {percent:g} % of {part_of_fleet(segments)}")
+    print_change(args, published, f"{model}: {version} goes to {percent:g} % of {part_of_fleet(segments)}{first}")

@@ -49,6 +49,8 @@ class ModelView:
         if self.entry.next is not None and is_held(self.entry.next):
             what = "taken back" if is_taken_back(self.entry.next) else "halted"
             yield f"{self.entry.next.version} is {what}: {self.entry.next.reason}"
+        if self.entry.next is not None and self.entry.next.shadow:
+            yield f"{self.entry.next.version} runs in the shadow first, with {self.entry.next.shadow * 100:.4g} % of the requests"
         for pin in self.entry.pins:
             why = f": {pin.reason}" if pin.reason else ""
             yield f"pinned to {pin.version}: {part_of_fleet(pin.segments)}{why}"
@@ -114,7 +116,7 @@ def view_models(
 
 def _next(after: Next, now: Issued) -> dict[str, Any]:
     state = "taken-back" if is_taken_back(after) else "halted" if after.halted else "going"
-    plain = {"segments": [], "flag": "", "soak_s": 0.0, "reason": "", "halted": False}
+    plain = {"segments": [], "flag": "", "soak_s": 0.0, "shadow": 0.0, "reason": "", "halted": False}
     return {**plain, **msgspec.to_builtins(after), "state": state, "soak_left_s": soak_left_s(after, now=now)}
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from edged.errors import PolicyError
 from edged.ids import Version
 from edged.ops.flags import Flags
 from edged.ops.policy import Policy
@@ -12,6 +13,7 @@ from edged.ops.rollout import Rollout, RolloutEntry
 from edged.ops.stop import Stops
 from edged.publish.fleet.rollout import versions_of
 from edged.publish.verify.findings import Finding
+from edged.select.check import check_policy
 
 FUTURE_S: Final = 300.0
 """How far the clocks of two publishers' machines may differ."""
@@ -38,10 +40,10 @@ def check_fleet(
         if isinstance(document, Rollout):
             for name, entry in sorted(document.models.items()):
                 yield from _check_entry(f"{path}: {name}", entry, models.get(name), flags)
+        elif isinstance(document, Policy):
+            yield from _check_rules(path, document)
         elif isinstance(document, Stops):
-            for name in sorted({*document.models, *document.leases} - models.keys()):
-                what = "it is about a model that is not published"
-                yield Finding(severity="warning", where=f"{path}: {name}", what=what, advice="Look for a slip.")
+            yield from _check_stops(path, document, models)
     for name, model in sorted(models.items()):
         if model.floor is not None and model.floor > max(model.versions):
             what = f"no published version reaches the floor {model.floor}, so no device can run the model"
@@ -55,6 +57,23 @@ def _check_date(path: str, issued: str, now: datetime) -> Iterator[Finding]:
             f"it says it was issued on {issued}, in the future; devices take such a time for their clock, or refuse it"
         )
         yield Finding(severity="error", where=path, what=what, advice="Set the clock of the publishing machine right.")
+
+
+def _check_stops(path: str, stops: Stops, models: Mapping[str, Model]) -> Iterator[Finding]:
+    for name in sorted({*stops.models, *stops.leases} - models.keys()):
+        what = "it is about a model that is not published"
+        yield Finding(severity="warning", where=f"{path}: {name}", what=what, advice="Look for a slip.")
+
+
+def _check_rules(path: str, policy: Policy) -> Iterator[Finding]:
+    """Check the rules about requests, and run their tests."""
+    try:
+        if policy.rules is not None:
+            check_policy(policy.rules, source=path)
+    except PolicyError as exc:
+        advice = "Mend them, and publish them again with policy set --rules."
+        for problem in exc.problems:
+            yield Finding(severity="error", where=path, what=f"devices refuse its rules: {problem}", advice=advice)
 
 
 def _check_entry(where: str, entry: RolloutEntry, model: Model | None, flags: frozenset[str]) -> Iterator[Finding]:

@@ -2,19 +2,22 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
 from edged.api.head import Head, parse_head
 from edged.api.infer import Exchange, Services, parse_infer_path
 from edged.api.limits import LiveLimits
+from edged.api.ports import Taken
 from edged.callers.caller import Caller
 from edged.callers.quotas import Quotas
 from edged.clock import SystemClock
 from edged.config.schema import CallerLimits, LimitsConfig, ServeConfig
-from edged.errors import UnavailableError, WorkerLostError
+from edged.errors import DeferredError, PolicyDeniedError, UnavailableError, WorkerLostError
 from edged.runtime.calls import RequestClass, SequenceStep
 from edged.runtime.wire import INLINE_BYTES
+from edged.select.decision import Action, Decision
 from tests.fakes.fake_models import ECHO, FakeModels, UnexpectedError
 
 LARGE = INLINE_BYTES + 1
@@ -265,11 +268,62 @@ async def test_the_model_that_answers_is_the_one_that_took_the_call(desk, models
     )
     models.hold = True
     submit = models.submit
-    models.submit = lambda name, version, call: submit(name, version, call) and other
+    models.submit = lambda name, version, call: submit(name, version, call) and Taken(model=other)
     desk.ask()
     models.let_go()
 
     assert desk.responses[0].fields["Edged-Variant"] == "echo-1.2.3-int8-amd64"
+
+
+async def test_an_answer_says_which_rule_decided_in_a_header_and_a_parameter(desk, models):
+    models.hold = True
+    models.decision = Decision(
+        action=Action.RUN, rule="hot", origin="local", rank=0, variants=("echo-int8", "echo-fp32"), scale=0.5
+    )
+    desk.ask()
+    models.let_go()
+
+    text = 'rule="hot", variant="echo-int8", scale=0.5'
+    assert desk.responses[0].fields["Edged-Decision"] == text
+    assert json.loads(desk.responses[0].parts[0])["parameters"]["decision"] == text
+
+
+async def test_an_answer_from_the_cloud_says_so(desk, models):
+    models.hold = True
+    submit = models.submit
+    models.submit = lambda *asked: replace(submit(*asked), is_offloaded=True)
+    desk.ask()
+    models.let_go()
+
+    assert json.loads(desk.responses[0].parts[0])["parameters"]["offloaded"] is True
+
+
+async def test_without_a_policy_nothing_is_said_of_decisions(desk):
+    desk.ask()
+
+    assert "Edged-Decision" not in desk.responses[0].fields
+    assert json.loads(desk.responses[0].parts[0])["parameters"] == {"variant": ECHO.variant}
+
+
+@pytest.mark.parametrize(("offload", "has_consent"), [(True, True), (False, False), (None, False)])
+async def test_only_a_caller_who_says_so_consents_to_be_offloaded(desk, models, offload, has_consent):
+    parameters = {} if offload is None else {"parameters": {"offload": offload}}
+    desk.ask(json.dumps({**json.loads(FILE), **parameters}).encode())
+
+    assert models.requests[0].has_consent is has_consent
+
+
+async def test_what_is_deferred_says_when_to_come_again_and_what_is_denied_does_not(desk, models):
+    models.failure = DeferredError("hot", rule="hot", retry_after_s=12)
+    desk.ask()
+    models.failure = PolicyDeniedError("closed", rule="closed")
+    desk.ask()
+
+    deferred, denied = desk.responses
+    assert (deferred.status, deferred.fields["Retry-After"]) == (503, "12")
+    assert (denied.status, denied.fields.get("Retry-After")) == (403, None)
+    body = json.loads(b"".join(deferred.parts))
+    assert (body["type"], body["facts"]) == ("urn:edged:error:deferred", {"rule": "hot"})
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from edged.api.oip import HEADER_LENGTH, ParsedRequest, parse_header_length, par
 from edged.api.oip_data import MAX_JSON_DATA_BYTES, PART_BYTES, data_from_json, data_to_json
 from edged.api.oip_parameters import Wishes
 from edged.api.oip_response import build_response
-from edged.api.ports import Answer, ModelView
+from edged.api.ports import Answer, ModelView, Taken
 from edged.errors import BodyTooLargeError, RequestError, TensorError
 from edged.ids import ModelName, Version
 from edged.pipeline.datatypes import MAX_BYTES_ELEMENTS, NUMBERS, pack_bytes, size_bytes
@@ -294,7 +294,7 @@ def test_each_output_chooses_its_form():
         run_s=0.0,
     )
 
-    parts, length = build_response(request, Answer(result=result, model=view))
+    parts, length = build_response(request, Answer(result=result, taken=Taken(model=view)))
     head = json.loads(parts[0])
 
     assert length == len(parts[0])

@@ -1,10 +1,13 @@
 """How a model's delivery stands, as a person reads it."""
 
+from msgspec.structs import replace
+
 from edged.api.status import (
     CandidateStatus,
     ModelStatus,
     Refusal,
     RolloutStatus,
+    ShadowStatus,
     SlotStatus,
     StopStatus,
     TrialStatus,
@@ -62,6 +65,40 @@ def test_a_candidate_that_waits_for_nothing_is_being_validated():
     assert "Candidate  1.2.0, since 2 s ago, is being validated" in render_delivery(
         model(candidate=candidate), now_s=NOW_S
     )
+
+
+SHADOW = ShadowStatus(
+    reason="412 of 500 requests seen",
+    began_at=NOW_S - 700,
+    share=0.1,
+    requests=412,
+    failures=1,
+    agreed=409,
+    agreement=409 / 411,
+    shed=3,
+    worker_losses=0,
+    active_p95_ms=8.25,
+    p95_ms=9.0,
+    left_s=3600.0,
+)
+
+
+def test_a_shadow_run_says_how_the_candidate_does_and_how_long_it_may_last():
+    candidate = CandidateStatus(version="1.2.0", waiting_for=(), since=NOW_S - 700, shadow=SHADOW)
+    page = render_delivery(model(candidate=candidate), now_s=NOW_S)
+
+    assert "is in the shadow of the active version" in page
+    assert (
+        "Shadow     412 requests (0.1 of all), 1 failed, 3 shed, 0 workers lost, 99.5% of its answers agree, 95 % within 9 ms "
+        "(active version 8.25 ms); 412 of 500 requests seen; at most 1 h 0 min left\n"
+    ) in page
+
+
+def test_a_shadow_run_that_nobody_has_asked_anything_says_only_what_is_known():
+    shadow = replace(SHADOW, requests=0, failures=0, agreement=None, active_p95_ms=None, p95_ms=None)
+    candidate = CandidateStatus(version="1.2.0", waiting_for=(), since=NOW_S - 700, shadow=shadow)
+
+    assert "3 shed, 0 workers lost; 412" in render_delivery(model(candidate=candidate), now_s=NOW_S)
 
 
 def test_what_was_refused_needs_review():

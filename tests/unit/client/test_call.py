@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from edged.api.body import Body
 from edged.api.oip import parse_request
 from edged.api.ports import ModelView
-from edged.client.call import DATATYPES, Call, from_data, read_body, to_array, to_data, write_body
+from edged.client.call import DATATYPES, Call, Result, from_data, read_body, to_array, to_data, write_body
 from edged.errors import EdgedError, TensorError
 from edged.ids import ModelName, Version
 from edged.pipeline.spec import TensorSpec
@@ -58,6 +58,31 @@ def test_the_server_reads_what_the_client_writes(array, words):
         back = from_data(bytes(tensor.data), tensor.dtype, tensor.shape)
         assert back.shape == arrays[tensor.name].shape
         assert back.tolist() == arrays[tensor.name].tolist() or np.isnan(array.astype(np.float64)).any()
+
+
+@pytest.mark.parametrize("may_cache", [True, False])
+def test_the_server_hears_what_a_call_says_about_known_answers(may_cache):
+    arrays = {"x": np.zeros(1, np.float32)}
+    parts, length = write_body(Call(inputs=arrays, may_cache=may_cache))
+
+    request = parse_request(Body(content=memoryview(b"".join(parts))), length, view_for(arrays))
+
+    assert request.wishes.may_cache is may_cache
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({}, (1.0, 1.0, False)),
+        ({"decision": 'rule="cold", variant="m-1"'}, (1.0, 1.0, False)),
+        ({"decision": 'rule="hot", variant="m-1", scale=0.25', "scale": 0.5, "cached": True}, (0.5, 0.25, True)),
+        ({"decision": 'rule="scale", scale=0.125', "scale": 1.0}, (1.0, 0.125, False)),
+    ],
+)
+def test_an_answer_tells_its_scale_and_whether_it_was_known(parameters, told):
+    result = Result(outputs={}, model="m", parameters=parameters)
+
+    assert (result.scale, result.wanted_scale, result.is_cached) == told
 
 
 @given(array=numbers)

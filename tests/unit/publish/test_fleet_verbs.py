@@ -10,6 +10,7 @@ from edged.publish.keys.directory import Keyring
 from edged.publish.main import main
 from edged.publish.repository.operations import init_repository, publish_bundle
 from tests.fakes.bundles import make_bundle
+from tests.fakes.policies import SITE as RULES
 
 ROLLOUT_HEAD = ["MODEL", "EVERYONE", "NEXT", "PERCENT", "SINCE", "SOAK LEFT", "WHO", "FLAG", "STATE"]
 
@@ -109,6 +110,17 @@ def test_halted_pinned_and_floored_is_seen_at_a_glance(run):
     assert run("rollout", "unpin", "adder", "--label", "site=lab")[0] == 7
 
 
+def test_rollout_can_ask_for_a_shadow_run(run):
+    assert run("rollout", "start", "adder", "1.1.0", "--shadow", "0.05") == (
+        0,
+        ["adder: 1.1.0 goes to 1 % of everybody, after a shadow run with 5 % of the requests"],
+    )
+    _, lines = run("rollout", "status", keys=False)
+    assert "  1.1.0 runs in the shadow first, with 5 % of the requests" in lines
+    _, lines = run("rollout", "status", "--json", keys=False)
+    assert json.loads("".join(lines))["models"][0]["next"]["shadow"] == 0.05
+
+
 def test_status_for_programs(run):
     run("rollout", "start", "adder", "1.1.0", "--soak", "2h", "--id", "draw-2")
     run("stop", "adder", "--reason", "wrong sums")
@@ -178,15 +190,55 @@ def test_flags(run):
 
 
 def test_policy_is_shown_as_it_can_be_set_again(run, place):
-    (place / "policy.toml").write_text('[window]\nhours = ["22:00-05:00"]\nplugged_in = true\n[trial]\nmin_s = 60\n')
+    (place / "policy.toml").write_text(
+        '[window]\nhours = ["22:00-05:00"]\nplugged_in = true\n[shadow]\nshare = 0.5\n[trial]\nmin_s = 60\n'
+    )
     assert run("policy", "show", keys=False) == (0, ["# the policy asks for nothing"])
     assert run("policy", "set", "policy.toml")[0] == 0
     _, lines = run("policy", "show", keys=False)
-    assert lines == ["[window]", 'hours = ["22:00-05:00"]', "plugged_in = true", "[trial]", "min_s = 60.0"]
+    assert lines == [
+        "[window]",
+        'hours = ["22:00-05:00"]',
+        "plugged_in = true",
+        "[shadow]",
+        "share = 0.5",
+        "[trial]",
+        "min_s = 60.0",
+    ]
     (place / "again.toml").write_text("\n".join(lines))
     assert run("policy", "set", "again.toml")[1] == ["again.toml is the policy for the fleet (was so already)"]
     assert run("policy", "clear")[0] == 0
     assert run("policy", "show", keys=False) == (0, ["# the policy asks for nothing"])
+
+
+def test_rules_are_published_beside_the_rest_of_the_policy_and_taken_back_alone(run, place, capsys):
+    (place / "policy.toml").write_text("[window]\nplugged_in = true\n")
+    (place / "rules.toml").write_text(RULES)
+    assert run("policy", "set", "policy.toml")[0] == 0
+
+    assert main(["policy", "set", "--rules", "rules.toml", *KEYS]) == 0
+
+    assert "update edged on all devices first" in capsys.readouterr().err
+    shown = run("policy", "show", keys=False)[1]
+    assert shown[:2] == ["[window]", "plugged_in = true"]
+    assert shown[2].startswith("# about requests decides policy site: hot ")
+    assert json.loads("\n".join(run("policy", "show", "--json", keys=False)[1]))["rules"]["rule"][0]["name"] == "hot"
+    assert run("policy", "set", "--rules", "rules.toml")[1] == [
+        "rules.toml is the policy for the fleet (was so already)"
+    ]
+    assert run("policy", "clear", "--rules")[0] == 0
+    assert run("policy", "show", keys=False)[1] == ["[window]", "plugged_in = true"]
+
+
+def test_rules_whose_tests_fail_are_not_signed(run, place, capsys):
+    (place / "rules.toml").write_text(RULES.replace('variant = "int8" }\n', 'variant = "fp32" }\n'))
+
+    assert run("policy", "set", "--rules", "rules.toml")[0] == 1
+    assert run("policy", "show", keys=False) == (0, ["# the policy asks for nothing"])
+
+
+def test_a_policy_of_nothing_is_not_set(run):
+    assert run("policy", "set")[0] == 2
 
 
 def test_verify_for_people_and_programs(run, place, capsys):
@@ -250,6 +302,9 @@ KEYS = ("--repo", "repo", "--keys", "keys")
         (["rollout", "start", "adder", "1.1.0", "--percent", "101", *KEYS], 2),
         (["rollout", "start", "adder", "1.1.0", "--percent", "0.001", *KEYS], 2),
         (["rollout", "start", "adder", "1.1.0", "--soak", "long", *KEYS], 2),
+        (["rollout", "start", "adder", "1.1.0", "--shadow", "10", *KEYS], 2),
+        (["rollout", "start", "adder", "1.1.0", "--shadow", "some", *KEYS], 2),
+        (["rollout", "start", "adder", "1.1.0", "--shadow", "1.5", *KEYS], 2),
         (["rollout", "start", "adder", "1.1.0", "--label", "EU", *KEYS], 2),
         (["rollout", "start", "adder", "1.1.0", "--flag", "no flag", *KEYS], 2),
         (["rollout", "start", "adder", "1.1.0", "--id", "i" * 129, *KEYS], 2),
@@ -290,3 +345,19 @@ def test_bad_input_gets_a_sentence_and_an_exit_code(place, capsys, arguments, co
     said = capsys.readouterr()
     assert "Traceback" not in said.err
     assert code == 10 or "]\n" in said.err
+
+
+def test_looking_at_stops_says_what_expires_of_all_that_they_need(place, monkeypatch, capsys):
+    later = datetime.now(UTC) + timedelta(days=360)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return later.astimezone(tz)
+
+    monkeypatch.setattr("edged.publish.commands.stop.datetime", Later)
+    assert main(["stop", "--status", "--repo", "repo"]) == 0
+
+    said = capsys.readouterr().err
+    assert "stop expires in only" in said
+    assert "m-adder" not in said

@@ -6,7 +6,7 @@ from msgspec.structs import replace as replaced
 from edged.policy.ask import Ask
 from edged.runtime.calls import RequestClass
 from edged.select.decide import NOTHING_LEFT_RETRY_S, decide
-from edged.select.decision import Action, Held, Measured, Regulatory
+from edged.select.decision import Action, Incumbent, Measured, Regulatory
 from edged.sense.context import Context, Link
 from edged.sense.reading import known
 from tests.fakes.rules import RUN_BEST, at, rule
@@ -203,10 +203,10 @@ WARM = rule("warm", when=lambda context, _: context.serial == 2, variants=("int8
 
 def in_turn(*steps):
     """Decide at each ``(now_s, serial)``; serial 1 is hot, 2 warm, anything else cool."""
-    held, decisions = None, []
+    incumbent, decisions = None, []
     for now_s, serial in steps:
-        decision = decided(HOT, WARM, context=replace(ONLINE, serial=serial), now_s=now_s, held=held)
-        held = decision.held
+        decision = decided(HOT, WARM, context=replace(ONLINE, serial=serial), now_s=now_s, incumbent=incumbent)
+        incumbent = decision.incumbent
         decisions.append(decision)
     return decisions
 
@@ -228,17 +228,17 @@ def test_a_milder_rule_for_the_same_variant_does_not_cut_its_stay_short():
 
 def test_a_rule_that_comes_to_prefer_another_variant_waits_too():
     """As when another variant has become usable, or was measured to be faster."""
-    held = Held(variant="int8-any", rank=0, since_s=0.0, dwell_s=30.0)
+    incumbent = Incumbent(variant="int8-any", rank=0, since_s=0.0, dwell_s=30.0)
     either = rule("either", variants=("fp32", "int8"))
 
-    assert decided(either, now_s=29.0, held=held).variant == "int8-any"
-    assert decided(either, now_s=30.0, held=held).variant == "fp32-any"
+    assert decided(either, now_s=29.0, incumbent=incumbent).variant == "int8-any"
+    assert decided(either, now_s=30.0, incumbent=incumbent).variant == "fp32-any"
 
 
 def test_a_variant_that_stays_is_not_said_to_be_rejected_by_a_rule_that_does_not_name_it():
-    held = Held(variant="int8-any", rank=0, since_s=0.0, dwell_s=30.0)
+    incumbent = Incumbent(variant="int8-any", rank=0, since_s=0.0, dwell_s=30.0)
 
-    decision = decided(rule("r", variants=("fp32",)), now_s=1.0, held=held)
+    decision = decided(rule("r", variants=("fp32",)), now_s=1.0, incumbent=incumbent)
 
     assert decision.variants == ("int8-any", "fp32-any")
     assert reasons_of(decision).keys() == {"fp32-any", "fp16-any"}
@@ -247,24 +247,26 @@ def test_a_variant_that_stays_is_not_said_to_be_rejected_by_a_rule_that_does_not
 def test_once_the_dwell_time_is_over_the_milder_rule_counts():
     decisions = in_turn((0, 1), (40, 2), (41, 0), (42, 1))
 
-    assert [item.held.rank for item in decisions] == [0, 1, 2, 0]
+    assert [item.incumbent.rank for item in decisions] == [0, 1, 2, 0]
 
 
 def test_what_cannot_run_any_more_is_left_at_once():
-    held = Held(variant="int8-any", rank=0, since_s=0.0, dwell_s=30.0)
+    incumbent = Incumbent(variant="int8-any", rank=0, since_s=0.0, dwell_s=30.0)
 
-    assert decided(now_s=1.0, held=held, unusable={"int8-any": ("crashed",)}).variant == "fp32-any"
-    assert decided(now_s=1.0, held=held, variants=(FP32,)).variant == "fp32-any"
+    assert decided(now_s=1.0, incumbent=incumbent, unusable={"int8-any": ("crashed",)}).variant == "fp32-any"
+    assert decided(now_s=1.0, incumbent=incumbent, variants=(FP32,)).variant == "fp32-any"
 
 
 def test_all_but_the_variant_takes_effect_at_once():
-    held = Held(variant="int8-any", rank=0, since_s=0.0, dwell_s=30.0)
+    incumbent = Incumbent(variant="int8-any", rank=0, since_s=0.0, dwell_s=30.0)
 
-    decision = decided(rule("r", when=lambda *_: False), rule("r2", scale=0.5, max_concurrent=1), now_s=1.0, held=held)
+    decision = decided(
+        rule("r", when=lambda *_: False), rule("r2", scale=0.5, max_concurrent=1), now_s=1.0, incumbent=incumbent
+    )
 
     assert (decision.variant, decision.scale, decision.max_concurrent) == ("int8-any", 0.5, 1)
     for then in ({"defer_s": 5}, {"deny": "no"}):
-        assert decided(rule("r", **then), now_s=1.0, held=held).held == held
+        assert decided(rule("r", **then), now_s=1.0, incumbent=incumbent).incumbent == incumbent
 
 
 def replace_budget(item, **budget):

@@ -2,12 +2,14 @@
 
 import json
 
+import msgspec
 import numpy as np
 import pytest
 from msgspec import structs
 
 from edged.bundle.manifest import MetricLimit, Tolerance
 from edged.errors import BundleError, DeadlineError, ManifestError, StoreError, TensorError, WorkerLostError
+from edged.pipeline.steps import PadTo
 from edged.runtime.tensors import InferResult
 from edged.validation.validate import validate
 from edged.worker.arrays import to_array, to_tensor
@@ -20,14 +22,19 @@ SAMPLES = {"a": b"12345", "b": b"", "c": b"1"}
 class Lengths:
     """A model that answers with the length of the file, off by ``error``; takes ``seconds`` by its own account."""
 
-    def __init__(self, *, error=0.0, seconds=(0.001,), raises=None):
+    def __init__(self, *, error=0.0, seconds=(0.001,), raises=None, least_scale=0.0):
         self.error = error
         self.seconds = list(seconds)
         self.raises = raises
         self.asked = 0
+        self.scales = []
+        self.least_scale = least_scale
 
-    async def infer(self, inputs, outputs=(), *, timeout_s):
+    async def infer(self, inputs, outputs=(), *, timeout_s, scale=1.0):
         self.asked += 1
+        self.scales.append(scale)
+        if scale < self.least_scale:
+            raise BundleError("it does not fit")
         if self.raises:
             raise self.raises
         (content,) = to_array(inputs[0]).tolist()
@@ -245,3 +252,27 @@ async def test_after_every_sample_it_is_said_that_one_is_done(directory, manifes
     )
 
     assert len(done) == len(SAMPLES)
+
+
+def scaled(manifest):
+    """The manifest of a model whose texts may be made shorter."""
+    step = msgspec.convert(
+        {"op": "pad_to@1", "input": "x", "output": "y", "axis": 0, "length": 8, "scaling": {"least": 0.25}}, PadTo
+    )
+    return structs.replace(manifest, pipeline=structs.replace(manifest.pipeline, pre=(step,)))
+
+
+async def test_a_model_that_may_be_given_less_is_asked_once_in_its_least_size(directory, manifest):
+    model = Lengths(error=0.4)
+
+    verdict = await validate(model, directory, scaled(manifest), VARIANT, timeout_s=1)
+
+    assert verdict.passed
+    assert model.scales == [1.0, 0.25, 1.0, 1.0]
+
+
+async def test_a_model_that_fails_in_its_least_size_fails(directory, manifest):
+    verdict = await validate(Lengths(least_scale=0.5), directory, scaled(manifest), VARIANT, timeout_s=1)
+
+    assert not verdict.passed
+    assert verdict.reasons[0] == "sample a, output length: got bundle-invalid: it does not fit, at scale 0.25"

@@ -12,23 +12,12 @@ from edged.ids import Version
 from edged.store.slots import SlotState
 from tests.fakes.daemons import ADDER, until
 from tests.fakes.orders import DEVICE
-from tests.fakes.small_devices import Cut, SmallDisk, build_bundles
+from tests.fakes.served_workers import settle
+from tests.fakes.small_devices import Cut
 
 HOUR = TrialRules(min_s=3600.0, max_s=7200.0)
 EMPTY, READY, TRIAL, GOOD = SlotState.EMPTY, SlotState.READY, SlotState.TRIAL, SlotState.GOOD
 BAD, FALLBACK = SlotState.BAD, SlotState.FALLBACK
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory):
-    return build_bundles(tmp_path_factory.mktemp("bundles"), "1.0.0", "1.1.0", "1.2.0", "1.5.0", "1.6.0", "2.0.0")
-
-
-@pytest.fixture
-def disk(tmp_path, bundles, monkeypatch):
-    disk = SmallDisk(tmp_path, bundles)
-    disk.patch(monkeypatch)
-    return disk
 
 
 async def take(disk, device, *versions):
@@ -102,6 +91,32 @@ async def test_candidate_waits_again_when_the_window_closes_during_its_validatio
         assert validations == ["1.1.0"]
 
 
+async def test_candidate_whose_window_closes_while_another_model_does_what_is_heavy_is_not_validated(disk, monkeypatch):
+    """With many models, the last of them would be at it long after the window's end."""
+    async with disk.start() as device:
+        await take(disk, device, "1.0.0")
+        heavy, attempts = device.lifecycle.attempts._heavy, device.lifecycle.attempts
+        written, write = asyncio.Event(), attempts._write
+
+        async def write_and_wait(loadable):
+            await write(loadable)
+            await heavy.acquire()
+            written.set()
+
+        monkeypatch.setattr(attempts, "_write", write_and_wait)
+        disk.stage("1.1.0")
+        disk.verdicts["1.1.0"] = AssertionError("it was validated")
+        looking = asyncio.create_task(device.lifecycle.look())
+        await written.wait()
+        await settle()
+        device.window.reasons = ["the hours 22:00-05:00"]
+        heavy.release()
+        await looking
+
+        assert device.slots.b.state is READY
+        assert device.report.status().models[0].candidate.waiting_for == ("the hours 22:00-05:00",)
+
+
 async def test_first_version_of_a_model_waits_for_nothing(disk):
     """There is nothing that it could disturb more than having no model."""
     async with disk.start() as device:
@@ -167,6 +182,18 @@ async def test_fallback_below_the_floor_does_not_answer_in_place_of_a_bad_versio
         assert device.serving.served == {}
 
 
+async def test_version_is_turned_down_although_another_of_its_variants_answers_meanwhile(disk):
+    """Which variant it is says nothing about who is to go: an operator's rollback does not come too late for it."""
+    async with disk.start() as device:
+        await take(disk, device, "1.0.0", "1.1.0")
+        slot = device.slots.active_slot
+        await device.table.note_variant(ADDER, slot.content.digest, "another")
+
+        assert await device.lifecycle.answering.turn_down(ADDER, slot, cause="operator", reason="it was found wrong")
+        assert (await device.answer())[0] == "1.0.0"
+        assert not await device.lifecycle.answering.turn_down(ADDER, slot, cause="operator", reason="once more")
+
+
 async def test_stopped_version_is_not_tried(disk):
     async with disk.start() as device:
         await take(disk, device, "1.0.0")
@@ -220,6 +247,31 @@ async def test_rollout_that_goes_back_ends_a_trial_at_once(disk):
         assert (device.slots.active, device.slots.a.state, device.slots.b.state) == ("a", GOOD, BAD)
         assert device.table.refused == {}, "it did nothing wrong"
         assert device.report.status().state == "serving"
+
+
+@pytest.mark.parametrize("loads", [True, False], ids=["loads", "is-damaged"])
+async def test_version_whose_worker_is_lost_while_it_takes_over_again_is_what_the_slots_say(disk, monkeypatch, loads):
+    """It is loaded anew; where it is damaged, it is turned down as well, and the other one is what there is as a last resort."""
+    async with disk.start() as device:
+        await take(disk, device, "1.0.0")
+        device.trial = HOUR
+        await take(disk, device, "1.1.0")
+        standby, move = device.serving.standbys[ADDER], device.table.move
+
+        async def move_and_lose(model, what):
+            await move(model, what)
+            if standby.worker is not None:
+                standby.worker.die()
+
+        monkeypatch.setattr(device.table, "move", move_and_lose)
+        if not loads:
+            shutil.rmtree(disk.layout.bundle(ADDER, Version.parse("1.0.0")))
+        disk.roll_out("1.0.0")
+        await device.lifecycle.look()
+
+        slot = device.slots.active_slot
+        assert (await device.answer())[0] == str(slot.content.version)
+        assert (str(slot.content.version), slot.state) == (("1.0.0", GOOD) if loads else ("1.1.0", TRIAL))
 
 
 async def test_trial_that_nobody_wants_to_see_the_end_of_makes_way_for_the_next_version(disk):

@@ -1,5 +1,6 @@
 """The shadow run on a candidate's way to activation: what lets it go on, what turns it down, and what ends it in the middle."""
 
+import asyncio
 import itertools
 import struct
 from dataclasses import replace
@@ -13,25 +14,13 @@ from edged.errors import BackendError, ModelStoppedError
 from edged.runtime.tensors import Tensor
 from edged.store.history import Happening
 from edged.store.slots import SlotState
-from tests.fakes.daemons import ADDER
+from tests.fakes.daemons import ADDER, until
 from tests.fakes.served_workers import settle
-from tests.fakes.small_devices import ANSWER, Cut, SmallDisk, build_bundles
+from tests.fakes.small_devices import ANSWER, Cut
 
 RULES = ShadowRules(share=1.0, min_s=100.0, min_requests=20, max_s=1000.0, min_agreement=0.9)
 READY, SHADOW, TRIAL, GOOD, BAD = SlotState.READY, SlotState.SHADOW, SlotState.TRIAL, SlotState.GOOD, SlotState.BAD
 OTHER = replace(ANSWER, outputs=(Tensor(name="sum", dtype="FP32", shape=(1, 1), data=struct.pack("<f", 2.0)),))
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory):
-    return build_bundles(tmp_path_factory.mktemp("bundles"), "1.0.0", "1.1.0", "1.2.0")
-
-
-@pytest.fixture
-def disk(tmp_path, bundles, monkeypatch):
-    disk = SmallDisk(tmp_path, bundles)
-    disk.patch(monkeypatch)
-    return disk
 
 
 async def begin(disk, device, rules: ShadowRules = RULES):
@@ -212,7 +201,7 @@ async def test_run_that_was_skipped_is_not_skipped_again_when_the_candidate_has_
         disk.stage("1.0.0")
         await device.lifecycle.look()
         device.shadow, device.available_bytes = RULES, 0
-        said = itertools.cycle([(), ("the hours 22:00-05:00",)])
+        said = itertools.cycle([(), (), ("the hours 22:00-05:00",)])
         device.window.reasons_to_wait = lambda _model, _version: next(said)
         disk.stage("1.1.0")
         for _ in range(3):
@@ -310,6 +299,32 @@ async def test_window_that_has_closed_holds_up_what_comes_after_it_and_not_the_r
         await device.lifecycle.look()
         assert device.slots.active == "b"
         assert len(device.starter.in_shadow) == 1, "it needs no second run"
+
+
+@pytest.mark.parametrize("news", ["stopped", "not wanted", "window closed"])
+async def test_what_is_said_while_another_model_does_what_is_heavy_counts(disk, news):
+    """A candidate that has passed waits for its turn to be loaded, and that may take minutes."""
+    async with disk.start() as device:
+        await begin(disk, device)
+        await ask(device)
+        device.clock.advance(100.0)
+        heavy = device.lifecycle.attempts._heavy
+        await heavy.acquire()
+        looking = asyncio.create_task(device.lifecycle.look())
+        await until(lambda: device.lifecycle.shadows.running(ADDER) is None)
+        await settle()
+        match news:
+            case "stopped":
+                device.orders.stop(ADDER, "1.1.0")
+            case "not wanted":
+                disk.roll_out("1.0.0")
+            case _:
+                device.window.reasons = ["the hours 22:00-05:00"]
+        heavy.release()
+        await looking
+
+        assert (await device.answer())[0] == "1.0.0"
+        assert (device.slots.a.state, device.slots.b.state) == (GOOD, READY)
 
 
 async def test_device_that_cannot_start_its_worker_tries_again_later(disk):

@@ -11,21 +11,8 @@ from edged.store.history import Happening
 from edged.store.slots import SlotState
 from tests.fakes.daemons import ADDER, until
 from tests.fakes.served_workers import settle
-from tests.fakes.small_devices import SmallDisk, build_bundles
 
 ALICE = "operator alice (uid 1000)"
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory):
-    return build_bundles(tmp_path_factory.mktemp("bundles"), "1.0.0", "1.1.0", "1.2.0")
-
-
-@pytest.fixture
-def disk(tmp_path, bundles, monkeypatch):
-    disk = SmallDisk(tmp_path, bundles)
-    disk.patch(monkeypatch)
-    return disk
 
 
 async def take(disk, device, *versions):

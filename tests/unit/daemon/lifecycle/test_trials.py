@@ -10,22 +10,9 @@ from edged.errors import BackendError
 from edged.store.history import Happening
 from edged.store.slots import SlotState
 from tests.fakes.daemons import ADDER, until
-from tests.fakes.small_devices import SmallDisk, build_bundles
 
 HOUR = TrialRules(min_s=3600.0, max_s=7200.0)
 TRIAL, GOOD, BAD, FALLBACK = SlotState.TRIAL, SlotState.GOOD, SlotState.BAD, SlotState.FALLBACK
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory):
-    return build_bundles(tmp_path_factory.mktemp("bundles"), "1.0.0", "1.1.0")
-
-
-@pytest.fixture
-def disk(tmp_path, bundles, monkeypatch):
-    disk = SmallDisk(tmp_path, bundles)
-    disk.patch(monkeypatch)
-    return disk
 
 
 async def begin_trial(disk, device, **options):

@@ -2,15 +2,19 @@
 
 import json
 import shutil
+import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edged.codec import encode_canonical
 from edged.files import hash_file
 from edged.ids import Version
+from edged.ops.policy import Policy
 from edged.ops.rollout import Next, Rollout, RolloutEntry
+from edged.policy.document import PolicyFile
 from edged.publish.fleet.rollout import start
 from edged.publish.fleet.stop import stop_model
 from edged.publish.keys.directory import Keyring
@@ -25,6 +29,7 @@ from edged.publish.verify.check import verify_place
 from edged.publish.verify.findings import Report, compare_mirrors
 from edged.publish.verify.places import DirectoryPlace
 from tests.fakes.bundles import make_bundle
+from tests.fakes.policies import SITE
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -233,6 +238,17 @@ def test_a_rollout_has_to_fit_what_is_published(look, repository):
     assert found.keys() == {"ops/rollout.json", "ops/rollout.json: adder", "ops/rollout.json: nobody"}
     assert "in the future" in found["ops/rollout.json"]
     assert found["ops/rollout.json: adder"] == "9.0.0 is not published"
+
+
+def test_rules_that_devices_refuse_are_found(look, repository):
+    rules = msgspec.convert(tomllib.loads(SITE.replace('variant = "int8" }\n', 'variant = "fp32" }\n')), PolicyFile)
+    document = Policy(schema=1, issued=NOW.strftime("%Y-%m-%dT%H:%M:%SZ"), rules=rules)
+    sign(repository, "ops", "ops/policy.json", encode_canonical(document))
+
+    ((where, what),) = errors(look())
+
+    assert where == "ops/policy.json"
+    assert what.startswith('devices refuse its rules: test "hot: int8": variant: expected fp32, got int8')
 
 
 def test_a_rollout_below_the_floor_is_found(look, repository):
