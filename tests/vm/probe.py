@@ -29,6 +29,7 @@ PTRACE_TRACEME = 0
 WRITABLE = (
     "/dev/shm",
     "/run/edged-daemon",
+    "/run/edged-link",
     "/run/edged-update",
     "/tmp",
     "/var/lib/edged",
@@ -53,6 +54,7 @@ HIDDEN = (
     "/bin/sh",
     "/run/dbus/system_bus_socket",
     "/run/edged-egress/proxy.sock",
+    "/run/edged-offload/offload.sock",
     "/run/edged/admin.sock",
     "/run/systemd/private",
     "/usr/bin/sh",

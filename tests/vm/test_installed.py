@@ -3,7 +3,7 @@
 import pytest
 
 SERVICES = ("edged.service", "edged-update.service", "edged-egress.service")
-SOCKETS = ("edged.socket", "edged-admin.socket", "edged-tensor.socket", "edged-egress.socket")
+SOCKETS = ("edged.socket", "edged-admin.socket", "edged-tensor.socket", "edged-egress.socket", "edged-offload.socket")
 
 
 @pytest.mark.parametrize("unit", [*SERVICES, *SOCKETS])
@@ -34,7 +34,11 @@ def test_service_has_notified_and_feeds_its_watchdog(device, unit):
         ("/run/edged/admin.sock", "srw-rw---- root edged-admin"),
         ("/run/edged/tensor.sock", "srw-rw---- root edged"),
         ("/run/edged-egress/proxy.sock", "srw-rw---- root edged-egress"),
+        ("/run/edged-offload/offload.sock", "srw------- edged edged-offload"),
+        ("/etc/edged/offload", "drwx------ root root"),
         ("/run/edged-daemon", "drwxr-xr-x edged edged"),
+        ("/run/edged-link", "drwxr-xr-x edged-egress edged-egress"),
+        ("/run/edged-link/link.json", "-rw-r--r-- edged-egress edged-egress"),
         ("/run/edged-update", "drwxr-xr-x edged-update edged-update"),
         ("/var/lib/edged", "drwx------ edged edged"),
         ("/var/lib/edged-store", "drwxr-xr-x edged-update edged-update"),
@@ -45,7 +49,9 @@ def test_owner_and_mode(device, path, expected):
     assert device.output(f"stat -c '%A %U %G' {path}") == expected
 
 
-@pytest.mark.parametrize(("unit", "most"), [("edged", 3), ("edged-update", 3), ("edged-egress", 9)])
+@pytest.mark.parametrize(
+    ("unit", "most"), [("edged", 3), ("edged-update", 3), ("edged-offload", 3), ("edged-egress", 9)]
+)
 def test_exposure_score(device, unit, most):
     """The device's own systemd rates the unit no worse than design.md allows (the threshold is the score times ten)."""
     device.run(f"systemd-analyze security --no-pager --threshold={most} {unit}.service")

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.asking import infer, start_host
+from tests.vm.asking import infer, processes_of, start_host
 from tests.vm.publishing import publishing
 
 SETTINGS = "/etc/edged/edged.toml.d/70-life.toml"
 POLL_S = 5.0
 STOPPED_WITHIN_S = POLL_S + 1.0
+BACKGROUND_NICE, MOST_NICE = 10, 19
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +74,30 @@ def status_of_answer(device, path):
     return int(status), json.loads(body)
 
 
-def test_a_good_update_is_tried_and_kept(serving, publisher):
+def niceness(device):
+    """Return how nice the processes of the daemon's unit are: the daemon, the template, and a worker for each version that is loaded."""
+    stats = device.output("cat " + " ".join(f"/proc/{process}/stat" for process in processes_of(device, "edged")))
+    # The 19th field of proc_pid_stat(5); the second may have spaces, and ends with the last parenthesis.
+    return [int(line.rpartition(")")[2].split()[16]) for line in stats.splitlines()]
+
+
+def test_a_candidate_in_the_shadow_gives_way_to_every_other_process(serving, publisher):
+    serving.write(SETTINGS, "[trial]\nmin_s = 0.0\n[shadow]\nshare = 1.0\nmin_s = 3600.0\n")
+    serving.run("systemctl restart edged.service")
     publisher.good("1.0.1")
     look_for_updates(serving, user="admin")
 
+    serving.wait_for("edgectl status --json | grep -Eq '\"shadow\": ?[{]'", timeout_s=60.0)
+
+    *others, candidate = sorted(niceness(serving))
+    # Whoever starts the device may give way to others, too.
+    assert others == [others[0]] * 3
+    assert candidate == min(others[0] + BACKGROUND_NICE, MOST_NICE)
+    serving.write(SETTINGS, "[trial]\nmin_s = 0.0\n")
+    serving.run("systemctl reload edged.service")
+
+
+def test_a_good_update_is_tried_and_kept(serving):
     wait_for_slots(serving, lambda s: s[0] == ("1.0.1", "good"), what="1.0.1 never became good")
     kill(serving)
 

@@ -1,6 +1,6 @@
 """Removing edged: what is kept on removal, and that purge leaves nothing."""
 
-USERS = ("edged", "edged-update", "edged-egress")
+USERS = ("edged", "edged-update", "edged-egress", "edged-offload")
 GROUPS = (*USERS, "edged-admin")
 PACKAGES = "edged edged-publisher python3-edged"
 

@@ -3,6 +3,7 @@
 import json
 
 from edged.journal import UPDATE_ASKED
+from tests.vm.asking import processes_of
 
 MESSAGE_STAGED = "6d1f0c9be0f54b0aa2a54a6f0e2f7a01"
 UNIT = "edged-update.service"
@@ -20,7 +21,7 @@ def wait_for_idle(device):
 def test_idle_updater_is_one_process_without_cryptography(serving):
     wait_for_idle(serving)
 
-    processes = serving.output(f"cat /sys/fs/cgroup/system.slice/{UNIT}/cgroup.procs").split()
+    processes = processes_of(serving, "edged-update")
 
     assert processes == [serving.output(f"systemctl show -P MainPID {UNIT}")]
     assert "cryptography" not in serving.output(f"cat /proc/{processes[0]}/maps")
