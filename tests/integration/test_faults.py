@@ -45,6 +45,13 @@ class Apps:
         models = self._observer.get("/edged/v1/status")["models"]
         return next(entry["worker"] for entry in models if entry["name"] == model)
 
+    def all_are_proven(self) -> bool:
+        """Tell whether no trial goes on, in which the validation kit runs again."""
+        models = self._observer.get("/edged/v1/status")["models"]
+        return all(
+            slot["state"] == "good" for entry in models for slot in entry["slots"] if slot["slot"] == entry["active"]
+        )
+
     def wait_for_worker(self, model: str, **wanted: object):
         """Wait until the status says this of a model's worker; returns all that it says."""
         found = {}
@@ -85,6 +92,8 @@ def apps(request, bundles):
         try:
             for bundle in bundles:
                 device.wait_for_model(bundle.name.partition("-")[0])
+            # Until then the daemon itself asks the workers, and a request is never alone in one for certain.
+            device.wait_until(apps.all_are_proven, "end of the trials")
             yield apps
         finally:
             apps.close()
