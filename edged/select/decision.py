@@ -15,8 +15,6 @@ class Measured:
     latency_s: float | None = None
     """95th percentile of its runs."""
     memory_bytes: int | None = None
-    energy_joules: float | None = None
-    """For each inference; None where no power can be read, and never guessed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
