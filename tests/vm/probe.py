@@ -58,6 +58,7 @@ HIDDEN = (
     "/run/edged/admin.sock",
     "/run/systemd/private",
     "/usr/bin/sh",
+    "/usr/share/ca-certificates",
     "/usr/share/zoneinfo",
     "/var/lib/edged",
     "/var/lib/edged-store",

@@ -47,12 +47,14 @@ ALLOWED = {
         "read /proc/cpuinfo",
         "resolve",
         "see /run/edged-egress/proxy.sock",
+        # What the links in /etc/ssl/certs lead to: without it no public host is believed.
+        "see /usr/share/ca-certificates",
         "see /var/lib/edged-store",
         "write /run/edged-update",
         "write /var/lib/edged-store",
     },
     "edged-egress": EVERYWHERE | {"resolve", "socket AF_INET", "socket AF_INET6", "write /run/edged-link"},
-    "edged-offload": EVERYWHERE | {"resolve", "see /run/edged-egress/proxy.sock"},
+    "edged-offload": EVERYWHERE | {"resolve", "see /run/edged-egress/proxy.sock", "see /usr/share/ca-certificates"},
 }
 
 
