@@ -38,7 +38,7 @@ from edged.tensor_socket import (
     encode,
 )
 from edged.worker.arrays import NUMPY
-from tests.fakes.models import add_model
+from tests.fakes.models import add_model, loop_model
 from tests.fakes.workers import opened, spec_of, worker_spec
 
 PATIENCE_S = 30.0
@@ -50,6 +50,13 @@ def adder(amount: float = 1.0, **settings: object) -> tuple[WorkerSpec, bytes]:
     model = add_model(amount)
     shape = (-1, 4)
     return worker_spec(model, [spec_of("x", "FP32", shape)], [spec_of("y", "FP32", shape)], **settings), model
+
+
+def looping() -> tuple[WorkerSpec, bytes]:
+    """Runs for as long as one asks it to: ``x`` FP32 [1], ``times`` INT64 [1]."""
+    model = loop_model()
+    inputs = [spec_of("x", "FP32", (1,)), spec_of("times", "INT64", (1,))]
+    return worker_spec(model, inputs, [spec_of("y", "FP32", (1,))]), model
 
 
 class FastPath:

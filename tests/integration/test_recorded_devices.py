@@ -14,7 +14,9 @@ from edged.sense.context import Context
 from edged.sense.reading import Reading
 from tests.fakes.recorded_devices import NAMES, about, look_twice, recording, write_proc, write_tree
 
-needs_umockdev = pytest.mark.skipif(shutil.which("umockdev-run") is None, reason="umockdev is not installed")
+needs_umockdev = pytest.mark.skipif(
+    shutil.which("umockdev-run") is None, reason="needs umockdev-run (apt install umockdev); the Debian 13 pass has it"
+)
 # What sensors say nothing of: whoever keeps the context adds it.
 OTHERS = {"serial", "at_unix_s", "idle_s", "link", "metered", "round_trip_s", "minute_of_day", "clock_trusted"}
 

@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 
 from edged.config.schema import CallerLimits, LimitsConfig, ServeConfig
-from edged.errors import BackendError, DeferredError, PolicyDeniedError
+from edged.errors import BackendError
 from edged.ids import ModelName
 from edged.onnx.in_place import DATATYPES
-from edged.runtime.calls import RequestClass
-from edged.select.decision import Action, Decision
 from edged.tensor_socket import Error, Infer, Notice, Open, Result, encode
 from tests.fakes.compilers import COMPILER, compile_client
-from tests.fakes.fast_paths import PATIENCE_S, Client, adder, fast_path, until
-from tests.fakes.models import FLOAT, build, helper, loop_model
+from tests.fakes.fast_paths import PATIENCE_S, Client, adder, fast_path, looping, until
+from tests.fakes.models import FLOAT, build, helper
 from tests.fakes.workers import spec_of, worker_spec
 
 X = np.arange(8, dtype=np.float32).reshape(2, 4)
@@ -26,22 +24,11 @@ SOON = np.array([1], np.int64)
 ONE = np.ones(1, np.float32)
 
 
-def loop():
-    """Runs for as long as one asks it to: ``x`` FP32 [1], ``times`` INT64 [1]."""
-    model = loop_model()
-    inputs = [spec_of("x", "FP32", (1,)), spec_of("times", "INT64", (1,))]
-    return worker_spec(model, inputs, [spec_of("y", "FP32", (1,))]), model
-
-
 def mean(rows: int):
     """The mean of each of ``rows`` x 65536 numbers, which are read where they lie."""
     node = helper.make_node("ReduceMean", ["x"], ["y"], axes=[1], keepdims=0)
     model = build([node], [("x", FLOAT, [rows, 65536])], [("y", FLOAT, [rows])]).SerializeToString()
     return worker_spec(model, [spec_of("x", "FP32", (rows, 65536))], [spec_of("y", "FP32", (rows,))]), model
-
-
-def limit(**limits):
-    return Decision(action=Action.RUN, rule="warm", origin="packaged", rank=0, **limits)
 
 
 def summing():
@@ -223,11 +210,11 @@ class Asker:
 
 
 async def test_a_request_under_way_at_a_swap_is_answered_by_the_version_that_has_it(fast):
-    await fast.put(loop(), name="loop")
+    await fast.put(looping(), name="loop")
     async with fast.client("loop") as client:
         client.send(client.infer({0: ONE, 1: FOREVER}, deadline_us=300_000))
         before = fast.serving.served[ModelName("loop")]
-        await fast.put(loop(), name="loop", version="2.0.0")
+        await fast.put(looping(), name="loop", version="2.0.0")
         assert before.worker is not None
         assert (await client.receive()).code == "deadline-exceeded"
         assert (await client.receive()).version == "2.0.0"
@@ -261,7 +248,7 @@ async def test_a_removed_model_ends_its_connections_with_the_reason(fast):
 
 
 async def test_a_worker_that_dies_costs_the_request_it_had_and_no_other(fast):
-    await fast.put(loop(), name="loop")
+    await fast.put(looping(), name="loop")
     async with fast.client("loop") as busy, fast.client("loop") as idle:
         await idle.ask({0: ONE, 1: SOON})
         await busy.ask({0: ONE, 1: SOON})
@@ -287,7 +274,7 @@ async def test_a_worker_that_dies_costs_the_request_it_had_and_no_other(fast):
 
 
 async def test_who_ends_two_workers_has_to_rest(fast):
-    await fast.put(loop(), name="loop")
+    await fast.put(looping(), name="loop")
     for _ in range(2):
         async with fast.client("loop") as client:
             client.send(client.infer({0: ONE, 1: FOREVER}))
@@ -302,7 +289,7 @@ async def test_who_ends_two_workers_has_to_rest(fast):
 
 
 async def test_a_request_beyond_its_deadline_is_stopped_and_the_worker_goes_on(fast):
-    await fast.put(loop(), name="loop")
+    await fast.put(looping(), name="loop")
     pid = fast.worker("loop").pid
     async with fast.client("loop") as client, fast.client("loop") as other:
         asked = asyncio.ensure_future(client.ask({0: ONE, 1: FOREVER}, deadline_us=50_000))
@@ -318,7 +305,7 @@ async def test_a_worker_that_ignores_its_deadlines_is_ended_and_replaced(fast):
     """A process that is stopped ignores everything but SIGKILL."""
     fast.stop_within_s = 0.1
     fast.config.serve = ServeConfig(request_timeout_s=0.2)
-    await fast.put(loop(), name="loop")
+    await fast.put(looping(), name="loop")
     pid = fast.worker("loop").pid
     async with fast.client("loop") as client:
         client.send(client.infer({0: ONE, 1: FOREVER}))
@@ -331,7 +318,7 @@ async def test_a_worker_that_ignores_its_deadlines_is_ended_and_replaced(fast):
 
 
 async def test_a_client_that_leaves_has_its_request_stopped(fast):
-    await fast.put(loop(), name="loop")
+    await fast.put(looping(), name="loop")
     async with fast.client("loop") as client:
         client.send(client.infer({0: ONE, 1: FOREVER}))
         await until(lambda: fast.under_way("loop"))
@@ -410,7 +397,7 @@ async def test_there_may_be_so_many_connections_in_all(fast):
 
 async def test_the_end_of_the_daemon_answers_what_runs_and_closes_the_connections(fast):
     """A client then connects again: under systemd the next daemon has the same socket."""
-    await fast.put(loop(), name="loop")
+    await fast.put(looping(), name="loop")
     async with fast.client("loop") as busy, fast.client("loop") as idle:
         busy.send(busy.infer({0: ONE, 1: FOREVER}, request=1, deadline_us=300_000))
         await until(lambda: fast.under_way("loop"))
@@ -438,93 +425,3 @@ async def test_a_worker_that_cannot_be_replaced_refuses_its_clients(fast, monkey
         error = await client.receive()
         assert (error.code, error.is_closing) == ("unavailable", True)
         assert "no more workers today" in error.message
-
-
-async def test_a_connection_goes_to_the_variant_that_policy_decides_for_and_back(fast):
-    await fast.put(adder())
-    await fast.add(adder(10.0), "tiny-int8")
-    async with fast.client() as client:
-        assert (await client.ask({0: X}))[0].tolist() == (X + 1).tolist()
-
-        variants = ["tiny-int8"]
-        fast.answering = lambda name, version, _class: fast.serving.answering(name, version, *variants)
-        fast.sockets.decided()
-        assert (await client.receive()).variant == "tiny-int8"
-        assert (await client.ask({0: X}))[0].tolist() == (X + 10).tolist()
-
-        variants.clear()
-        fast.sockets.decided()
-        assert (await client.receive()).variant == "tiny-1.0.0-fp32-amd64"
-        assert (await client.ask({0: X}))[0].tolist() == (X + 1).tolist()
-
-
-async def test_a_connection_ends_when_policy_defers_and_a_new_one_is_refused_until_it_does_not(fast):
-    def defer(*_asked):
-        raise DeferredError("rule hot", rule="hot", retry_after_s=12)
-
-    await fast.put(adder())
-    answering = fast.answering
-    async with fast.client() as client, fast.client(is_background=True) as background:
-        await client.ask({0: X})
-        fast.answering = lambda name, version, request_class: (
-            defer() if request_class is RequestClass.INTERACTIVE else answering(name, version, request_class)
-        )
-        fast.sockets.decided()
-        told = await client.receive()
-        assert (told.status, told.code, told.retry_after_ms, told.is_closing) == (503, "deferred", 12_000, True)
-        assert await client.receive() is None
-        assert (await background.ask({0: X}))[0].tolist() == (X + 1).tolist()
-
-    refused = Client(fast.path)
-    assert (await refused.offer(encode(Open(model="adder")), [refused.memory])).code == "deferred"
-    refused.close()
-    fast.answering = answering
-    async with fast.client() as client:
-        assert (await client.ask({0: X}))[0].tolist() == (X + 1).tolist()
-
-
-async def test_a_rate_of_the_policy_is_shared_by_all_connections_and_holds_at_once(fast):
-    await fast.put(adder())
-    async with fast.client() as client, fast.client(is_background=True) as background:
-        await client.ask({0: X})
-        fast.decision = limit(max_rate_per_s=0.02)
-        async with fast.client() as other:
-            assert (other.opened.requests_per_1000_s, other.opened.burst) == (10, 1)
-            fast.sockets.decided()
-            answers = [await client.ask({0: X})]
-            async with asyncio.timeout(30):
-                while isinstance(answers[-1], list):
-                    answers.append(await client.ask({0: X}))
-            assert (answers[-1].code, answers[-1].status) == ("policy-limited", 503)
-            assert "rule warm lets no more than 0.01 requests a second" in answers[-1].message
-            assert isinstance(await background.ask({0: X}), list)
-
-
-async def test_no_more_connections_than_requests_may_run_at_a_time_and_the_first_ones_stay(fast):
-    await fast.put(adder())
-    async with fast.client() as first, fast.client() as second, fast.client(is_background=True) as background:
-        fast.decision = limit(max_concurrent=1)
-        fast.sockets.decided()
-        told = await second.receive()
-        assert (told.status, told.code, told.is_closing) == (503, "policy-limited", True)
-        for client in (first, background):
-            assert isinstance(await client.ask({0: X}), list)
-
-        refused = Client(fast.path)
-        assert (await refused.offer(encode(Open(model="adder")), [refused.memory])).code == "policy-limited"
-        refused.close()
-
-
-async def test_a_request_that_is_under_way_when_policy_defers_is_answered_first(fast):
-    def deny(*_asked):
-        raise PolicyDeniedError("closed", rule="closed")
-
-    await fast.put(loop(), name="loop")
-    async with fast.client("loop") as client:
-        client.send(client.infer({0: ONE, 1: np.array([300_000], np.int64)}))
-        await until(lambda: fast.under_way("loop"))
-        fast.answering = deny
-        fast.sockets.decided()
-
-        assert isinstance(await client.receive(), Result)
-        assert (await client.receive()).code == "policy-denied"
