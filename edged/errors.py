@@ -1,6 +1,6 @@
 """Every error edged raises on purpose, split by who has to act on it.
 
-The API maps these classes to HTTP status codes in ``edged.api.problems`` and the command line maps them to exit codes in
+The API maps these classes to HTTP status codes in ``edged.api.http.problems`` and the command line maps them to exit codes in
 ``edged.cli.exits``; a test walks this tree and finds every class in both. A message says what is wrong and where; ``hint`` says
 what to do about it. Facts travel as attributes, so that a journal entry or a problem body can carry them without parsing text.
 """

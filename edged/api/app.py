@@ -5,13 +5,13 @@ from typing import Final
 
 from aiohttp import web
 
-from edged.api.device import Device
-from edged.api.flags import Flags
-from edged.api.metrics import Metrics
+from edged.api.endpoints.device import Device
+from edged.api.endpoints.flags import Flags
+from edged.api.endpoints.replies import answer
+from edged.api.endpoints.v2 import V2
+from edged.api.metrics.models import Metrics
+from edged.api.oip.statistics import Statistics
 from edged.api.ports import FlagsSource, Models, StatusSource, UsageSource
-from edged.api.replies import answer
-from edged.api.stats import Statistics
-from edged.api.v2 import V2
 
 MAX_BODY_BYTES: Final = 64 << 10
 """Longest body of a request that is no inference."""

@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from edged.api.documents import EventType
+from edged.api.documents.models import EventType
 
 MAX_EVENTS: Final = 512
 MAX_BYTES: Final = 1 << 20

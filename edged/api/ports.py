@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from edged.api.decision_documents import DecisionChange, DecisionStatus
-from edged.api.policy_documents import ExplanationDocument, GivenValue, OverrideStatus, PolicyDocument
-from edged.api.status import Status
+from edged.api.documents.decisions import DecisionChange, DecisionStatus
+from edged.api.documents.policy import ExplanationDocument, GivenValue, OverrideStatus, PolicyDocument
+from edged.api.documents.status import Status
 from edged.bundle.fallback import FallbackUse
 from edged.callers.caller import Caller
 from edged.ids import ModelName, Version

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from edged.api.background import BackgroundStatus
-from edged.api.decision_documents import DecisionStatus
+from edged.api.documents.decisions import DecisionStatus
+from edged.api.metrics.background import BackgroundStatus
 from edged.cli.table import printable
 from edged.cli.words import duration
 

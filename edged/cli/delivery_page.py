@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from edged.api.status import CandidateStatus, ModelStatus, ShadowStatus, StopStatus
+from edged.api.documents.status import CandidateStatus, ModelStatus, ShadowStatus, StopStatus
 from edged.cli.table import align, printable
 from edged.cli.words import ago, duration
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from edged.api.context_document import ContextDocument, QuantityStatus, SensorStatus
+from edged.api.documents.context import ContextDocument, QuantityStatus, SensorStatus
 from edged.cli.table import align, printable
 from edged.cli.words import duration, size
 

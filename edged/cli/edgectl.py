@@ -6,7 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from edged.cli.commands import device, events, flags, infer, models, policy, status, update, version, wait
+from edged.cli.commands import device, events, flags, infer, models, status, version, wait
+from edged.cli.commands.policy import verbs as policy
+from edged.cli.commands.update import verbs as update
 from edged.cli.exits import run_command
 from edged.config.schema import PathsConfig
 

@@ -5,15 +5,15 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
-from edged.api.context_document import ContextDocument
-from edged.api.decision_documents import DecisionChange
+from edged.api.documents.context import ContextDocument
+from edged.api.documents.decisions import DecisionChange
 from edged.cli.event_stream import StreamEvent
 from edged.cli.table import printable
 from edged.cli.words import duration
 from edged.codec import decode_json
 from edged.errors import DocumentError
 from edged.store.history import Entry
-from edged.update.phases import UpdateStatus
+from edged.update.protocol.phases import UpdateStatus
 
 _OF_STREAM: Final[Mapping[str, str]] = {
     "missed": "events from before are not known any more",

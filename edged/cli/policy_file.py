@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from edged.api.decision_documents import describe_decision
-from edged.api.policy_documents import Explanation, ExplanationDocument, GivenValue, describe_verdicts
+from edged.api.documents.decisions import describe_decision
+from edged.api.documents.policy import Explanation, ExplanationDocument, GivenValue, describe_verdicts
 from edged.errors import PolicyError, Problem, StoreError, UsageError
 from edged.files import read_limited
 from edged.policy.asked import ask_rules

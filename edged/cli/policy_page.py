@@ -5,8 +5,8 @@ A rule takes a line: its place, whose it is, its name, when it applies, and what
 
 from collections.abc import Iterator, Sequence
 
-from edged.api.decision_documents import DecisionStatus
-from edged.api.policy_documents import (
+from edged.api.documents.decisions import DecisionStatus
+from edged.api.documents.policy import (
     Explanation,
     ExplanationDocument,
     OverrideStatus,

@@ -6,7 +6,7 @@ from typing import Final, Self, TextIO
 
 from edged.cli.table import printable
 from edged.cli.update_page import describe_progress
-from edged.update.messages import Step
+from edged.update.protocol.messages import Step
 
 _TO_LINE_START: Final = "\r\x1b[K"
 PARTS: Final = 10

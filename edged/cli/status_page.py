@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from edged.api.status import DeviceStatus, ModelStatus, SlotStatus, Status
+from edged.api.documents.status import DeviceStatus, ModelStatus, SlotStatus, Status
 from edged.cli.decision_page import background_rows, decision_rows
 from edged.cli.delivery_page import delivery_rows
 from edged.cli.table import align, printable

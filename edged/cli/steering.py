@@ -5,8 +5,8 @@ from typing import TypeVar
 
 import msgspec
 
-from edged.api.documents import APPLY_PATH, HISTORY_PATH, ROLLBACK_PATH, Apply, Rollback, Switched
-from edged.api.policy_documents import (
+from edged.api.documents.models import APPLY_PATH, HISTORY_PATH, ROLLBACK_PATH, Apply, Rollback, Switched
+from edged.api.documents.policy import (
     CLEAR_PATH,
     OVERRIDE_PATH,
     ClearRequest,

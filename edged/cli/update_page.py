@@ -5,7 +5,7 @@ from typing import Final
 
 from edged.cli.table import align, printable
 from edged.cli.words import ago, duration, size
-from edged.update.phases import Progress, UpdateStatus
+from edged.update.protocol.phases import Progress, UpdateStatus
 
 _INDENT: Final = "  "
 _TIME_SOURCES: Final = {

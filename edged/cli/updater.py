@@ -5,9 +5,9 @@ Two functions, and what they return:
     check(socket, report)                 has the updater poll the repository at once
     apply(socket, source, report)         brings the store up to date with a directory or a packed bundle beside its metadata
 
-``report`` is called with each ``Step`` (``edged.update.messages``): its phase, and its progress while something is fetched. It is called
-for whatever the updater is busy with until the question's own turn comes, too. Both return an ``Ending``: what is new in the store, and
-the error that kept other things from coming, if there was one; raise it after the new things were told. They raise only what keeps the
+``report`` is called with each ``Step`` (``edged.update.protocol.messages``): its phase, and its progress while something is fetched. It is
+called for whatever the updater is busy with until the question's own turn comes, too. Both return an ``Ending``: what is new in the store,
+and the error that kept other things from coming, if there was one; raise it after the new things were told. They raise only what keeps the
 question itself from being asked or answered.
 
 There is no deadline: a download may take hours, and a watchdog sees to an updater that hangs. Its end closes the connection.
@@ -24,7 +24,7 @@ from pathlib import Path
 from edged.cli.beneath import Beneath, BeneathError
 from edged.errors import DaemonUnreachableError, EdgedError, NotPermittedError, UsageError
 from edged.problems import error_from
-from edged.update.asking import (
+from edged.update.protocol.asking import (
     MAX_PACKET_BYTES,
     MAX_PACKS,
     Apply,
@@ -40,8 +40,8 @@ from edged.update.asking import (
     decode_told,
     encode_packet,
 )
-from edged.update.messages import Failure, MessageError, Step
-from edged.update.phases import Deferred
+from edged.update.protocol.messages import Failure, MessageError, Step
+from edged.update.protocol.phases import Deferred
 
 Report = Callable[[Step], None]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from edged.api.status import ModelStatus, VariantStatus
+from edged.api.documents.status import ModelStatus, VariantStatus
 from edged.cli.table import printable
 from edged.quantities import bytes_text
 

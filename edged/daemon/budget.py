@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from edged.api.budget_documents import BudgetDocument, DayCost, Energy, ModelCost, VariantCost
+from edged.api.documents.budget import BudgetDocument, DayCost, Energy, ModelCost, VariantCost
 from edged.clock import Clock, utc_date
 from edged.daemon.decisions.seams import Contexts
 from edged.daemon.serving.serving import Serving
@@ -13,7 +13,7 @@ from edged.energy.attribution import Attribution, Key, Look, Work
 from edged.energy.days import Book, Day, ModelSpent, VariantSpent, joules_per_run, with_interval, with_offload
 from edged.energy.file import read_book, write_book
 from edged.energy.processors import read_busy_s
-from edged.update.spent import SpentDocument, read_spent
+from edged.update.traffic.spent import SpentDocument, read_spent
 
 LOOK_EVERY_S: Final = 10.0
 WRITE_EVERY_S: Final = 900.0
@@ -27,11 +27,11 @@ _UNKNOWN: Final = "unknown"
 
 
 class BudgetBook:
-    """Fulfils ``edged.api.budget.BudgetSource`` and ``edged.daemon.offload.endpoints.Spent``.
+    """Fulfils ``edged.api.endpoints.budget.BudgetSource`` and ``edged.daemon.offload.endpoints.Spent``.
 
     Args:
         path: Of the book.
-        spent: Where the updater says what it fetched (``edged.update.spent``).
+        spent: Where the updater says what it fetched (``edged.update.traffic.spent``).
         contexts: Know what the device draws, and how warm it is.
         work: Returns what each loaded variant has done.
         clock: Monotonic.

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from edged.api.app import make_app
-from edged.api.gate import Gate
-from edged.api.infer import Services
-from edged.api.metrics import Metrics
-from edged.api.serve import serve_sites
-from edged.api.steering import SteeringRoutes
+from edged.api.connection.gate import Gate
+from edged.api.connection.serve import serve_sites
+from edged.api.endpoints.steering import SteeringRoutes
+from edged.api.metrics.models import Metrics
+from edged.api.oip.infer import Services
 from edged.callers.quotas import Quotas
 from edged.clock import Clock
 from edged.config.schema import Config

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from edged.api.budget import BudgetRoutes
+from edged.api.endpoints.budget import BudgetRoutes
 from edged.clock import Clock
 from edged.config.schema import Config
 from edged.daemon.budget import BudgetBook, work_of

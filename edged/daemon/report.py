@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edged import __version__
-from edged.api.background import BackgroundStatus
-from edged.api.decision_documents import DecisionStatus
-from edged.api.status import (
+from edged.api.documents.decisions import DecisionStatus
+from edged.api.documents.status import (
     DeviceState,
     DeviceStatus,
     ModelState,
@@ -19,6 +18,7 @@ from edged.api.status import (
     VariantStatus,
     WorkerStatus,
 )
+from edged.api.metrics.background import BackgroundStatus
 from edged.daemon.lifecycle.advice import Orders
 from edged.daemon.lifecycle.lifecycle import Lifecycle
 from edged.daemon.lifecycle.slot_table import SlotTable
@@ -28,8 +28,8 @@ from edged.errors import EdgedError
 from edged.ids import ModelName, SlotName, Version
 from edged.ops.segments import Device
 from edged.store.slots import Slot, Slots, SlotState
-from edged.update.phases import UpdateStatus
-from edged.update.status_file import read_status
+from edged.update.protocol.phases import UpdateStatus
+from edged.update.protocol.status_file import read_status
 
 
 class Report:

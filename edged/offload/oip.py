@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from edged.api.oip_data import check_binary, check_elements, data_from_json
+from edged.api.oip.data import check_binary, check_elements, data_from_json
 from edged.errors import EdgedError
 from edged.offload.messages import Ask, MessageError, Placed
 from edged.pipeline.datatypes import Buffer

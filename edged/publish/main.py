@@ -46,6 +46,9 @@ VERBS: Final = MappingProxyType(
 )
 """The verbs, in the order of the help, and what each does: as its module has it, which is not loaded to say so."""
 
+WITH_ACTIONS: Final = frozenset({"bundle", "flags", "keys", "policy", "rollout", "root"})
+"""Those that are folders."""
+
 EPILOG = """\
 Exit codes: 0 ok, 1 failed, 2 usage, 4 not permitted, 5 not found, 6 degraded, 7 nothing to do, 8 busy, 9 timeout, 10 verification failed.
 Results go to standard output, progress and errors to standard error.
@@ -68,7 +71,8 @@ def make_parser(verb: str | None = None) -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for name, summary in VERBS.items():
         if verb in {None, name}:
-            import_module(f"edged.publish.commands.{name}").add_parser(verbs)
+            module = f"{name}.actions" if name in WITH_ACTIONS else name
+            import_module(f"edged.publish.commands.{module}").add_parser(verbs)
         else:
             verbs.add_parser(name, help=summary)
     return parser

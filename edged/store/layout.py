@@ -69,12 +69,12 @@ class StoreLayout:
 
     @property
     def ledger(self) -> Path:
-        """How many bytes were fetched lately (``edged.update.ledger``)."""
+        """How many bytes were fetched lately (``edged.update.traffic.ledger``)."""
         return self.root / "ledger.json"
 
     @property
     def spent(self) -> Path:
-        """How many bytes were fetched on the last days, by model (``edged.update.spent``)."""
+        """How many bytes were fetched on the last days, by model (``edged.update.traffic.spent``)."""
         return self.root / "spent.json"
 
     def blob(self, digest: Digest) -> Path:

@@ -18,15 +18,15 @@ from edged.config.schema import Config
 from edged.notify import Notifier
 from edged.process import listening, run_service
 from edged.store.layout import StoreLayout
-from edged.update.child import RefreshProcess
-from edged.update.control import Control
-from edged.update.lookout import Lookout, read_kept_timestamp
-from edged.update.now import Now
-from edged.update.poller import Poller
-from edged.update.question import Question
-from edged.update.service import Service
-from edged.update.standing_file import StandingFile
-from edged.update.waiting import StopAskedError, Waiting, Waits
+from edged.update.freshness.now import Now
+from edged.update.freshness.standing_file import StandingFile
+from edged.update.lookout.lookout import Lookout, read_kept_timestamp
+from edged.update.lookout.question import Question
+from edged.update.service.child import RefreshProcess
+from edged.update.service.control import Control
+from edged.update.service.poller import Poller
+from edged.update.service.service import Service
+from edged.update.waits.waiting import StopAskedError, Waiting, Waits
 
 SILENCE_S: Final = 300.0
 """How long a disk may take for one step of a refresh."""

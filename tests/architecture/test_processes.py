@@ -6,7 +6,7 @@ import sys
 import pytest
 
 PUBLISHING = "jsonschema rfc8785 edged.publish edged.client edged.cli hypothesis pytest"
-UPDATING = "tuf securesystemslib cryptography requests edged.update.trust"
+UPDATING = "tuf securesystemslib cryptography requests edged.update.trust.trust"
 COMPUTING = "numpy onnxruntime edged.worker.serve edged.worker.backends edged.pipeline.kernels"
 SERVING = "aiohttp sqlite3 edged.api edged.daemon"
 RARE = "argparse difflib hashlib"

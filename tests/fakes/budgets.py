@@ -1,6 +1,6 @@
 """What models are said to cost a device, for those who only pass it on."""
 
-from edged.api.budget_documents import BudgetDocument, DayCost, Energy, ModelCost, VariantCost
+from edged.api.documents.budget import BudgetDocument, DayCost, Energy, ModelCost, VariantCost
 
 BUDGET = BudgetDocument(
     days=(
@@ -61,7 +61,7 @@ BUDGET = BudgetDocument(
 
 
 class FakeBudgets:
-    """Fulfils ``edged.api.budget.BudgetSource``."""
+    """Fulfils ``edged.api.endpoints.budget.BudgetSource``."""
 
     async def budget(self) -> BudgetDocument:
         return BUDGET

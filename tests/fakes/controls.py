@@ -9,8 +9,8 @@ from pathlib import Path
 
 from edged.clock import Clock, SystemClock
 from edged.sockets import bind_unix
-from edged.update.asking import MAX_PACKET_BYTES, Request, Told, decode_told, encode_packet
-from edged.update.control import Control
+from edged.update.protocol.asking import MAX_PACKET_BYTES, Request, Told, decode_told, encode_packet
+from edged.update.service.control import Control
 from tests.fakes.gates import short_directory
 
 PATIENCE_S = 30.0

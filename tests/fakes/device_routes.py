@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from edged.api.accuracy import AccuracyRoutes
-from edged.api.budget import BudgetRoutes
-from edged.api.context import ContextRoutes
-from edged.api.decision_documents import DecisionChange, describe_decision
-from edged.api.decisions import DecisionRoutes
+from edged.api.documents.decisions import DecisionChange, describe_decision
+from edged.api.endpoints.accuracy import AccuracyRoutes
+from edged.api.endpoints.budget import BudgetRoutes
+from edged.api.endpoints.context import ContextRoutes
+from edged.api.endpoints.decisions import DecisionRoutes
+from edged.api.endpoints.events import EventStreams
 from edged.api.event_log import Events
-from edged.api.events import EventStreams
 from edged.api.ports import AccuracyHints
 from edged.policy.ask import Ask
 from edged.select.decision import Action, Decision

@@ -8,7 +8,7 @@ from pathlib import Path
 from tuf.api.exceptions import DownloadLengthMismatchError
 
 from edged.errors import FileMissingError
-from edged.update.origin import Stream
+from edged.update.origins.origin import Stream
 
 URL = "http://directory.test/"
 BLOCK_BYTES = 1 << 16
@@ -16,7 +16,7 @@ BLOCK_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class DirectoryOrigin:
-    """Fulfils ``edged.update.origin.Origin``."""
+    """Fulfils ``edged.update.origins.origin.Origin``."""
 
     root: Path
     on_bytes: Callable[[int], None] = lambda _: None

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from edged.api.documents.status import ModelStatus, SlotStatus, Status
 from edged.api.ports import ModelUsage, ModelView, Taken
-from edged.api.status import ModelStatus, SlotStatus, Status
 from edged.errors import EdgedError, ModelUnknownError, UnavailableError
 from edged.ids import ModelName, Version
 from edged.pipeline.spec import TensorSpec

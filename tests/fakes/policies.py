@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from edged.api.policy import OverrideRoutes, PolicyRoutes
+from edged.api.endpoints.policy import OverrideRoutes, PolicyRoutes
 from edged.config.schema import PolicyConfig, RegulatoryConfig
 from edged.daemon.decisions.decider import Decider
 from edged.daemon.decisions.overrides import Overrides

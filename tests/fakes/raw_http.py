@@ -11,11 +11,11 @@ from pathlib import Path
 from aiohttp import web
 
 from edged.api.app import make_app
-from edged.api.gate import Gate
-from edged.api.infer import Services
+from edged.api.connection.gate import Gate
+from edged.api.connection.serve import serve_sites
 from edged.api.limits import LiveLimits
-from edged.api.metrics import Metrics
-from edged.api.serve import serve_sites
+from edged.api.metrics.models import Metrics
+from edged.api.oip.infer import Services
 from edged.callers.quotas import Quotas
 from edged.clock import SystemClock
 from edged.config.schema import CallerLimits, LimitsConfig, ServeConfig

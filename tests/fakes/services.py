@@ -12,8 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from edged.codec import encode_canonical
-from edged.update.phases import UpdateStatus
-from edged.update.status_file import read_status
+from edged.update.protocol.phases import UpdateStatus
+from edged.update.protocol.status_file import read_status
 from tests.fakes.gates import short_directory
 from tests.fakes.repositories import Publisher
 from tests.fakes.static_host import StaticHost

@@ -10,8 +10,8 @@ from threading import Thread
 
 from edged.cli.beneath import Beneath
 from edged.cli.updater import find
-from edged.update.asking import MAX_PACKET_BYTES, ListPacks, OpenFile, Reply, decode_told, encode_packet
-from edged.update.stick import Stick
+from edged.update.origins.stick import Stick
+from edged.update.protocol.asking import MAX_PACKET_BYTES, ListPacks, OpenFile, Reply, decode_told, encode_packet
 
 Opener = Callable[[OpenFile | ListPacks], tuple[Reply | bytes, int | None]]
 

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 
-from edged.api.guard import Guard
+from edged.api.connection.guard import Guard
 
 
 class FakeTransport(asyncio.Transport):

@@ -10,7 +10,7 @@ from securesystemslib.signer import CryptoSigner
 from edged.publish.keys.directory import Keyring, root_keys
 from edged.publish.repository.operations import init_repository
 from edged.publish.repository.roles import Expiry
-from edged.update.trust import TrustedRepository, refresh_trust
+from edged.update.trust.trust import TrustedRepository, refresh_trust
 from tests.fakes.directory_origins import URL, DirectoryOrigin
 from tests.fakes.forgers import Forger
 

@@ -13,15 +13,15 @@ from edged.ids import Digest, ModelName, Version
 from edged.ops import segments as fleet
 from edged.store.install import prepare_store
 from edged.store.layout import StoreLayout
-from edged.update.budget import Budget
-from edged.update.bundles import Bundles, StoreRules
-from edged.update.client import Client, Summary
-from edged.update.fetcher import Host
-from edged.update.ledger import LedgerFile, read_moment
-from edged.update.phases import Phase, Progress
-from edged.update.plan import Usable
-from edged.update.source import Source
-from edged.update.traffic import Traffic
+from edged.update.origins.fetcher import Host
+from edged.update.protocol.phases import Phase, Progress
+from edged.update.refresh.bundles import Bundles, StoreRules
+from edged.update.refresh.plan import Usable
+from edged.update.refresh.refresh import Client, Summary
+from edged.update.refresh.source import Source
+from edged.update.traffic.budget import Budget
+from edged.update.traffic.ledger import LedgerFile, read_moment
+from edged.update.traffic.traffic import Traffic
 from tests.fakes.gates import RunningGate
 from tests.fakes.static_host import StaticHost
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from edged.clock import SystemClock
 from edged.notify import Notifier
-from edged.update.waiting import Direction, Door, StopAskedError, Waiting
+from edged.update.waits.waiting import Direction, Door, StopAskedError, Waiting
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.api.decision_documents import line_of
+from edged.api.documents.decisions import line_of
 from edged.codec import encode_canonical
 from edged.daemon.decisions.decider import Decider
 from edged.daemon.decisions.decision_log import DecisionLog

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from edged import __version__
-from edged.api.status import CandidateStatus, Status
-from edged.api.steering import SteeringRoutes
+from edged.api.documents.status import CandidateStatus, Status
+from edged.api.endpoints.steering import SteeringRoutes
 from edged.cli import edgectl
 from edged.errors import StoreError, UnavailableError
 from tests.fakes.fake_models import FakeModels

@@ -7,7 +7,8 @@ import socket
 import numpy as np
 import pytest
 
-from edged.api import guard, line
+from edged.api.connection import guard
+from edged.api.http import line
 from edged.config.schema import CallerLimits
 from edged.runtime.wire import INLINE_BYTES
 from tests.fakes.fake_models import FakeModels

@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 
 from edged import __version__
-from edged.api.oip_parameters import EXTENSIONS
-from edged.api.replies import json_reply
+from edged.api.endpoints.replies import json_reply
+from edged.api.oip.parameters import EXTENSIONS
 from edged.errors import DeadlineError, UnavailableError, WorkerLostError
 from edged.pipeline.spec import TensorSpec
 from tests.fakes.fake_models import ECHO, PAIR, FakeModels, UnexpectedError

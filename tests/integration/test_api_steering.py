@@ -5,7 +5,7 @@ import pwd
 
 import pytest
 
-from edged.api.steering import SteeringRoutes
+from edged.api.endpoints.steering import SteeringRoutes
 from edged.errors import StoreError
 from tests.fakes.raw_http import post, request, running
 from tests.fakes.steered import FakeUpdates

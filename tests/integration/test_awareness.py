@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from edged.api.context_document import ContextDocument
-from edged.api.documents import CONTEXT_PATH
+from edged.api.documents.context import ContextDocument
+from edged.api.documents.models import CONTEXT_PATH
 from edged.cli import edgectl
 from edged.cli.event_stream import EventStream
 from edged.cli.http import Client

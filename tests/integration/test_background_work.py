@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 
-from edged.api.status import Status
+from edged.api.documents.status import Status
 from edged.cli import edgectl
 from edged.client import Client
 from edged.errors import DeadlineError, DeferredError, UnavailableError

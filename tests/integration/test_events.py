@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from edged.api import events as module
+from edged.api.endpoints import events as module
+from edged.api.endpoints.events import MAX_STREAMS_PER_USER, EventStreams
 from edged.api.event_log import Events
-from edged.api.events import MAX_STREAMS_PER_USER, EventStreams
 from tests.fakes.raw_http import PATIENCE_S, request, running
 
 PATH = "/edged/v1/events"

@@ -1,8 +1,8 @@
 """A fleet of 200 devices takes a version in steps, with a halt in between.
 
-What decides is real: the rules of ``edged.ops`` and the waits of ``edged.update.backoff``; documents are made by the publisher's verbs and
-come from a web server over TCP. Devices are as small as can be otherwise: one asks for the timestamp on the condition that it changed, and
-follows it to the rollout. Time is made up, and who a device is follows from its number, so every run is the same.
+What decides is real: the rules of ``edged.ops`` and the waits of ``edged.update.lookout.backoff``; documents are made by the publisher's
+verbs and come from a web server over TCP. Devices are as small as can be otherwise: one asks for the timestamp on the condition that it
+changed, and follows it to the rollout. Time is made up, and who a device is follows from its number, so every run is the same.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from edged.publish.keys.directory import Keyring
 from edged.publish.main import main
 from edged.publish.repository.operations import init_repository, publish_bundle
 from edged.publish.repository.server import StaticServer
-from edged.update.backoff import poll_wait_s
+from edged.update.lookout.backoff import poll_wait_s
 from tests.fakes.bundles import make_bundle
 
 DEVICES = 200

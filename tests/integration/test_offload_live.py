@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from edged.api.budget_documents import BUDGET_PATH, BudgetDocument
+from edged.api.documents.budget import BUDGET_PATH, BudgetDocument
 from edged.cli.http import Client
 from edged.codec import encode_canonical
 from edged.egress.link import LinkReport

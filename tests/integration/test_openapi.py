@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from edged.api.app import make_app
-from edged.api.infer import parse_infer_path
-from edged.api.metrics import Metrics
-from edged.api.openapi import document
-from edged.api.operations import JSON, OPERATIONS
-from edged.api.problems import ProblemBody
-from edged.api.steering import SteeringRoutes
+from edged.api.description.openapi import document
+from edged.api.description.operations import JSON, OPERATIONS
+from edged.api.endpoints.steering import SteeringRoutes
+from edged.api.http.problems import ProblemBody
+from edged.api.metrics.models import Metrics
+from edged.api.oip.infer import parse_infer_path
 from edged.policy.document import Then
 from tests.fakes.device_routes import device_routes
 from tests.fakes.fake_models import ECHO, FakeModels

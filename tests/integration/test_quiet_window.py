@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from edged.api.status import Status
+from edged.api.documents.status import Status
 from edged.cli import edgectl
 from edged.cli.http import Client
 from tests.fakes.bundles import make_bundle

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from edged.api.documents import EVENTS_PATH
-from edged.api.oip import HEADER_LENGTH
-from edged.api.openapi import document
-from edged.api.steering import SteeringRoutes
+from edged.api.description.openapi import document
+from edged.api.documents.models import EVENTS_PATH
+from edged.api.endpoints.steering import SteeringRoutes
+from edged.api.oip.request import HEADER_LENGTH
 from tests.fakes.device_routes import device_routes
 from tests.fakes.gates import short_directory
 from tests.fakes.policies import PolicyWorld, policy_routes

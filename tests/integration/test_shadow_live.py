@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edged.api.status import ModelStatus, Status
+from edged.api.documents.status import ModelStatus, Status
 from edged.cli import http
 from edged.client import Client
 from tests.fakes.bundles import make_bundle

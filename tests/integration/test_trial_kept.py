@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from edged.api.status import ModelStatus, Status
+from edged.api.documents.status import ModelStatus, Status
 from edged.cli.http import Client
 from tests.fakes.bundles import make_bundle
 from tests.fakes.live_daemons import live_daemon

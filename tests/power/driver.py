@@ -23,12 +23,12 @@ from edged.ids import ModelName, SlotName, Version
 from edged.store.layout import StoreLayout
 from edged.store.slots import Content, SlotEvent
 from edged.store.state import StateDb
-from edged.update.messages import Task
-from edged.update.refresh import Setting
-from edged.update.source import Source
+from edged.update.protocol.messages import Task
+from edged.update.refresh.finding import Setting
+from edged.update.refresh.source import Source
 from tests.fakes.directory_origins import URL, DirectoryOrigin
 
-for late in ("edged.update.bundles", "edged.select.machine", "edged.select.matcher"):
+for late in ("edged.update.refresh.bundles", "edged.select.machine", "edged.select.matcher"):
     importlib.import_module(late)  # once, and not in each of the runs that are forked from here
 MODEL = ModelName("demo")
 REFUSED = 3

@@ -12,7 +12,7 @@ from pathlib import Path
 from edged import files
 from edged.bundle import read
 from edged.store import collect, disk, install, state
-from edged.update import download
+from edged.update.download import download
 from tests.power import driver
 
 MISTAKES: dict[str, tuple[Callable[[], None], str]] = {}

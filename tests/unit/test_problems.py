@@ -2,7 +2,7 @@
 
 import pytest
 
-from edged.api.problems import for_error
+from edged.api.http.problems import for_error
 from edged.cli.exits import exit_code_for
 from edged.errors import DocumentError, EdgedError, ModelUnknownError, TensorError
 from edged.problems import error_from_body

@@ -50,7 +50,7 @@ def test_refresh_speaks_to_the_journal_as_the_updater(serving):
 
     assert (entry["SYSLOG_IDENTIFIER"], entry["_SYSTEMD_UNIT"]) == ("edged-update", UNIT)
     assert entry["_PID"] != serving.output(f"systemctl show -P MainPID {UNIT}")
-    assert entry["CODE_MODULE"] == "edged.update.bundles"
+    assert entry["CODE_MODULE"] == "edged.update.refresh.bundles"
 
 
 def test_administrators_may_ask_the_updater_and_others_may_not(serving):

@@ -3,8 +3,8 @@
 import argparse
 from typing import Any
 
-from edged.api.context_document import ContextDocument
-from edged.api.documents import CONTEXT_PATH
+from edged.api.documents.context import ContextDocument
+from edged.api.documents.models import CONTEXT_PATH
 from edged.cli.commands import device_budget
 from edged.cli.device_page import render
 from edged.cli.exits import Exit

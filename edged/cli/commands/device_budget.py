@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any, Final
 
-from edged.api.budget_documents import BUDGET_PATH, BudgetDocument, DayCost, ModelCost, VariantCost
+from edged.api.documents.budget import BUDGET_PATH, BudgetDocument, DayCost, ModelCost, VariantCost
 from edged.cli.exits import Exit
 from edged.cli.http import Client
 from edged.cli.table import align, printable

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from edged.api.documents import EVENT_TYPES, EVENTS_PATH
+from edged.api.documents.models import EVENT_TYPES, EVENTS_PATH
 from edged.cli.event_page import line
 from edged.cli.event_stream import EventStream, StreamEvent
 from edged.cli.exits import Exit

@@ -4,7 +4,7 @@ import argparse
 import urllib.parse
 from typing import Any, Final
 
-from edged.api.documents import FLAGS_PATH, FlagDocument, FlagsDocument
+from edged.api.documents.models import FLAGS_PATH, FlagDocument, FlagsDocument
 from edged.cli.exits import Exit
 from edged.cli.http import Client
 from edged.cli.table import align, printable

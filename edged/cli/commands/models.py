@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterable
 from typing import Any, Final
 
-from edged.api.documents import ModelList
+from edged.api.documents.models import ModelList
 from edged.cli.exits import Exit
 from edged.cli.http import Client
 from edged.cli.table import align

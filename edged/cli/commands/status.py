@@ -4,7 +4,7 @@ import argparse
 import time
 from typing import Any
 
-from edged.api.status import Status
+from edged.api.documents.status import Status
 from edged.cli.exits import Exit
 from edged.cli.http import Client
 from edged.cli.status_page import render

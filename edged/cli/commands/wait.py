@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, Literal, get_args
 
-from edged.api.status import Status
+from edged.api.documents.status import Status
 from edged.cli.exits import Exit
 from edged.cli.http import Client
 from edged.clock import Clock, SystemClock

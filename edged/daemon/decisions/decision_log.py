@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from edged import journal
-from edged.api.decision_documents import DecisionChange, DecisionStatus, describe_decision
+from edged.api.documents.decisions import DecisionChange, DecisionStatus, describe_decision
 from edged.clock import Clock
 from edged.policy.ask import Ask
 from edged.select.decision import Decision

@@ -5,13 +5,13 @@ from contextlib import closing, contextmanager
 
 from aiohttp import web
 
-from edged.api.background import BackgroundStatus, add_background
 from edged.api.cache_metrics import add_cache
-from edged.api.decision_documents import DecisionChange, DecisionStatus
-from edged.api.decision_metrics import add_decisions
-from edged.api.decisions import DecisionRoutes
+from edged.api.documents.decisions import DecisionChange, DecisionStatus
+from edged.api.endpoints.decisions import DecisionRoutes
 from edged.api.event_log import Events
 from edged.api.limits import LiveLimits
+from edged.api.metrics.background import BackgroundStatus, add_background
+from edged.api.metrics.decisions import add_decisions
 from edged.clock import Clock
 from edged.daemon.cache.cache import Cache
 from edged.daemon.decisions.decider import Decider

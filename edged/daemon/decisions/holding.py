@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from edged.api.background import BackgroundStatus, End
+from edged.api.metrics.background import BackgroundStatus, End
 from edged.config.schema import BackgroundConfig
 from edged.daemon.decisions.seams import GoOn
 from edged.daemon.serving.alarm import Alarm

@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from edged.api.decision_documents import DecisionStatus, describe_decision
-from edged.api.policy_documents import (
+from edged.api.documents.decisions import DecisionStatus, describe_decision
+from edged.api.documents.policy import (
     Explanation,
     ExplanationDocument,
     GivenValue,

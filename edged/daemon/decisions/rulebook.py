@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from edged.api.policy import OverrideRoutes, PolicyRoutes
+from edged.api.endpoints.policy import OverrideRoutes, PolicyRoutes
 from edged.clock import read_boot_id
 from edged.config.schema import Config
 from edged.daemon.decisions.overrides import Overrides

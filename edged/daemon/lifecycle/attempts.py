@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edged.activation.candidate import last_resorts
-from edged.api.status import CandidateStatus
+from edged.api.documents.status import CandidateStatus
 from edged.bundle.read import InstalledBundle
 from edged.daemon.lifecycle.advice import QuietWindow
 from edged.daemon.lifecycle.answering import Answering

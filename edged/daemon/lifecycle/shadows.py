@@ -20,7 +20,7 @@ from typing import Final
 from edged import journal
 from edged.activation.shadow import ShadowRules, judge, stricter
 from edged.activation.trial import TrialRules
-from edged.api.status import ShadowStatus
+from edged.api.documents.status import ShadowStatus
 from edged.clock import Clock
 from edged.config.schema import ServeConfig
 from edged.daemon.lifecycle.advice import Orders

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from edged.activation.trial import TrialRules, Verdict, judge, stricter
-from edged.api.status import TrialStatus
+from edged.api.documents.status import TrialStatus
 from edged.clock import Clock
 from edged.daemon.lifecycle.advice import Orders
 from edged.daemon.lifecycle.answering import MOST_TRIES, Answering

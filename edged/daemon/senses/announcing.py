@@ -4,7 +4,7 @@ import logging
 from typing import Final
 
 from edged import journal
-from edged.api.context_document import describe_context, doubted_sensors, words_of
+from edged.api.documents.context import describe_context, doubted_sensors, words_of
 from edged.api.event_log import Events
 from edged.sense.context import Context, Level
 

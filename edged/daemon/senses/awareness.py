@@ -15,11 +15,11 @@ from pathlib import Path
 
 from aiohttp import web
 
-from edged.api.accuracy import AccuracyRoutes
-from edged.api.context import ContextRoutes
-from edged.api.context_metrics import add_accuracy, add_context
+from edged.api.endpoints.accuracy import AccuracyRoutes
+from edged.api.endpoints.context import ContextRoutes
+from edged.api.endpoints.events import EventStreams
 from edged.api.event_log import Events
-from edged.api.events import EventStreams
+from edged.api.metrics.context import add_accuracy, add_context
 from edged.api.ports import Models
 from edged.clock import Clock
 from edged.config.schema import Config, SenseConfig

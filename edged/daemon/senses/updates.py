@@ -8,8 +8,8 @@ from typing import Self
 from edged.api.event_log import Events
 from edged.daemon.fleet.directory_watch import DirectoryWatch
 from edged.errors import EdgedError
-from edged.update.phases import UpdateStatus
-from edged.update.status_file import read_status
+from edged.update.protocol.phases import UpdateStatus
+from edged.update.protocol.status_file import read_status
 
 LOG = logging.getLogger(__name__)
 

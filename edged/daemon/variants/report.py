@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from edged.api.status import VariantState, VariantStatus
-from edged.api.variant_metrics import ModelVariants, add_variants
+from edged.api.documents.status import VariantState, VariantStatus
+from edged.api.metrics.variants import ModelVariants, add_variants
 from edged.daemon.serving.serving import Serving
 from edged.daemon.variants.line import Line
 from edged.daemon.variants.variants import Variants

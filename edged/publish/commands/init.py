@@ -8,7 +8,8 @@ from pathlib import Path
 from edged.cli.exits import Exit
 from edged.errors import UsageError
 from edged.files import hash_bytes
-from edged.publish.commands.options import (
+from edged.publish.commands.options.terminal import Terminal
+from edged.publish.commands.options.verb import (
     Verbs,
     add_expiry,
     add_keys,
@@ -18,7 +19,6 @@ from edged.publish.commands.options import (
     read_expiry,
     report,
 )
-from edged.publish.commands.terminal import Terminal
 from edged.publish.keys.files import read_public
 from edged.publish.repository.operations import init_repository
 from edged.publish.repository.state import metadata_path

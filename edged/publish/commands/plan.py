@@ -11,8 +11,8 @@ from edged.bundle.manifest import Manifest
 from edged.cli.table import align, printable
 from edged.cli.words import size
 from edged.errors import UsageError
-from edged.publish.commands.fleet_options import add_model, parse_version, read_model
-from edged.publish.commands.options import Verbs, add_json, add_verb, print_json
+from edged.publish.commands.options.fleet import add_model, parse_version, read_model
+from edged.publish.commands.options.verb import Verbs, add_json, add_verb, print_json
 from edged.publish.planning.repository import metadata_of, read_manifest, sizes_of
 from edged.publish.planning.traffic import (
     BYTES_PER_GB,

@@ -4,8 +4,9 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edged.publish.commands.fleet_options import parse_percent, parse_version
-from edged.publish.commands.options import (
+from edged.publish.commands.options.fleet import parse_percent, parse_version
+from edged.publish.commands.options.secrets import add_allowed, read_allowed
+from edged.publish.commands.options.verb import (
     Verbs,
     add_expiry,
     add_keys,
@@ -15,7 +16,6 @@ from edged.publish.commands.options import (
     read_expiry,
     report,
 )
-from edged.publish.commands.secret_options import add_allowed, read_allowed
 from edged.publish.repository.operations import publish_bundle
 from edged.publish.repository.release import peek_manifest
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edged.cli.exits import Exit
 from edged.errors import UsageError
-from edged.publish.commands.options import (
+from edged.publish.commands.options.verb import (
     KEYS_HELP,
     MAX_DAYS,
     Verbs,

@@ -8,14 +8,14 @@ from edged.errors import UsageError
 from edged.ids import ModelName
 from edged.ops.segments import Issued
 from edged.ops.stop import Stop, StopAction, Stops
-from edged.publish.commands.fleet_options import (
+from edged.publish.commands.options.fleet import (
     open_repository,
     parse_model,
     parse_version,
     print_change,
     read_reason,
 )
-from edged.publish.commands.options import (
+from edged.publish.commands.options.verb import (
     KEYS_HELP,
     Verbs,
     add_expiry,

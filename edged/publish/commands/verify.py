@@ -8,7 +8,7 @@ from pathlib import Path
 from edged.cli.exits import Exit
 from edged.errors import StoreError, UsageError
 from edged.files import read_limited
-from edged.publish.commands.options import (
+from edged.publish.commands.options.verb import (
     Verbs,
     add_expiry,
     add_json,

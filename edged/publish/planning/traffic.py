@@ -26,7 +26,7 @@ POLL_BYTES_CDN: Final = 488
 HEADS_BYTES: Final = POLL_BYTES_CDN
 """What the heads of any other request and of its answer cost, which are like those of a poll; the larger figure, to be safe."""
 POLLS_AFTER: Final = 0.85
-"""Share of the poll interval after which a device polls, in the mean (``edged.update.poller``)."""
+"""Share of the poll interval after which a device polls, in the mean (``edged.update.service.poller``)."""
 DAYS_PER_MONTH: Final = 365.25 / 12
 STEPS: Final = (1.0, 10.0, 25.0, 100.0)
 BYTES_PER_GB: Final = 1e9

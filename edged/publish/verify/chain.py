@@ -1,4 +1,4 @@
-"""Follow a repository's signatures with the code that devices follow them with (``edged.update.trust``).
+"""Follow a repository's signatures with the code that devices follow them with (``edged.update.trust.trust``).
 
 Expiry is judged apart, so that every role that has expired is named, not only the first: the chain is followed as of 1970.
 """
@@ -15,7 +15,7 @@ from edged.errors import EdgedError, HostUnreachableError, TrustError
 from edged.publish.repository.state import State, metadata_path
 from edged.publish.verify.findings import Finding, error_at
 from edged.publish.verify.places import Place
-from edged.update.trust import TrustedRepository, refresh_trust
+from edged.update.trust.trust import TrustedRepository, refresh_trust
 
 S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
 

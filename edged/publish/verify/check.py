@@ -38,8 +38,8 @@ from edged.publish.verify.findings import Counts, Finding, Report, error_at
 from edged.publish.verify.fleet import Model, check_fleet
 from edged.publish.verify.places import Place, size_of
 from edged.publish.verify.rest import find_rest
-from edged.update.chunks import index_limit_bytes, parse_index
-from edged.update.trust import translated
+from edged.update.download.chunks import index_limit_bytes, parse_index
+from edged.update.trust.trust import translated
 
 _KINDS: Final = {kind.path: kind for kind in (ROLLOUT, FLAGS, POLICY, STOPS)}
 _AGAIN: Final = "Restore it from a copy, or remove it and publish the bundle again."

@@ -1,7 +1,7 @@
 """Where a repository can be looked at: a directory, or a web host that is asked without a gate, as publishers' machines may.
 
-Both are origins for the trust code of devices (``edged.update.origin``). A host has to answer as devices need it: redirects, pages and
-re-coded bodies are errors here as there.
+Both are origins for the trust code of devices (``edged.update.origins.origin``). A host has to answer as devices need it: redirects, pages
+and re-coded bodies are errors here as there.
 """
 
 import http.client
@@ -16,7 +16,7 @@ from tuf.api.exceptions import DownloadLengthMismatchError
 from edged import __version__
 from edged.errors import FetchError, FileMissingError, HostUnreachableError, UsageError
 from edged.files import READ_BLOCK_BYTES
-from edged.update.origin import Origin, Stream
+from edged.update.origins.origin import Origin, Stream
 
 TIMEOUT_S: Final = 30.0
 _SKIPPED_BYTES: Final = 1 << 16

@@ -6,10 +6,10 @@ import pytest
 
 from edged.bundle.manifest import CHUNK_BYTES
 from edged.config.schema import Config, PathsConfig, RepositoryConfig, UpdateConfig
-from edged.update.bundles import METERED_S
-from edged.update.ledger import DAY_S, LedgerFile, read_moment
-from edged.update.messages import Task
-from edged.update.refresh import find
+from edged.update.protocol.messages import Task
+from edged.update.refresh.bundles import METERED_S
+from edged.update.refresh.finding import find
+from edged.update.traffic.ledger import DAY_S, LedgerFile, read_moment
 from tests.fakes.clocks import ManualClock
 from tests.fakes.fleets import Operator
 from tests.fakes.gates import running_gate

@@ -17,9 +17,9 @@ from edged.errors import (
     NothingToDoError,
     UnavailableError,
 )
-from edged.update.asking import MAX_PACKET_BYTES, Apply, Check, OpenFile, Outcome, decode_told, encode_packet
-from edged.update.messages import Step
-from edged.update.phases import Phase
+from edged.update.protocol.asking import MAX_PACKET_BYTES, Apply, Check, OpenFile, Outcome, decode_told, encode_packet
+from edged.update.protocol.messages import Step
+from edged.update.protocol.phases import Phase
 from tests.fakes.fleets import Operator
 from tests.fakes.services import PATIENCE_S, process, stop, wait_for
 from tests.fakes.static_host import Fault

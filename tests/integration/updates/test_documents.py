@@ -7,7 +7,7 @@ import pytest
 from edged.codec import decode_json
 from edged.errors import DigestMismatchError, DocumentError, HostUnreachableError, MetadataRollbackError, StoreError
 from edged.ops.stop import Stops
-from edged.update.messages import Trusted
+from edged.update.protocol.messages import Trusted
 from tests.fakes.fleets import Operator, issued
 from tests.fakes.static_host import Fault
 from tests.fakes.updates import THREE_CHUNKS, blob_path

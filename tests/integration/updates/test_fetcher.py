@@ -15,7 +15,7 @@ from edged.errors import (
     ProxyError,
     TlsError,
 )
-from edged.update.fetcher import GateFetcher, Host
+from edged.update.origins.fetcher import GateFetcher, Host
 from tests.fakes.gates import running_gate, short_directory
 from tests.fakes.static_host import Fault, static_host
 

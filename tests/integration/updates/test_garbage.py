@@ -5,7 +5,7 @@ import pytest
 from edged.bundle.read import read_bundle, verify_files
 from edged.ids import ModelName, Version
 from edged.store.in_use import write_in_use
-from edged.update.bundles import StoreRules
+from edged.update.refresh.bundles import StoreRules
 from tests.fakes.updates import bundle_of
 
 MODEL = ModelName("demo")

@@ -16,13 +16,13 @@ from edged.ops.stop import Stops
 from edged.publish.repository.roles import Expiry
 from edged.select.machine import read_machine
 from edged.store.layout import StoreLayout
-from edged.update.bundles import CHECK_EVERY_S
-from edged.update.lookout import Lookout
-from edged.update.now import Now
-from edged.update.poller import Poller
-from edged.update.question import Question
-from edged.update.refresh import find
-from edged.update.standing_file import StandingFile
+from edged.update.freshness.now import Now
+from edged.update.freshness.standing_file import StandingFile
+from edged.update.lookout.lookout import Lookout
+from edged.update.lookout.question import Question
+from edged.update.refresh.bundles import CHECK_EVERY_S
+from edged.update.refresh.finding import find
+from edged.update.service.poller import Poller
 from tests.fakes.clocks import ManualClock
 from tests.fakes.fleets import Operator
 from tests.fakes.repositories import Publisher, make_files, make_manifest

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import pytest
 
 from edged.config.schema import Config, PathsConfig, RepositoryConfig, UpdateConfig
-from edged.update.messages import Task
-from edged.update.refresh import find
+from edged.update.protocol.messages import Task
+from edged.update.refresh.finding import find
 from tests.fakes.clocks import ManualClock
 from tests.fakes.gates import resolve_nothing, running_gate
 from tests.fakes.repositories import Publisher

@@ -11,7 +11,7 @@ from edged.publish.planning.repository import metadata_of, read_manifest, sizes_
 from edged.publish.planning.traffic import machines_of
 from edged.publish.repository.state import read_state
 from edged.publish.repository.tree import Tree
-from edged.update.spent import read_spent
+from edged.update.traffic.spent import read_spent
 from tests.fakes.static_host import Fault
 from tests.fakes.updates import THREE_CHUNKS, blob_path, unlimited_traffic
 

@@ -8,8 +8,8 @@ from edged.errors import (
     IncompatibleError,
     PortalError,
 )
-from edged.update.messages import Trusted
-from edged.update.phases import Phase
+from edged.update.protocol.messages import Trusted
+from edged.update.protocol.phases import Phase
 from tests.fakes.repositories import make_files, make_manifest, some_model
 from tests.fakes.static_host import Fault
 from tests.fakes.updates import THREE_CHUNKS, blob_path, bundle_of

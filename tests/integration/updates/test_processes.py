@@ -9,7 +9,7 @@ import time
 import pytest
 
 from edged.sockets import bind_unix
-from edged.update.phases import Phase
+from edged.update.protocol.phases import Phase
 from tests.fakes.services import PATIENCE_S, process, stop, wait_for
 
 AS_SYSTEMD = """

@@ -11,8 +11,8 @@ import pytest
 
 from edged.clock import SystemClock
 from edged.sockets import bind_unix
-from edged.update.question import Question
-from edged.update.waiting import ApplyAskedError, StopAskedError
+from edged.update.lookout.question import Question
+from edged.update.waits.waiting import ApplyAskedError, StopAskedError
 from tests.fakes.gates import running_gate, short_directory
 from tests.fakes.static_host import Fault, static_host
 from tests.fakes.waits import real_waits

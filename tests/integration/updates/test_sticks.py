@@ -10,9 +10,9 @@ from edged.bundle.edgeb import pack
 from edged.clock import SystemClock
 from edged.config.schema import Config, PathsConfig, RepositoryConfig, UpdateConfig
 from edged.store.layout import StoreLayout
-from edged.update.asking import NotOpened, OpenFile
-from edged.update.messages import Task
-from edged.update.refresh import find, find_on_stick
+from edged.update.protocol.asking import NotOpened, OpenFile
+from edged.update.protocol.messages import Task
+from edged.update.refresh.finding import find, find_on_stick
 from tests.fakes.repositories import Publisher
 from tests.fakes.sticks import opened_by, opener_of
 from tests.fakes.updates import THREE_CHUNKS, Reports, blob_path

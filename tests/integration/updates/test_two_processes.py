@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edged.bundle.manifest import CHUNK_BYTES
-from edged.update.phases import Phase
+from edged.update.protocol.phases import Phase
 from tests.fakes.fleets import Operator
 from tests.fakes.services import process, stop, wait_for
 from tests.fakes.static_host import Fault, Pace
@@ -83,12 +83,12 @@ def test_refresh_loads_nothing_before_a_stop_that_a_stop_does_not_need():
     late = (
         "edged.bundle.manifest",
         "edged.select.machine",
-        "edged.update.bundles",
+        "edged.update.refresh.bundles",
         "jsonschema",
         "requests",
         "urllib3",
     )
-    script = f"import sys, edged.update.refresh; print(*sorted(set(sys.modules) & set({late!r})))"
+    script = f"import sys, edged.update.refresh.finding; print(*sorted(set(sys.modules) & set({late!r})))"
 
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
 

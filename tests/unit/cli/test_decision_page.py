@@ -1,5 +1,5 @@
-from edged.api.background import BackgroundStatus
-from edged.api.decision_documents import DecisionStatus
+from edged.api.documents.decisions import DecisionStatus
+from edged.api.metrics.background import BackgroundStatus
 from edged.cli.decision_page import background_rows, decision_rows
 
 

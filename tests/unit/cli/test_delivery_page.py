@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from edged.api.status import (
+from edged.api.documents.status import (
     CandidateStatus,
     ModelStatus,
     Refusal,

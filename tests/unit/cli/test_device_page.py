@@ -1,6 +1,6 @@
 """The page of the device: what is known in one line each, and why something is not."""
 
-from edged.api.context_document import describe_context
+from edged.api.documents.context import describe_context
 from edged.cli.device_page import render
 from edged.policy.given import situation_of
 from edged.sense.assemble import Sensor

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from edged.api.context_document import describe_context
+from edged.api.documents.context import describe_context
 from edged.cli.event_page import line
 from edged.cli.event_stream import StreamEvent
 from edged.codec import encode_readable

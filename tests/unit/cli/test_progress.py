@@ -3,8 +3,8 @@
 import io
 
 from edged.cli.progress import PARTS, ProgressLine
-from edged.update.messages import Step
-from edged.update.phases import Phase, Progress
+from edged.update.protocol.messages import Step
+from edged.update.protocol.phases import Phase, Progress
 
 
 class Terminal(io.StringIO):

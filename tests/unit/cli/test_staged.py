@@ -6,7 +6,7 @@ from edged.cli.exits import Exit
 from edged.cli.staged import finish
 from edged.cli.updater import Ending
 from edged.errors import DigestMismatchError
-from edged.update.phases import Deferred
+from edged.update.protocol.phases import Deferred
 
 
 def test_what_is_new_is_told(capsys):

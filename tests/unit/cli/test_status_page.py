@@ -1,6 +1,6 @@
 """What a person reads: states, slots, refusals with reasons, updates with error and hint."""
 
-from edged.api.status import (
+from edged.api.documents.status import (
     CandidateStatus,
     DeviceStatus,
     ModelStatus,
@@ -11,7 +11,7 @@ from edged.api.status import (
     WorkerStatus,
 )
 from edged.cli.status_page import render
-from edged.update.phases import Phase, Progress, UpdateError, UpdateStatus
+from edged.update.protocol.phases import Phase, Progress, UpdateError, UpdateStatus
 
 NOW_S = 1_800_000_000.0
 

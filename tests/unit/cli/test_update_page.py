@@ -3,7 +3,7 @@
 import pytest
 
 from edged.cli.update_page import describe_progress, render_update
-from edged.update.phases import Deferred, Phase, Progress, UpdateStatus
+from edged.update.protocol.phases import Deferred, Phase, Progress, UpdateStatus
 
 NOW_S = 1_800_000_000.0
 PROGRESS = Progress(model="gauge", version="1.1.0", received_bytes=1_500_000, total_bytes=3_000_000)

@@ -16,7 +16,7 @@ from edged.errors import (
     UsageError,
 )
 from edged.sockets import bind_unix
-from edged.update.asking import (
+from edged.update.protocol.asking import (
     MAX_PACKS,
     Apply,
     Check,
@@ -30,8 +30,8 @@ from edged.update.asking import (
     decode_request,
     encode_packet,
 )
-from edged.update.messages import Failure, Step
-from edged.update.phases import Deferred, Phase
+from edged.update.protocol.messages import Failure, Step
+from edged.update.protocol.phases import Deferred, Phase
 from tests.fakes.gates import short_directory
 from tests.fakes.sticks import write_tree
 

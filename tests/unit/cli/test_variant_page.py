@@ -1,6 +1,6 @@
 """What a person reads about the variants of a model."""
 
-from edged.api.status import ModelStatus, VariantStatus
+from edged.api.documents.status import ModelStatus, VariantStatus
 from edged.cli.variant_page import variant_rows
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edged.api.body import Body
-from edged.api.oip import parse_request
+from edged.api.oip.body import Body
+from edged.api.oip.request import parse_request
 from edged.api.ports import ModelView
 from edged.client.call import DATATYPES, Call, Result, from_data, read_body, to_array, to_data, write_body
 from edged.errors import EdgedError, TensorError

@@ -9,7 +9,7 @@ from edged.energy.days import Book
 from edged.energy.file import read_book
 from edged.sense.context import Context, Level
 from edged.sense.reading import known, unknown
-from edged.update.spent import SpentDocument, add_spent
+from edged.update.traffic.spent import SpentDocument, add_spent
 from tests.fakes.clocks import ManualClock
 
 KEY = ("gauge", "gauge-1.0.0-fp32-any")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edged.api.problems import for_error
+from edged.api.http.problems import for_error
 from edged.errors import DeadlineError, PoisonError, QuotaError, SequenceError, TensorError, UnavailableError
 from edged.runtime.refusals import RoomError, refusal
 from edged.tensor_socket import decode_to_client, encode

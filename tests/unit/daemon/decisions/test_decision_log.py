@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from edged.api.decision_documents import line_of
+from edged.api.documents.decisions import line_of
 from edged.daemon.decisions.decision_log import MAX_CHANGES, DecisionLog
 from edged.policy.ask import Ask
 from edged.runtime.calls import RequestClass

@@ -6,7 +6,7 @@ import pytest
 from securesystemslib.signer import CryptoSigner
 
 from edged.errors import MetadataRollbackError, StoreError
-from edged.update import kept_metadata
+from edged.update.trust import kept_metadata
 from tests.fakes.trust_worlds import DOCUMENT
 
 FAR = 10**6

@@ -1,0 +1,1 @@
+"""The table of all routes, and the OpenAPI document that is made from it."""

@@ -1,0 +1,1 @@
+"""What edged's own endpoints take and give, as types that command lines read, too."""

@@ -1,0 +1,1 @@
+"""What answers the requests that are no inferences, one module for each matter."""

@@ -1,0 +1,36 @@
+"""edged's own endpoints, ``/edged/v1``: what the device does and which models it has; and what all endpoints are."""
+
+from aiohttp import web
+
+from edged.api.description.openapi import document
+from edged.api.documents.models import list_models
+from edged.api.endpoints.replies import json_reply
+from edged.api.ports import Models, StatusSource
+
+
+class Device:
+    """The handlers of edged's own that every caller may use."""
+
+    def __init__(self, *, models: Models, status: StatusSource) -> None:
+        self._models = models
+        self._status = status
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return every route."""
+        return [
+            web.get("/edged/v1/status", self.status),
+            web.get("/edged/v1/models", self.models),
+            web.get("/openapi.json", self.openapi),
+        ]
+
+    async def status(self, _request: web.Request) -> web.Response:
+        """Give the status document."""
+        return json_reply(self._status.status())
+
+    async def models(self, _request: web.Request) -> web.Response:
+        """Give the models that answer requests."""
+        return json_reply(list_models(self._models.views()))
+
+    async def openapi(self, _request: web.Request) -> web.Response:
+        """Give the description of the API."""
+        return web.Response(body=document(), content_type="application/json")

@@ -1,0 +1,1 @@
+"""The Open Inference Protocol: an inference from its head to its response, and what bodies are made of."""

@@ -1,0 +1,1 @@
+"""The verbs of ``edgectl update``, one module each."""

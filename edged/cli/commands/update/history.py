@@ -1,0 +1,63 @@
+"""``edgectl update history``: what happened to models on this device, when, who or what caused it, and why."""
+
+import argparse
+from datetime import datetime
+from typing import Any, Final
+
+from edged.api.documents.models import DEFAULT_ENTRIES, MOST_ENTRIES
+from edged.cli.exits import Exit
+from edged.cli.steering import Steering
+from edged.cli.table import align, printable
+from edged.codec import encode_readable
+from edged.store.history import Entry, Happening, History
+
+_HEADINGS: Final = ("WHEN", "WHAT", "MODEL", "BY", "WHY")
+
+
+def add(verbs: Any) -> None:
+    """Add the verb to the parser of ``edgectl update``."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "history", help="show what happened to models, and who caused it"
+    )
+    parser.add_argument("model", metavar="MODEL", nargs="?", default="", help="only this model")
+    parser.add_argument(
+        "--limit",
+        metavar="N",
+        type=_count,
+        default=DEFAULT_ENTRIES,
+        help=f"the newest so many, at most {MOST_ENTRIES} (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the document of /edged/v1/history")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> Exit:
+    """Print what happened."""
+    history = Steering(args.socket).history(model=args.model, limit=args.limit)
+    print(encode_readable(history).decode() if args.json else render(history), end="")
+    return Exit.OK
+
+
+def render(history: History) -> str:
+    """Lay out a history for a person, newest first as it comes; times are local."""
+    if not history.entries:
+        return "Nothing has happened yet.\n"
+    return align([_HEADINGS, *(_row(entry) for entry in history.entries)])
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    # An hour that comes twice in autumn, and a log from elsewhere, need the offset.
+    when = datetime.fromtimestamp(entry.at).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+    what, why = entry.what.replace("-", " "), entry.reason
+    if entry.what is Happening.SLOT_MOVED:
+        event, _, why = entry.reason.partition(": ")
+        what = f"slot {entry.slot} {event.replace('-', ' ')}"
+    subject = " ".join(part for part in (entry.model, entry.version) if part) or "-"
+    return tuple(map(printable, (when, what, subject, entry.cause, why)))
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= MOST_ENTRIES:
+        raise ValueError
+    return value

@@ -1,0 +1,1 @@
+"""The actions of ``edge-publish bundle``, one module each."""

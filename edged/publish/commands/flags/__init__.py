@@ -1,0 +1,1 @@
+"""The actions of ``edge-publish flags``, one module each."""

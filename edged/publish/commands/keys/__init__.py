@@ -1,0 +1,1 @@
+"""The actions of ``edge-publish keys``, one module each."""

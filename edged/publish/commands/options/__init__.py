@@ -1,0 +1,1 @@
+"""What several verbs share: their options, what they print, and the person at the terminal."""

@@ -1,0 +1,1 @@
+"""The actions of ``edge-publish root``, one module each."""

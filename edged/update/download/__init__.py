@@ -1,0 +1,1 @@
+"""One file, brought chunk by chunk from wherever it costs least, and checked as it arrives."""
