@@ -17,9 +17,18 @@ PATTERNS: Final[Mapping[str, str]] = {
     MODEL_NAME_PATTERN: "a name of lower-case letters, digits, '.', '_' and '-', at most 63, the first a letter or digit",
     VERSION_PATTERN: "a semantic version such as 1.4.0 or 2.0.0-rc.1 (semver.org)",
 }
-"""What texts that have to match an expression are called, where the expression says little to people."""
+"""What texts that have to match an expression are called, where the expression says little to people. Others may be called something by
+the description of their type."""
 
 _BOUNDS: Final = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "above"}
+_SIZES: Final = {
+    "minLength": ("at least", "character"),
+    "maxLength": ("at most", "character"),
+    "minItems": ("at least", "item"),
+    "maxItems": ("at most", "item"),
+    "minProperties": ("at least", "key"),
+    "maxProperties": ("at most", "key"),
+}
 
 
 def problems_of(schema: dict[str, Any], value: object) -> list[Problem]:
@@ -97,13 +106,17 @@ def _expected(error: Any) -> str:
     value = error.validator_value
     if error.validator in _BOUNDS:
         return f"expected {_BOUNDS[error.validator]} {value}"
+    if error.validator in _SIZES:
+        bound, noun = _SIZES[error.validator]
+        return f"expected {bound} {value} {noun}{'' if value == 1 else 's'}"
     match error.validator:
         case "type":
             return _expected_type(error)
         case "enum":
             return _expected_one_of(value, error.instance)
         case "pattern":
-            return f"expected {PATTERNS.get(value, f'a text matching {value}')}"
+            words = PATTERNS.get(value) or error.schema.get("description") or f"a text matching {value}"
+            return f"expected {words}"
         case _:
             return shortened(error.message)
 
@@ -132,7 +145,7 @@ def _unknown(key: str, error: Any) -> str:
 
 
 def _expected_one_of(allowed: list[Any], found: object) -> str:
-    text = "expected one of " + ", ".join(str(value) for value in allowed)
+    text = f"expected {'one of ' if len(allowed) > 1 else ''}" + ", ".join(str(value) for value in allowed)
     near = nearest(found, [v for v in allowed if isinstance(v, str)]) if isinstance(found, str) else None
     return text if near is None else f"{text}; did you mean {near!r}?"
 

@@ -48,10 +48,14 @@ class DocumentError(EdgedError):
     code = "document-invalid"
 
     def __init__(self, source: str, problems: Sequence[Problem], *, hint: str = "") -> None:
-        lines = "; ".join(f"{source}: {problem}" for problem in problems)
-        super().__init__(lines, hint=hint, source=source)
         self.source = source
         self.problems = tuple(problems)
+        super().__init__("; ".join(self.lines), hint=hint, source=source)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message, a problem each."""
+        return tuple(f"{self.source}: {problem}" for problem in self.problems)
 
 
 # --- the operator acts ---------------------------------------------------------------------------------------------
@@ -338,6 +342,12 @@ class FlagUnknownError(RequestError):
     """No feature flag of that name is in force on this device."""
 
     code = "flag-unknown"
+
+
+class PathUnknownError(RequestError):
+    """The daemon has nothing at this path of its API, or not on this socket."""
+
+    code = "path-unknown"
 
 
 class ModelChangedError(RequestError):

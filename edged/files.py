@@ -1,6 +1,8 @@
-"""Files that survive a power cut: durable replacement, and hashing of what is really on the disk."""
+"""Files that are replaced whole, of which some survive a power cut, and hashing of what is really on the disk."""
 
+import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,20 @@ def replace_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     sync_directory(path.parent)
 
 
+def replace_shown(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Put ``data`` at ``path`` by one rename, so that whoever reads it has the old or the new content, whole.
+
+    For what processes show each other on a tmpfs, where nothing survives a power cut. One writer per path at a time.
+
+    Raises:
+        OSError: It is refused; the old content is still in place.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_bytes(data)
+    temporary.chmod(mode)
+    temporary.replace(path)
+
+
 def hash_bytes(data: bytes | bytearray | memoryview) -> Digest:
     """Return the SHA-256 of some bytes."""
     return Digest(_sha256(data).hexdigest())
@@ -80,18 +96,41 @@ def hash_file(path: Path, *, progress: Callable[[], None] | None = None) -> tupl
     return Digest(digest.hexdigest()), size
 
 
-def read_limited(path: Path, *, max_bytes: int) -> bytes:
+def read_limited(path: Path, *, max_bytes: int, may_wait: bool = False) -> bytes:
     """Read a whole file that must not be larger than ``max_bytes``.
+
+    Args:
+        path: Of the file.
+        max_bytes: The most that is read.
+        may_wait: It may be a pipe, as where a person names a file. Otherwise none is read: whoever writes what this process reads
+            could have it wait for ever.
 
     Raises:
         StoreError: It is larger.
         OSError: It cannot be read.
     """
-    with path.open("rb") as file:
-        data = file.read(max_bytes + 1)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (0 if may_wait else os.O_NONBLOCK))
+    try:
+        if not may_wait and not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(max_bytes + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > max_bytes:
         raise StoreError(f"{path} is larger than {max_bytes} bytes", hint="It was not written by edged; remove it.")
     return data
+
+
+def is_named(path: Path) -> bool:
+    """Tell whether a directory has an entry of this name, a link that leads nowhere included, or may have one that cannot be seen."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _sha256(data: bytes | bytearray | memoryview) -> Any:  # the type has no public name

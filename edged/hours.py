@@ -22,7 +22,7 @@ def parse_span(text: str) -> Span:
     """
     match = _SPAN.match(text)
     if match is None:
-        raise ValueError(f'expected hours such as "22:00-05:00", not {text[:32]!r}')
+        raise ValueError(f'expected hours such as "22:00-05:00" (midnight is 00:00), not {text[:32]!r}')
     begin_h, begin_min, end_h, end_min = (int(part) for part in match.groups())
     return begin_h * 60 + begin_min, end_h * 60 + end_min
 

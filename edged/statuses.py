@@ -59,6 +59,7 @@ STATUSES: Final[Mapping[type[EdgedError], HTTPStatus]] = {
     errors.BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.ModelUnknownError: HTTPStatus.NOT_FOUND,
     errors.FlagUnknownError: HTTPStatus.NOT_FOUND,
+    errors.PathUnknownError: HTTPStatus.NOT_FOUND,
     errors.ModelChangedError: HTTPStatus.CONFLICT,
     errors.SequenceError: HTTPStatus.CONFLICT,
     errors.PoisonError: HTTPStatus.UNPROCESSABLE_ENTITY,

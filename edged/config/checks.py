@@ -2,15 +2,19 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-from edged.activation.window import WindowRules
-from edged.config.schema import CallerLimits, CallerRule, Config, LimitsConfig, OffloadConfig
+import msgspec
+
+from edged.config.schema import CallerRule, Config, LimitsConfig, OffloadConfig
 from edged.errors import Problem
 
 _UNIT_TYPES: Final = (".service", ".scope")
+_ZEROS: Final = {"idle_s": "0 asks for nothing", "max_wait_s": "0 waits for ever", "rate_per_s": "0 is no limit"}
+"""What 0 means, which somebody may have meant."""
 
 
 def problems_of(config: Config) -> list[Problem]:
@@ -18,8 +22,8 @@ def problems_of(config: Config) -> list[Problem]:
     return [
         *_url_problems(config.repository.url, "/repository/url"),
         *_endpoint_problems(config.offload),
-        *_window_problems(config.window),
         *_limits_problems(config.limits),
+        *_infinite_problems(config),
     ]
 
 
@@ -37,28 +41,40 @@ def _endpoint_problems(offload: OffloadConfig) -> Iterator[Problem]:
     for model, endpoint in offload.endpoints.items():
         pointer = f"/offload/endpoints/{model}"
         yield from _url_problems(endpoint.url, f"{pointer}/url")
-        # TOML has inf.
-        if not math.isfinite(endpoint.timeout_s):
-            yield Problem(
-                pointer=f"{pointer}/timeout_s", expected="expected a finite number", found=str(endpoint.timeout_s)
-            )
+        if _is_address(endpoint.url):
+            yield Problem(pointer=f"{pointer}/url", expected="expected a host name, no address", found=endpoint.url)
 
 
-def _window_problems(rules: WindowRules) -> Iterator[Problem]:
-    # TOML has inf, which would be a window that never opens.
-    for name, meaning in (("idle_s", "0 asks for nothing"), ("max_wait_s", "0 waits for ever")):
-        value: float = getattr(rules, name)
-        if not math.isfinite(value):
-            expected = f"expected a finite number ({meaning})"
-            yield Problem(pointer=f"/window/{name}", expected=expected, found=str(value))
+def _is_address(url: str) -> bool:
+    try:
+        ip_address(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
+    return True
+
+
+def _infinite_problems(value: object, pointer: str = "") -> Iterator[Problem]:
+    """Find what is infinite, which TOML can write: a wait that overflows, a window that never opens, a bucket without a level."""
+    match value:
+        case msgspec.Struct():
+            for name in value.__struct_fields__:
+                yield from _infinite_problems(getattr(value, name), f"{pointer}/{name}")
+        case Mapping():
+            for key, item in value.items():
+                yield from _infinite_problems(item, f"{pointer}/{key}")
+        case tuple():
+            for i, item in enumerate(value):
+                yield from _infinite_problems(item, f"{pointer}/{i}")
+        case float() if not math.isfinite(value):
+            zero = _ZEROS.get(pointer.rpartition("/")[2])
+            expected = f"expected a finite number ({zero})" if zero else "expected a finite number"
+            yield Problem(pointer=pointer, expected=expected, found=str(value))
 
 
 def _limits_problems(limits: LimitsConfig) -> Iterator[Problem]:
-    yield from _rate_problems(limits.default, "/limits/default")
     subjects = Counter(_subject(rule) for rule in limits.callers)
     for i, rule in enumerate(limits.callers):
         pointer = f"/limits/callers/{i}"
-        yield from _rate_problems(rule.limits, f"{pointer}/limits")
         if bool(rule.user) == bool(rule.unit):
             found = "both" if rule.user else "neither"
             yield Problem(pointer=pointer, expected="expected exactly one of user and unit", found=found)
@@ -74,16 +90,6 @@ def _limits_problems(limits: LimitsConfig) -> Iterator[Problem]:
                 expected="expected one rule for each caller",
                 found=f"several for {rule.user or rule.unit}",
             )
-
-
-def _rate_problems(limits: CallerLimits, pointer: str) -> Iterator[Problem]:
-    # TOML has inf; a bucket that is filled endlessly fast has no level.
-    if not math.isfinite(limits.rate_per_s):
-        yield Problem(
-            pointer=f"{pointer}/rate_per_s",
-            expected="expected a finite number (0 is no limit)",
-            found=str(limits.rate_per_s),
-        )
 
 
 def _subject(rule: CallerRule) -> tuple[str, str]:

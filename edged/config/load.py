@@ -13,6 +13,7 @@ from edged.codec import convert
 from edged.config.checks import problems_of
 from edged.config.schema import Config
 from edged.errors import ConfigError, Problem
+from edged.files import is_named
 
 DEFAULT_CONFIG_PATHS: Final = (
     Path("/usr/lib/edged/edged.toml"),
@@ -50,7 +51,7 @@ def _files(paths: Sequence[Path], *, must_exist: bool) -> list[Path]:
     for path in paths:
         if path.is_dir():
             files += sorted(path.glob("*.toml"))
-        elif must_exist or path.exists():
+        elif must_exist or is_named(path):
             files.append(path)
     return files
 

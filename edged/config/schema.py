@@ -14,10 +14,36 @@ from edged.select.warm import WarmRules
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Bytes = Annotated[int, msgspec.Meta(ge=0)]
-HostPort = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?:[0-9]{1,5}$(?!\n)")]
-AbsolutePath = Annotated[str, msgspec.Meta(pattern=r"^/")]
+HostPort = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?:[0-9]{1,5}$(?!\n)",
+        description="a host name in lower case and a port, as models.example.org:443",
+    ),
+]
+AbsolutePath = Annotated[str, msgspec.Meta(pattern=r"^/", description="a path that begins with /")]
 DEFAULT_POLICY_FILE: Final = "/etc/edged/policy.toml"
-RepositoryUrl = Annotated[str, msgspec.Meta(pattern=r"^(https?://[^\s]+/)?$(?!\n)")]
+RepositoryUrl = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(https?://[^\s]+/)?$(?!\n)",
+        description="a URL that begins with https:// or http:// and ends in a slash",
+    ),
+]
+EndpointUrl = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^https://[^\s#]+$(?!\n)",
+        description="a URL that begins with https:// (nothing else leaves a device), without a #",
+    ),
+]
+CredentialName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,127})?$(?!\n)",
+        description="the name of a file, of letters, digits, '.', '_' and '-', at most 128, the first a letter or digit",
+    ),
+]
 
 
 class PathsConfig(Document, frozen=True, kw_only=True):
@@ -31,6 +57,8 @@ class PathsConfig(Document, frozen=True, kw_only=True):
     gate_socket: AbsolutePath = "/run/edged-egress/proxy.sock"
     link_status: AbsolutePath = "/run/edged-link/link.json"
     """Where the gate says what network it uses (``edged.egress.link``). Not beside its socket, which the daemon has no business to see."""
+    presence: AbsolutePath = "/run/edged-presence/presence.json"
+    """Where ``edged-presence``, if it is enabled, says whether somebody uses the device (``edged.presence.report``)."""
     offload_socket: AbsolutePath = "/run/edged-offload/offload.sock"
     """Where ``edged-offload`` takes requests that may leave the device; the daemon's alone."""
     update_status: AbsolutePath = "/run/edged-update/status.json"
@@ -111,11 +139,11 @@ class EgressConfig(Document, frozen=True, kw_only=True):
 class EndpointConfig(Document, frozen=True, kw_only=True):
     """Where requests of one model may be answered outside of this device."""
 
-    url: Annotated[str, msgspec.Meta(pattern=r"^https://[^\s#]+$(?!\n)")]
+    url: EndpointUrl
     """Takes requests of the Open Inference Protocol v2: ``https://models.example.org/v2/models/NAME/infer``. Nothing but TLS."""
     private: bool = False
     """The name may resolve to private or loopback addresses: a server on the site's own network."""
-    credential: Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,127})?$(?!\n)")] = ""
+    credential: CredentialName = ""
     """A file of ``/etc/edged/offload`` with lines ``NAME: VALUE``, sent as headers; empty sends none."""
     timeout_s: Seconds = 10.0
     max_request_bytes: Bytes = 4 << 20
@@ -140,7 +168,9 @@ class PolicyConfig(Document, frozen=True, kw_only=True):
 
     name: Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,62})?$(?!\n)")] = "default"
     """One of the policies that come with edged; empty leaves only the built-in rule."""
-    file: Annotated[str, msgspec.Meta(pattern=r"^(/|$)")] = DEFAULT_POLICY_FILE
+    file: Annotated[str, msgspec.Meta(pattern=r"^(/|$)", description="a path that begins with /, or nothing")] = (
+        DEFAULT_POLICY_FILE
+    )
     """The administrator's own policy; its rules are asked before all others but overrides. The default may be missing; empty is none."""
     directory: AbsolutePath = "/usr/lib/edged/policies"
     """Where the policies are that come with edged."""
@@ -192,10 +222,10 @@ class BackgroundConfig(Document, frozen=True, kw_only=True):
 
 
 class CacheConfig(Document, frozen=True, kw_only=True):
-    """Answers that background requests have made, and that are given again (``edged.daemon.cache``)."""
+    """Answers that background requests have made, and features on the way to them, that are used again (``edged.daemon.cache``)."""
 
     max_bytes: Bytes = 16 << 20
-    """Of all that is kept; 0 keeps nothing."""
+    """Of all that is kept; 0 keeps nothing. Features go first, and never cost an answer."""
     max_entries: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 4096
     max_input_bytes: Bytes = 64 << 10
     """A request with larger inputs is always run: to read them would take longer than others should wait."""

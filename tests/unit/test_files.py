@@ -4,7 +4,8 @@ import stat
 import pytest
 
 from edged.errors import StoreError
-from edged.files import hash_bytes, hash_file, read_limited, replace_durably
+from edged.files import hash_bytes, hash_file, is_named, read_limited, replace_durably, replace_shown
+from tests.fakes.pipes import piped
 
 # NIST FIPS 180-4, example for "abc".
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -94,3 +95,44 @@ def test_reading_stops_at_the_limit(tmp_path):
 def test_missing_file_is_an_os_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_limited(tmp_path / "nothing", max_bytes=5)
+
+
+def test_a_pipe_in_place_of_a_file_keeps_nobody_waiting(tmp_path):
+    os.mkfifo(tmp_path / "status.json")
+
+    with pytest.raises(OSError, match="no regular file"):
+        read_limited(tmp_path / "status.json", max_bytes=5)
+
+
+def test_a_pipe_that_a_person_names_is_read_to_its_end(tmp_path):
+    with piped(b"12345") as path:
+        assert read_limited(path, max_bytes=5, may_wait=True) == b"12345"
+
+
+def test_a_directory_in_place_of_a_file_is_an_os_error_that_leaves_nothing_open(tmp_path, recwarn):
+    with pytest.raises(OSError, match="no regular file"):
+        read_limited(tmp_path, max_bytes=5)
+
+    assert not recwarn
+
+
+def test_a_name_is_there_even_if_it_is_a_link_that_leads_nowhere(tmp_path):
+    (tmp_path / "nowhere").symlink_to(tmp_path / "missing")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+
+    assert is_named(tmp_path / "nowhere")
+    assert is_named(tmp_path / "loop")
+    assert not is_named(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o600])
+def test_what_is_shown_is_replaced_whole_for_those_who_may_read_it(tmp_path, mode):
+    path = tmp_path / "status.json"
+    replace_shown(path, b"old, and longer")
+    with path.open("rb") as reader:
+        replace_shown(path, b"new", mode=mode)
+
+        assert reader.read() == b"old, and longer"
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == mode
+    assert [entry.name for entry in tmp_path.iterdir()] == ["status.json"]

@@ -25,6 +25,45 @@ def test_repository_without_a_usable_host_and_port_is_refused_at_load(tmp_path, 
 
 
 @pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://127.0.0.1:8443/x", "expected a host name, no address"),
+        ("https://[::1]/x", "expected a host name, no address"),
+        ("https://host:99999/x", "expected a URL with a host name and a valid port"),
+        ("http://host/x", "expected a URL that begins with https:// (nothing else leaves a device), without a #"),
+    ],
+)
+def test_endpoint_that_the_gate_would_not_reach_is_refused_at_load(tmp_path, url, expected):
+    assert problems_of_text(tmp_path, f'[offload.endpoints.m]\nurl = "{url}"\n') == [
+        f"offload.endpoints.m.url: {expected}, got '{url}'"
+        if "https://" in expected
+        else f"offload.endpoints.m.url: {expected}, got {url}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ('[egress]\nallow = ["Models.example.org"]', "egress.allow.0: expected a host name in lower case and a port"),
+        ('[paths]\nstore = "store"', "paths.store: expected a path that begins with /"),
+        (
+            '[repository]\nurl = "https://x"',
+            "repository.url: expected a URL that begins with https:// or http:// and ends in a slash",
+        ),
+        ('[policy]\nfile = "policy.toml"', "policy.file: expected a path that begins with /, or nothing"),
+        (
+            '[offload.endpoints.m]\nurl = "https://x"\ncredential = "../x"',
+            "offload.endpoints.m.credential: expected the name of a file",
+        ),
+    ],
+)
+def test_what_a_text_has_to_be_is_said_in_words(tmp_path, key, words):
+    (problem,) = problems_of_text(tmp_path, key)
+
+    assert problem.startswith(words)
+
+
+@pytest.mark.parametrize(
     ("rule", "found"), [('user = "kiosk"\nunit = "kiosk.service"', "both"), ("limits = { burst = 7 }", "neither")]
 )
 def test_rule_is_for_a_user_or_a_unit(tmp_path, rule, found):
@@ -64,6 +103,19 @@ def test_window_that_would_never_open_is_refused(tmp_path):
     assert problems_of_text(tmp_path, "[window]\nidle_s = inf\nmax_wait_s = inf\n") == [
         "window.idle_s: expected a finite number (0 asks for nothing), got inf",
         "window.max_wait_s: expected a finite number (0 waits for ever), got inf",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [("repository", "poll_interval_s"), ("update", "backoff_max_s"), ("offload.endpoints.m", "timeout_s")],
+)
+def test_time_without_end_is_refused_wherever_it_is(tmp_path, section, key):
+    """Infinitely many doublings lead to it, and no clock of the system's takes it."""
+    url = 'url = "https://host/x"\n' if section.startswith("offload") else ""
+
+    assert problems_of_text(tmp_path, f"[{section}]\n{url}{key} = inf\n") == [
+        f"{section}.{key}: expected a finite number, got inf"
     ]
 
 

@@ -22,6 +22,13 @@ def test_empty_etc_gives_the_defaults(defaults):
     assert load_config() == Config()
 
 
+def test_a_link_that_leads_nowhere_does_not_count_as_an_empty_etc(defaults, tmp_path):
+    defaults[1].symlink_to(tmp_path / "missing.toml")
+
+    with pytest.raises(ConfigError, match=r"etc\.toml: file: expected a readable file"):
+        load_config()
+
+
 def test_later_files_win_key_by_key(defaults):
     """Tables merge; a list is replaced whole."""
     vendor, admin, drop_ins = defaults
