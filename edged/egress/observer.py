@@ -21,6 +21,7 @@ from edged.egress.link import LinkReport
 from edged.egress.proxy import Dialler, Resolver, dial_tcp, resolve_by_system
 from edged.egress.relay import Stream
 from edged.egress.routes import Way
+from edged.files import replace_shown
 
 LOG = logging.getLogger(__name__)
 
@@ -144,11 +145,8 @@ class LinkObserver:
         return is_rested and abs(new - old) > _WORTH_SAYING * old
 
     def _write(self, report: LinkReport) -> None:
-        temporary = self._path.with_name(f".{self._path.name}.new")
         try:
-            temporary.write_bytes(encode_canonical(report))
-            temporary.chmod(0o644)
-            temporary.replace(self._path)
+            replace_shown(self._path, encode_canonical(report))
         except OSError as exc:
             if not self._is_refused:
                 LOG.warning("what the network is like cannot be told to anybody: %s", exc)

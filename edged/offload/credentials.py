@@ -32,24 +32,38 @@ def read_credential(name: str, environ: Mapping[str, str] = os.environ) -> dict[
     """
     if not name:
         return {}
+    source = f"/etc/edged/offload/{name}"
     if (directory := environ.get(DIRECTORY)) is None:
-        raise _wrong(name, "expected credentials from the service manager", "none")
+        raise _wrong(source, "expected credentials from the service manager", "none")
+    return parse_credential(Path(directory) / f"{PREFIX}{name}", source=source)
+
+
+def parse_credential(path: Path, *, source: str) -> dict[str, str]:
+    """Read the header fields in a file.
+
+    Args:
+        path: Of the file.
+        source: What to call it in errors.
+
+    Raises:
+        ConfigError: As ``read_credential``.
+    """
     try:
-        text = read_limited(Path(directory) / f"{PREFIX}{name}", max_bytes=MAX_CREDENTIAL_BYTES).decode("ascii")
+        text = read_limited(path, max_bytes=MAX_CREDENTIAL_BYTES).decode("ascii")
     except OSError as exc:
-        raise _wrong(name, "expected a file of that name", str(exc.strerror)) from exc
+        raise _wrong(source, "expected a readable file", str(exc.strerror)) from exc
     except (EdgedError, UnicodeDecodeError) as exc:
-        raise _wrong(name, f"expected ASCII, at most {MAX_CREDENTIAL_BYTES} bytes", "something else") from exc
+        raise _wrong(source, f"expected ASCII, at most {MAX_CREDENTIAL_BYTES} bytes", "something else") from exc
     fields = {}
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         if not line.strip():
             continue
         match = _FIELD.fullmatch(line)
         if match is None or match[1].lower() in _FRAMING:
-            raise _wrong(name, "expected lines NAME: VALUE, of headers that do not frame a request", f"line {number}")
+            raise _wrong(source, "expected lines NAME: VALUE, of headers that do not frame a request", f"line {number}")
         fields[match[1]] = match[2]
     return fields
 
 
-def _wrong(name: str, expected: str, found: str) -> ConfigError:
-    return ConfigError(f"/etc/edged/offload/{name}", [Problem(pointer="file", expected=expected, found=found)])
+def _wrong(source: str, expected: str, found: str) -> ConfigError:
+    return ConfigError(source, [Problem(pointer="file", expected=expected, found=found)])

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from edged import __version__
 from edged.config.schema import EndpointConfig
+from edged.http_head import MAX_HEAD_BYTES, AnswerError, parse_head
 from edged.offload.reply import HEAD_END, Count, Reply, read_reply
 from edged.offload.trouble import TroubleError
-from edged.update.lookout.answer import MAX_HEAD_BYTES, AnswerError, parse_head
 
 HTTPS_PORT: Final = 443
 KEPT_S: Final = 30.0

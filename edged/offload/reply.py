@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from edged.http_head import AnswerError, Head, parse_head
 from edged.offload.trouble import TroubleError
-from edged.update.lookout.answer import AnswerError, Head, parse_head
 
 HEAD_END: Final = b"\r\n\r\n"
 _BLOCK_BYTES: Final = 1 << 16

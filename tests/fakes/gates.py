@@ -14,7 +14,7 @@ from edged.egress.policy import parse_policy
 from edged.egress.proxy import Gate, GateLimits, Resolver
 from edged.sockets import bind_unix
 
-LIMITS = GateLimits(connect_timeout_s=5.0, idle_timeout_s=10.0, max_connections=8)
+LIMITS = GateLimits(connect_timeout_s=60.0, idle_timeout_s=60.0, max_connections=8)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def running_gate(
         thread = Thread(target=lambda: asyncio.run(serve(listener)))
         thread.start()
         try:
-            assert started.wait(10)
+            assert started.wait(60)
             yield RunningGate(path, gate)
         finally:
             handles["loop"].call_soon_threadsafe(handles["stop"].set)

@@ -90,7 +90,7 @@ def https_endpoint(certificate: Path, script: Script) -> Iterator[HttpsEndpoint]
         yield serving
     finally:
         listener.shutdown(socket.SHUT_RDWR)
-        thread.join(20)
+        thread.join(60)
         listener.close()
         assert not thread.is_alive()
 
@@ -105,11 +105,11 @@ def _serve(listener: socket.socket, tls: ssl.SSLContext, serving: HttpsEndpoint)
         threads.append(threading.Thread(target=_attend_all, args=(connection, tls, serving)))
         threads[-1].start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
 
 
 def _attend_all(connection: socket.socket, tls: ssl.SSLContext, serving: HttpsEndpoint) -> None:
-    connection.settimeout(10)
+    connection.settimeout(60)
     with suppress(OSError), tls.wrap_socket(connection, server_side=True) as secure:
         serving.connections += 1
         while _attend(secure, serving) and serving.keeps:
