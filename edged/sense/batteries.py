@@ -26,11 +26,11 @@ def battery_percent(supplies: Sequence[SupplyText]) -> Reading[float]:
         held = [_held(battery, unit) for battery in batteries]
         counts = [one for one in held if one is not None]
         if len(counts) == len(batteries):
-            return _sane(100.0 * sum(now for now, _ in counts) / sum(full for _, full in counts))
+            return _together(counts)
     shares = [percent for battery in batteries if (percent := _own_percent(battery)) is not None]
     if len(shares) < len(batteries):
         return unknown(f"{', '.join(battery.name for battery in batteries)}: how full is not said")
-    return _sane(sum(shares) / len(shares))
+    return _together([(percent, 100.0) for percent in shares])
 
 
 def battery_watts(supplies: Sequence[SupplyText]) -> Reading[float]:
@@ -58,7 +58,7 @@ def _held(battery: SupplyText, unit: str) -> tuple[float, float] | None:
         (battery.energy_now, battery.energy_full) if unit == "energy" else (battery.charge_now, battery.charge_full)
     )
     held, most = _number(now), _number(full)
-    return (held, most) if held is not None and most is not None and held >= 0 and most > 0 else None
+    return (held, most) if held is not None and most is not None and most > 0 else None
 
 
 def _own_percent(battery: SupplyText) -> float | None:
@@ -69,21 +69,19 @@ def _own_percent(battery: SupplyText) -> float | None:
     return None if counted is None else 100.0 * counted[0] / counted[1]
 
 
-def _sane(percent: float) -> Reading[float]:
-    if 0 <= percent <= MAX_PERCENT:
-        return known(min(percent, 100.0))
-    return unknown(f"a battery cannot be {percent:.0f} % full")
+def _together(parts: Sequence[tuple[float, float]]) -> Reading[float]:
+    """Return how full batteries are by what each holds and could; nothing where one says nonsense, however it evens out."""
+    for now, full in parts:
+        if not 0 <= (percent := 100.0 * now / full) <= MAX_PERCENT:
+            return unknown(f"a battery cannot be {percent:.0f} % full")
+    return known(min(100.0 * sum(now for now, _ in parts) / sum(full for _, full in parts), 100.0))
 
 
 def _watts(battery: SupplyText) -> float | None:
+    """Return what is drawn from one that is drained: never nothing, which drivers say that do not know it."""
     power, current, voltage = (_number(text) for text in (battery.power_now, battery.current_now, battery.voltage_now))
-    if power is not None:
-        watts = abs(power) * _MICRO
-    elif current is not None and voltage is not None:
-        watts = abs(current) * _MICRO * voltage * _MICRO
-    else:
-        return None
-    return watts if watts <= MAX_WATTS else None
+    watts = abs(power or 0) * _MICRO or abs(current or 0) * _MICRO * (voltage or 0) * _MICRO
+    return watts if 0 < watts <= MAX_WATTS else None
 
 
 def _number(text: str) -> int | None:

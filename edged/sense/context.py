@@ -68,7 +68,7 @@ class Context:
     """Load average of one minute over the number of cores."""
     memory_available_bytes: Reading[int] = _NOT_READ
     idle_s: Reading[float] = _NOT_READ
-    """Whole seconds without an interactive request. When a person was last there is not known: logind says so over D-Bus alone."""
+    """Whole seconds without an interactive request and, where ``edged-presence`` runs, without a person at the device."""
     link: Reading[Link] = _NOT_READ
     metered: Reading[bool] = _NOT_READ
     round_trip_s: Reading[float] = _NOT_READ

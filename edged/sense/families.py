@@ -32,7 +32,7 @@ class Family:
     """The attribute that tells whether reading the others would wake the device."""
     repeats: str = ""
     """What the real path has of a device that only says again what one of another family says."""
-    at_most: int = 32
+    at_most: int
     """More devices than this are not read. Of processors, which may be hundreds, each says what happened to its whole package, too."""
 
 
@@ -50,6 +50,7 @@ def _family(
     nested: tuple[str, ...] = (),
     asleep: str = "",
     repeats: str = "",
+    at_most: int = 32,
 ) -> Family:
     return Family(
         directory=directory,
@@ -59,6 +60,7 @@ def _family(
         nested=nested,
         asleep=asleep,
         repeats=repeats,
+        at_most=at_most,
     )
 
 
@@ -69,9 +71,14 @@ def _accelerators(directory: str, device: str) -> Family:
 
 FAMILIES: Final[Mapping[FamilyName, Family]] = {
     "zones": _family(
-        "class/thermal", r"thermal_zone\d+", fixed=r"type|trip_point_\d+_(type|temp|hyst)", live="temp|mode"
+        "class/thermal",
+        r"thermal_zone\d+",
+        fixed=r"type|trip_point_\d+_(type|temp|hyst)",
+        live="temp|mode",
+        # Large systems on a chip have a zone for each core and each block of memory, about a hundred, and any may be the hottest.
+        at_most=128,
     ),
-    "coolers": _family("class/thermal", r"cooling_device\d+", fixed="type|max_state", live="cur_state"),
+    "coolers": _family("class/thermal", r"cooling_device\d+", fixed="type|max_state", live="cur_state", at_most=128),
     "monitors": _family(
         "class/hwmon",
         r"hwmon\d+",

@@ -59,6 +59,26 @@ def test_headroom_and_the_hottest_part_follow_the_sensors_at_once():
     assert (cooled.headroom.value, cooled.hottest_celsius.value) == (0.0, 50.0)
 
 
+def test_the_hottest_of_several_sensors_counts():
+    (context,) = contexts([Snapshot(devices={"zones": (zone(50.0), zone(70.0, 1), zone(30.0, 2))})])
+
+    assert (context.headroom.value, context.hottest_celsius.value) == (0.667, 70.0)
+
+
+def test_a_device_without_thermometers_says_so_of_everything_about_heat():
+    (context,) = contexts([Snapshot()])
+
+    for reading in (context.thermal, context.headroom, context.hottest_celsius):
+        assert reading.reason == "this device has no sensor of temperature"
+    assert context.next_level_s.reason == "how warm it is is not known"
+
+
+def test_a_battery_that_does_not_know_leaves_the_source_of_power_unknown():
+    (context,) = contexts([Snapshot(devices={"supplies": (supply("BAT0", type="Battery", status="Unknown"),)})])
+
+    assert context.power.reason == "no adapter is listed, and BAT0 says Unknown"
+
+
 def test_the_next_level_is_foretold_while_it_warms():
     (*_, last) = contexts(warm(*(50 + 0.1 * number for number in range(30))))
 
@@ -75,6 +95,15 @@ def test_a_liar_is_named_and_does_not_count():
     assert last.context.complaints == ("thermal_zone0 (skin): it leaps farther and faster than its part can",)
     assert last.context.hottest_celsius.value == 50.0
     assert last.sensors[0].note == "does not count: it leaps farther and faster than its part can"
+
+
+def test_liars_are_named_in_the_order_of_their_names_whichever_was_found_first():
+    looks = [
+        Snapshot(devices={"zones": (zone(value, 2, "skin"), *([zone(value, 1, "skin")] if number else []))})
+        for number, value in enumerate((40.0, 140.0, 40.0, 140.0))
+    ]
+
+    assert [text.partition(" ")[0] for text in contexts(looks)[-1].complaints] == ["thermal_zone1", "thermal_zone2"]
 
 
 def test_a_device_all_of_whose_sensors_fail_does_not_call_itself_cool():
@@ -100,7 +129,8 @@ def test_unplugging_shows_at_the_next_look():
 
 
 def test_a_battery_that_says_nonsense_is_named():
-    (context,) = contexts([Snapshot(devices={"supplies": (supply("BAT0", type="Battery", capacity="255"),)})])
+    nonsense, plausible = (supply(f"BAT{i}", type="Battery", capacity=text) for i, text in enumerate(("255", "80")))
+    (context,) = contexts([Snapshot(devices={"supplies": (nonsense, plausible)})])
 
     assert context.complaints == ("BAT0: a battery cannot be 255 % full",)
     assert context.battery_percent.reason == "a battery cannot be 255 % full"
@@ -133,7 +163,10 @@ def test_every_sensor_is_told_one_by_one():
             supply("BAT1", type="Battery", present="0"),
             supply("mouse", type="Battery", capacity="3", scope="Device"),
         ),
-        "clocks": (DeviceText(name="policy0", texts={"cpuinfo_max_freq": "2000000", "scaling_max_freq": "1500000"}),),
+        "clocks": (
+            DeviceText(name="policy0", texts={"cpuinfo_max_freq": "2000000", "scaling_max_freq": "1500000"}),
+            DeviceText(name="policy4", texts={"cpuinfo_max_freq": "1800000", "scaling_cur_freq": "600000"}),
+        ),
         "coolers": (DeviceText(name="cooling_device0", texts={"type": "Processor", "cur_state": "2"}),),
     }
     (assembled,) = watch([Snapshot(devices=devices)])
@@ -144,6 +177,7 @@ def test_every_sensor_is_told_one_by_one():
         ("BAT0", "battery", 80.0, "Full"),
         ("battery", "power", None, "of the device"),
         ("cpufreq policy0", "clock", None, "of 2000 MHz, capped to 1500"),
+        ("cpufreq policy4", "clock", 600_000_000, "of 1800 MHz"),
         ("cooling_device0 (Processor) is at 2 of unknown", "slowed", True, ""),
     ]
 

@@ -19,7 +19,11 @@ def battery(name="BAT0", *, status="Discharging", present="1", **texts):
         pytest.param({"energy_now": "41000000", "energy_full": "40000000"}, 100.0, id="worn"),
         pytest.param({"capacity": "255"}, None, id="absurd"),
         pytest.param({"capacity": "-1"}, None, id="negative"),
+        pytest.param({"energy_now": "0", "energy_full": "40000000"}, 0.0, id="empty"),
         pytest.param({"energy_now": "10", "energy_full": "0"}, None, id="full is nothing"),
+        pytest.param({"energy_now": "-10", "energy_full": "10"}, None, id="holds less than nothing"),
+        pytest.param({"energy_now": "10"}, None, id="does not say what it could hold"),
+        pytest.param({"energy_full": "10"}, None, id="does not say what it holds"),
         pytest.param({"capacity": "many"}, None, id="no number"),
         pytest.param({}, None, id="says nothing"),
     ],
@@ -38,6 +42,20 @@ def test_several_batteries_count_by_what_they_hold():
     assert battery_percent([small, large]).value == 80.0
 
 
+def test_several_batteries_that_count_charge_count_by_that():
+    small = battery("BAT0", capacity="50", charge_now="500000", charge_full="1000000")
+    large = battery("BAT1", capacity="90", charge_now="2700000", charge_full="3000000")
+
+    assert battery_percent([small, large]).value == 80.0
+
+
+@pytest.mark.parametrize("unit", ["energy", "charge"])
+def test_a_battery_that_only_counts_goes_with_one_that_only_says_a_percentage(unit):
+    counts = battery("BAT1", **{f"{unit}_now": "9", f"{unit}_full": "10"})
+
+    assert battery_percent([battery(capacity="50"), counts]).value == 70.0
+
+
 def test_batteries_that_count_differently_count_alike():
     assert (
         battery_percent(
@@ -45,6 +63,19 @@ def test_batteries_that_count_differently_count_alike():
         ).value
         == 70.0
     )
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        pytest.param({"capacity": "150"}, id="percent"),
+        pytest.param({"energy_now": "15", "energy_full": "10"}, id="energy"),
+    ],
+)
+def test_what_one_battery_says_in_nonsense_is_not_evened_out_by_another(nonsense):
+    other = {"capacity": "50"} if "capacity" in nonsense else {"energy_now": "5", "energy_full": "10"}
+
+    assert battery_percent([battery(**nonsense), battery("BAT1", **other)]).reason == "a battery cannot be 150 % full"
 
 
 def test_one_battery_that_does_not_say_how_full_leaves_all_unknown():
@@ -57,6 +88,7 @@ def test_empty_bays_and_the_batteries_of_mice_do_not_count():
 
     assert battery_percent([battery(capacity="64"), bay, mouse]).value == 64.0
     assert battery_percent([bay, mouse]).reason == "this device has no battery"
+    assert battery_watts([bay, mouse]).reason == "this device has no battery"
 
 
 @pytest.mark.parametrize(
@@ -68,10 +100,21 @@ def test_empty_bays_and_the_batteries_of_mice_do_not_count():
         pytest.param({"power_now": "-5000000"}, 5.0, id="power that leaves"),
         pytest.param({"power_now": "99000000000"}, None, id="absurd"),
         pytest.param({"current_now": "1000000"}, None, id="no voltage"),
+        pytest.param({"power_now": "0"}, None, id="does not know"),
+        pytest.param(
+            {"power_now": "0", "current_now": "1000000", "voltage_now": "12000000"}, 12.0, id="knows the current"
+        ),
+        pytest.param({"power_now": "n/a"}, None, id="no number"),
     ],
 )
 def test_what_is_drawn_from_a_battery(texts, watts):
     assert battery_watts([battery(**texts)]).value == (None if watts is None else pytest.approx(watts))
+
+
+def test_a_drained_battery_that_does_not_say_its_power_leaves_that_of_the_device_unknown():
+    drained = [battery(power_now="5000000"), battery("BAT1")]
+
+    assert battery_watts(drained).reason == "BAT0, BAT1: power is not said"
 
 
 def test_what_a_battery_is_charged_with_is_not_what_the_device_draws():
@@ -89,3 +132,7 @@ def test_all_batteries_that_are_drained_count():
 )
 def test_what_no_battery_can_say_is_noticed(capacity, absurd):
     assert is_absurd(battery(capacity=capacity)) is absurd
+
+
+def test_what_is_no_battery_says_no_nonsense_about_one():
+    assert not is_absurd(SupplyText(name="AC", type="Mains", capacity="255"))

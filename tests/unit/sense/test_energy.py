@@ -21,7 +21,7 @@ def caps(*counters, name="package-0"):
 def last_draw(snapshots, *, look_s=5.0):
     counters = {}
     for number, snapshot in enumerate(snapshots):
-        counters = count_energy(counters, snapshot, now_s=number * look_s)
+        counters = count_energy(counters, snapshot, now_s=1000.0 + number * look_s)
     (draw,) = draws(snapshots[-1], counters, ())
     return draw
 
@@ -52,6 +52,29 @@ def test_after_a_long_time_a_counter_says_nothing():
     assert last_draw(caps(1, 2), look_s=61).watts.value is None
 
 
+@pytest.mark.parametrize(("look_s", "is_known"), [(0.4, False), (0.5, True), (60.0, True)])
+def test_looks_have_to_be_half_a_second_apart_and_a_minute_at_most(look_s, is_known):
+    assert (last_draw(caps(0, 1_000_000), look_s=look_s).watts.value is not None) is is_known
+
+
+def test_a_counter_that_fell_and_has_no_range_says_nothing_until_the_next_look():
+    falling = [
+        Snapshot(devices={"power_caps": (DeviceText(name="intel-rapl:0", texts={"name": "core", "energy_uj": count}),)})
+        for count in ("9000000", "4000000", "9000000")
+    ]
+
+    assert last_draw(falling[:2]).watts.value is None
+    assert last_draw(falling).watts.value == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("domain", "extent"),
+    [("psys", Extent.DEVICE), ("package-1", Extent.PROCESSOR), ("core", Extent.PART), ("dram", Extent.PART)],
+)
+def test_what_a_counter_covers_is_known_by_its_domain(domain, extent):
+    assert last_draw(caps(1, 2, name=domain)).extent is extent
+
+
 def test_looks_in_quick_succession_keep_what_was_computed():
     first, second, third = caps(0, 50_000_000, 50_000_001)
     counters = count_energy(count_energy({}, first, now_s=0), second, now_s=5)
@@ -61,7 +84,8 @@ def test_looks_in_quick_succession_keep_what_was_computed():
 
 def test_a_counter_that_may_not_be_read_says_so():
     device = DeviceText(name="intel-rapl:0", texts={"name": "psys"}, errors={"energy_uj": "Permission denied"})
-    (draw,) = draws(Snapshot(devices={"power_caps": (device,)}), {}, ())
+    snapshot = Snapshot(devices={"power_caps": (device,)})
+    (draw,) = draws(snapshot, count_energy({}, snapshot, now_s=0), ())
 
     assert draw.watts.reason == "its counter cannot be read: Permission denied"
     assert device_watts([draw]).reason == "intel-rapl:0 (psys): its counter cannot be read: Permission denied"
@@ -93,8 +117,30 @@ def test_rails_of_a_board_are_told_apart_by_their_labels():
     assert device_watts([part, whole]).value == pytest.approx(10.0)
 
 
+@pytest.mark.parametrize("label", ["VDD_IN", "POM_5V_IN", "VIN_SYS_5V0", "VDD_SYS_IN"])
+def test_the_rail_that_feeds_a_board_is_known_by_its_label(label):
+    (draw,) = draws(monitor("ina3221", in1_label=label, in1_input="5000", curr1_input="2000"), {}, ())
+
+    assert draw.extent is Extent.DEVICE
+
+
+@pytest.mark.parametrize(
+    ("texts", "watts"),
+    [
+        pytest.param({"curr1_input": "2000"}, None, id="no voltage"),
+        pytest.param({"curr1_input": "x", "in1_input": "5000"}, None, id="no current"),
+        pytest.param({"curr1_input": "-2", "in1_input": "5000"}, None, id="less than nothing"),
+        pytest.param({"curr1_input": "0", "in1_input": "5000"}, 0.0, id="nothing"),
+    ],
+)
+def test_a_rail_needs_current_and_voltage_and_never_draws_less_than_nothing(texts, watts):
+    (draw,) = draws(monitor("ina3221", **texts), {}, ())
+
+    assert draw.watts.value == watts
+
+
 def test_an_average_says_more_than_the_moment():
-    (draw,) = draws(monitor("amdgpu", power1_average="31000000", power1_input="90000000"), {}, ())
+    (draw,) = draws(monitor("amdgpu", power1_input="90000000", power1_average="31000000"), {}, ())
 
     assert draw.watts.value == pytest.approx(31.0)
     assert device_watts([draw]).reason == "only parts of this device are measured: hwmon0 (amdgpu)"
@@ -120,6 +166,13 @@ def test_on_mains_a_device_with_a_battery_only_does_not_know():
     battery = SupplyText(name="BAT0", type="Battery", status="Full", power_now="0")
 
     assert device_watts(draws(Snapshot(), {}, [battery])).reason == "battery: no battery is being drained"
+
+
+def test_adapters_and_the_batteries_of_mice_measure_nothing_of_the_device():
+    adapter = SupplyText(name="AC", type="Mains", online="1")
+    mouse = SupplyText(name="hidpp_0", type="Battery", scope="Device", status="Discharging", power_now="1000")
+
+    assert draws(Snapshot(), {}, [adapter, mouse]) == ()
 
 
 def test_nothing_that_measures_is_nothing_known():

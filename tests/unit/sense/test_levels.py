@@ -43,6 +43,12 @@ def test_levels_begin_where_the_kernel_acts(part, limits, begins):
     assert (found.fair, found.serious, found.critical) == begins
 
 
+def test_a_level_begins_at_its_temperature_itself():
+    assert [LIMITS.level_at(value) for value in (69.9, 70.0, 79.9, 80.0, 89.9, 90.0)] == [
+        Level.NOMINAL, Level.FAIR, Level.FAIR, Level.SERIOUS, Level.SERIOUS, Level.CRITICAL,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("stated", "counts"), [(0.0, 5.0), (2.0, 5.0), (8.0, 8.0)])
 def test_the_larger_hysteresis_counts(stated, counts):
     assert thresholds(Part.CHIP, Limits(passive=(85,), hysteresis=stated)).hysteresis == counts

@@ -9,6 +9,8 @@ from edged.sense.parts import MANNERS, Part
 from edged.sense.reading import known, unknown
 from edged.sense.temperatures import Limits, Temperature
 
+BEGIN_S = 86400.0
+"""A device has been on for a while when it is looked at first."""
 LOOK_S = 5.0
 LEAPS = "it leaps farther and faster than its part can"
 FICKLE = "it comes and goes"
@@ -24,7 +26,7 @@ def verdicts(walks, *, part=Part.CHIP, look_s=LOOK_S):
     witnesses, said = {}, []
     for number in range(len(walks[0])):
         sensors = [sensor(f"s{which}", walk[number], part) for which, walk in enumerate(walks)]
-        judgement = judge(witnesses, sensors, now_s=number * look_s)
+        judgement = judge(witnesses, sensors, now_s=BEGIN_S + number * look_s)
         witnesses = judgement.witnesses
         said.append(judgement.lies.get("s0", ""))
     return said
@@ -50,6 +52,22 @@ def test_there_and_back_again_is_a_lie_until_it_kept_still_for_a_minute():
 
 def test_two_leaps_the_same_way_are_believed():
     assert set(verdicts([[-30.0, 30.0, 90.0, 91.0, 92.0]], part=Part.BOARD)) == {""}
+
+
+@pytest.mark.parametrize(
+    ("looks", "said"), [pytest.param(4, LEAPS, id="after 20 s"), pytest.param(5, "", id="after 25 s")]
+)
+def test_only_what_comes_back_soon_has_leapt(looks, said):
+    assert verdicts([[30.0, *[90.0] * looks, 30.0]], part=Part.BOARD)[-1] == said
+
+
+def test_a_leap_back_counts_whatever_small_steps_were_in_between():
+    assert verdicts([[30.0, 90.0, 89.0, 30.0]], part=Part.BOARD)[-1] == LEAPS
+
+
+def test_what_a_part_can_just_do_is_no_leap():
+    """A board: 30 degrees, and 3 more for each of the 5 s."""
+    assert set(verdicts([[30.0, 75.0] * 5], part=Part.BOARD)) == {""}
 
 
 def test_leaping_on_is_lying_on():
@@ -83,6 +101,46 @@ def test_a_constant_value_while_others_move_is_one_until_it_changes():
     assert said == [""] * 120 + [stuck] * 70 + [""] * 10
 
 
+def held(celsius, looks=120):
+    return [celsius] * looks
+
+
+@pytest.mark.parametrize(
+    ("other", "proves"),
+    [
+        pytest.param([*held(50.0, 61), 58.0, 66.0, 58.0, *held(50.0, 60)], True, id="up for a moment"),
+        pytest.param([*held(50.0, 61), 42.0, 34.0, 42.0, *held(50.0, 60)], True, id="down for a moment"),
+        pytest.param([40.0 + number // 6 for number in range(125)], True, id="a degree in 30 s"),
+        pytest.param([40.0 + number // 10 for number in range(125)], False, id="a degree in 50 s"),
+        pytest.param([*held(50.0, 24), *held(40.0, 24), *held(55.0, 77)], True, id="minutes apart"),
+        pytest.param([*held(50.0, 260), 58.0, 66.0, 58.0, *held(50.0, 10)], True, id="late"),
+        pytest.param(
+            [*held(50.0, 12), *held(34.0, 24), *held(50.0, 64), *held(51.0, 25)], True, id="with a small step after it"
+        ),
+    ],
+)
+def test_how_another_has_to_move_in_ten_minutes_to_prove_that_a_sensor_is_stuck(other, proves):
+    said = verdicts([held(80.0, len(other)), other])
+
+    assert any(said) is proves
+
+
+def test_what_moved_more_than_ten_minutes_ago_proves_nothing():
+    other = [*held(40.0, 10), *held(60.0, 200)]
+    sensor_that_stood_still_since = [*(60.0 + number % 2 for number in range(60)), *held(60.0, 150)]
+
+    assert set(verdicts([sensor_that_stood_still_since, other])) == {""}
+
+
+def test_what_was_found_to_be_stuck_is_so_until_it_moves_although_the_others_have_come_to_rest():
+    others = [*(40.0 + 2 * (number % 10) for number in range(130)), *held(40.0, 170)]
+
+    said = verdicts([[*held(80.0, 295), *held(79.0, 5)], others])
+
+    assert all(said[120:295])
+    assert not any(said[295:])
+
+
 def test_a_liar_that_leaps_is_no_witness_against_others():
     assert set(verdicts([[50.0] * 200, [35.0, 145.0] * 100])) == {""}
 
@@ -110,8 +168,11 @@ def test_a_sensor_that_comes_and_goes_does_not_count():
 
     said = verdicts([walk])
 
-    assert said[6:117] == [FICKLE] * 111
-    assert said[-5:] == [""] * 5
+    assert said[6:] == [FICKLE] * 115 + [""] * 10
+
+
+def test_a_sensor_that_vanished_twice_is_believed_when_it_is_back():
+    assert verdicts([[40.0, None, 40.0, None, 40.0]])[-1] == ""
 
 
 def test_a_sensor_that_sleeps_is_not_missed():

@@ -12,6 +12,8 @@ AC_ON, AC_OFF = (SupplyText(name="AC", type="Mains", online=online) for online i
 USB_ON, USB_OFF = (SupplyText(name="ucsi-1", type="USB", online=online) for online in "10")
 MOUSE = SupplyText(name="hidpp_0", type="Battery", status="Discharging", scope="Device")
 EMPTY_BAY = SupplyText(name="BAT1", type="Battery", present="0")
+PEN_CHARGER = SupplyText(name="pen", type="Wireless", online="0", scope="Device")
+GONE = SupplyText(name="ucsi-2", type="", online="0")
 UPS_ON_BATTERY = SupplyText(name="ups", type="UPS", status="Discharging")
 
 
@@ -37,6 +39,10 @@ UPS_ON_BATTERY = SupplyText(name="ups", type="UPS", status="Discharging")
         pytest.param([CHARGING, DISCHARGING], True, id="two batteries, one charged"),
         pytest.param([FULL, DISCHARGING], False, id="two batteries, one in use"),
         pytest.param([UPS_ON_BATTERY], False, id="UPS on its battery"),
+        pytest.param([USB_ON, USB_OFF, FULL], True, id="one USB charger of two"),
+        pytest.param([FULL, RESTING], True, id="two batteries at rest"),
+        pytest.param([PEN_CHARGER, RESTING], True, id="charger of a pen, which brings nothing"),
+        pytest.param([GONE, RESTING], True, id="a supply that vanished while it was read"),
     ],
 )
 def test_power_comes_from_outside_or_not(supplies, expected):

@@ -17,6 +17,7 @@ def test_pressure_is_that_of_the_last_ten_seconds():
 
     assert pressure(snapshot, "cpu").value == 26.47
     assert pressure(snapshot, "io").value == 0.0
+    assert pressure(files(pressure_cpu=PSI.format("100.00")), "cpu").value == 100.0
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,17 @@ def test_load_that_is_not_told_is_not_known(texts, reason):
 
 @pytest.mark.parametrize(
     ("text", "count"),
-    [("0", 1), ("0-3", 4), ("0-3,8-11", 8), ("0,2,4", 3), ("", None), ("0-", None), ("3-0", None), ("all", None)],
+    [
+        ("0", 1),
+        ("0-3", 4),
+        ("0-3,8-11", 8),
+        ("0,2,4", 3),
+        ("", None),
+        ("0-", None),
+        ("3-0", None),
+        ("1-0", None),
+        ("all", None),
+    ],
 )
 def test_processors_are_counted(text, count):
     assert count_processors(text) == count

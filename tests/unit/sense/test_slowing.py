@@ -28,6 +28,11 @@ def counters(*values):
         ({"type": "Processor", "cur_state": "3", "max_state": "10"}, True),
         ({"type": "cpufreq-cpu0", "cur_state": "1", "max_state": "5"}, True),
         ({"type": "thermal-devfreq-0", "cur_state": "1"}, True),
+        ({"type": "cpuidle-cpu0", "cur_state": "1"}, True),
+        ({"type": "idle-4", "cur_state": "1"}, True),
+        ({"type": "devfreq-5000000.gpu", "cur_state": "1"}, True),
+        ({"type": "Processor"}, False),
+        ({"type": "Processor", "cur_state": "much"}, False),
         ({"type": "intel_powerclamp", "cur_state": "-1", "max_state": "100"}, False),
         ({"type": "intel_powerclamp", "cur_state": "25", "max_state": "100"}, True),
     ],
@@ -48,8 +53,15 @@ def test_counters_count_while_they_rise_and_shortly_after():
     counts = count(counts, counters(5, 8), now_s=5)
     assert slowed_by(counters(5, 8), counts, now_s=5) == ("the processor's throttle counters rise",)
 
+    assert is_throttled(counters(5, 8), counts, now_s=14.9).value is True
+
     counts = count(counts, counters(5, 8), now_s=5 + RECENT_S)
     assert is_throttled(counters(5, 8), counts, now_s=5 + RECENT_S).value is False
+
+
+def test_a_device_without_counters_does_not_know():
+    assert count(None, snapshot(processors=[{}]), now_s=0) is None
+    assert is_throttled(snapshot(processors=[{}]), None, now_s=0).value is None
 
 
 def test_a_processor_that_goes_and_comes_back_is_no_heat_when_it_goes():
@@ -65,6 +77,7 @@ def test_a_processor_that_goes_and_comes_back_is_no_heat_when_it_goes():
         ("50000", ()),
         ("50005", ("firmware: voltage is too low", "firmware: throttled")),
         ("0x8", ("firmware: soft limit of heat",)),
+        ("0x2", ("firmware: the processor's clock is capped",)),
         ("nonsense", ()),
     ],
 )
@@ -82,6 +95,28 @@ def test_too_little_voltage_is_told():
 
     assert slowed_by(weak, None, now_s=0) == ("monitors0 (rpi_volt) had too little voltage",)
     assert is_throttled(fine, None, now_s=0).value is False
+
+
+def test_an_alarm_of_another_monitor_is_not_about_the_voltage_of_the_device():
+    other = snapshot(monitors=[{"name": "ltc2978", "in0_lcrit_alarm": "1"}])
+
+    assert slowed_by(other, None, now_s=0) == ()
+    assert is_throttled(other, None, now_s=0).value is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "limit_hertz"),
+    [
+        pytest.param({"available_frequencies": "100 200 300", "max_freq": "200"}, 200, id="capped"),
+        pytest.param({"available_frequencies": "300 200 100", "max_freq": "999"}, 300, id="allowed more than it can"),
+        pytest.param({"available_frequencies": "100 300"}, 300, id="says no limit"),
+        pytest.param({"available_frequencies": "100 what 300", "max_freq": "0"}, 300, id="nonsense"),
+    ],
+)
+def test_the_clock_of_a_device_is_limited_to_what_it_is_allowed_and_can(texts, limit_hertz):
+    (clock,) = clocks(snapshot(device_clocks=[texts]))
+
+    assert (clock.limit_hertz, clock.highest_hertz) == (limit_hertz, 300)
 
 
 def test_a_capped_clock_is_told_but_is_no_heat():

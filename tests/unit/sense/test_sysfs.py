@@ -1,12 +1,11 @@
 """What is read from a tree like the kernel's: devices that come and go, that sleep, and that cannot be read."""
 
-from pathlib import Path
-
 import pytest
 
 from edged.sense import sysfs as module
 from edged.sense.snapshot import SLEEPS
 from edged.sense.sysfs import Sensors
+from tests.fakes.open_files import open_files
 from tests.fakes.sysfs import Sysfs
 
 
@@ -111,14 +110,35 @@ def test_a_monitor_that_repeats_a_zone_is_left_out(sysfs, sensors):
     assert [texts(sensors, "monitors").keys() for _ in range(2)] == [{"hwmon1"}] * 2
 
 
+def test_a_monitor_that_takes_the_name_of_one_that_repeated_a_zone_is_read(sysfs, sensors):
+    sysfs.write("devices/virtual/thermal/thermal_zone0/hwmon0", name="cpu_thermal", temp1_input="50000")
+    place = sysfs.root / "class/hwmon/hwmon0"
+    place.parent.mkdir()
+    place.symlink_to(sysfs.root / "devices/virtual/thermal/thermal_zone0/hwmon0")
+    assert texts(sensors, "monitors") == {}
+    place.unlink()
+    assert texts(sensors, "monitors") == {}
+
+    sysfs.write("class/hwmon/hwmon0", name="nvme", temp1_input="40000")
+
+    assert texts(sensors, "monitors") == {"hwmon0": {"name": "nvme", "temp1_input": "40000"}}
+
+
+def test_what_is_below_a_device_is_read_too(sysfs, sensors):
+    sysfs.write("devices/system/cpu/cpu0/thermal_throttle", core_throttle_count="5", core_throttle_max_time_ms="9")
+    sysfs.write("devices/system/cpu/cpu1")
+
+    assert texts(sensors, "processors") == {"cpu0": {"thermal_throttle/core_throttle_count": "5"}, "cpu1": {}}
+
+
 def test_rails_are_read_of_the_monitor_that_has_them_and_of_no_other(sysfs, sensors):
     rails = {"in1_input": "5000", "curr1_input": "100", "in1_label": "VDD_IN"}
-    sysfs.write("class/hwmon/hwmon0", name="ina3221", **rails)
+    sysfs.write("class/hwmon/hwmon0", name="ina3221", curr1_crit="1000", shunt1_resistor="5", **rails)
     sysfs.write("class/hwmon/hwmon1", name="nct6798", **rails)
 
-    assert {name: "curr1_input" in read for name, read in texts(sensors, "monitors").items()} == {
-        "hwmon0": True,
-        "hwmon1": False,
+    assert texts(sensors, "monitors") == {
+        "hwmon0": {"name": "ina3221", **rails},
+        "hwmon1": {"name": "nct6798", "in1_label": "VDD_IN"},
     }
 
 
@@ -129,13 +149,28 @@ def test_devices_are_in_the_order_of_their_numbers(sysfs, sensors):
     assert list(texts(sensors, "zones")) == ["thermal_zone1", "thermal_zone2", "thermal_zone10"]
 
 
+def test_the_hottest_of_a_hundred_zones_is_read_whichever_it_is(sysfs, sensors):
+    for number in range(100):
+        sysfs.zone(number, "95000" if number == 99 else "40000")
+
+    assert max(int(zone.texts["temp"]) for zone in sensors.look().of("zones")) == 95000
+
+
+def test_of_very_many_devices_the_first_are_read(sysfs, sensors):
+    for number in range(200):
+        sysfs.zone(number, "40000")
+
+    assert [zone.name for zone in sensors.look().of("zones")] == [f"thermal_zone{number}" for number in range(128)]
+
+
 def test_files_of_proc_are_read_as_far_as_they_are_there(sysfs, sensors, tmp_path):
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/loadavg").write_text("0.10 0.20 0.30 1/2 3\n")
+    sysfs.write("devices/system/cpu", online="0-3")
 
     snapshot = sensors.look()
 
-    assert snapshot.files == {"loadavg": "0.10 0.20 0.30 1/2 3"}
+    assert snapshot.files == {"loadavg": "0.10 0.20 0.30 1/2 3", "online": "0-3"}
     assert snapshot.errors["meminfo"] == "No such file or directory"
 
 
@@ -144,15 +179,15 @@ def test_nothing_of_what_was_opened_stays_open(sysfs, tmp_path):
     sysfs.supply("BAT0", type="Battery", capacity="80")
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/loadavg").write_text("0.10 0.20 0.30 1/2 3\n")
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_files()
 
     sensors = Sensors(sysfs.root, tmp_path / "proc")
     sensors.look()
-    opened = len(list(Path("/proc/self/fd").iterdir())) - before
+    opened = open_files() - before
     sensors.close()
 
     assert opened >= 4
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert open_files() == before
 
 
 def test_a_device_that_cannot_look_knows_nothing(tmp_path):

@@ -71,6 +71,39 @@ def test_trip_points_are_read_by_their_type_and_fans_do_not_count():
     )
 
 
+def test_of_several_points_at_which_somebody_acts_the_lowest_counts():
+    points = trips(
+        ("hot", "95000", "0"), ("hot", "90000", "0"), ("critical", "100000", "0"), ("critical", "105000", "0")
+    )
+
+    assert only(zone(temp="40000", **points)).limits == Limits(hot=90.0, critical=100.0)
+
+
+def test_a_limit_may_be_as_low_as_thirty_degrees():
+    assert only(zone(temp="20000", **trips(("passive", "30000", "0")))).limits == Limits(passive=(30.0,))
+
+
+def test_a_zone_that_does_not_say_what_it_is_is_called_by_its_number():
+    assert only(DeviceText(name="thermal_zone4", texts={"temp": "40000"})).name == "thermal_zone4"
+
+
+@pytest.mark.parametrize(
+    ("texts", "is_absurd"),
+    [
+        pytest.param({"temp1_input": "255000"}, True, id="register of ones"),
+        pytest.param({"temp1_input": "45000"}, False, id="plausible"),
+        pytest.param({"temp1_input": "255000", "temp1_fault": "1"}, False, id="said to be at fault"),
+    ],
+)
+def test_what_no_temperature_can_be_is_absurd_unless_something_explains_it(texts, is_absurd):
+    assert only(monitor(name="tmp401", **texts)).is_absurd is is_absurd
+    assert not only(monitor(name="nct6798", temp1_label="AUXTIN3", **texts)).is_absurd
+
+
+def test_what_cannot_be_read_is_not_absurd():
+    assert not only(monitor(name="tmp401", errors={"temp1_input": "Input/output error"})).is_absurd
+
+
 @pytest.mark.parametrize("nonsense", ["0", "-274000", "65261850", "", "off"])
 def test_a_trip_point_that_no_part_can_have_is_none(nonsense):
     assert only(zone(temp="40000", **trips(("passive", nonsense, "0")))).limits == Limits()
