@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from edged.codec import Document, decode_json, encode_canonical
-from edged.files import read_limited
+from edged.files import read_limited, replace_shown
 
 LEAST_SHARE: Final = 0.2
 """Below that a device is not cooler, only slower: what idles draws as much."""
@@ -46,7 +46,4 @@ def write_wish(path: Path, wish: Wish) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_bytes(encode_canonical(wish))
-    temporary.chmod(0o644)
-    temporary.replace(path)
+    replace_shown(path, encode_canonical(wish))
