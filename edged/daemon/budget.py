@@ -8,20 +8,33 @@ from typing import Final
 from edged.api.documents.budget import BudgetDocument, DayCost, Energy, ModelCost, VariantCost
 from edged.clock import Clock, utc_date
 from edged.daemon.decisions.seams import Contexts
+from edged.daemon.serving.keeper import Worker
 from edged.daemon.serving.serving import Serving
-from edged.energy.attribution import Attribution, Key, Look, Work
-from edged.energy.days import Book, Day, ModelSpent, VariantSpent, joules_per_run, with_interval, with_offload
+from edged.energy.attribution import Attribution, Key, Look, Process, Work
+from edged.energy.days import (
+    Book,
+    Day,
+    ModelSpent,
+    RunEnergy,
+    VariantSpent,
+    energy_lately,
+    joules_per_run,
+    run_watts,
+    with_interval,
+    with_offload,
+)
 from edged.energy.file import read_book, write_book
-from edged.energy.processors import read_busy_s
+from edged.energy.processors import read_busy_s, read_processor_s
 from edged.update.traffic.spent import SpentDocument, read_spent
 
 LOOK_EVERY_S: Final = 10.0
 WRITE_EVERY_S: Final = 900.0
 """Each write costs a flash memory some life; a power cut loses what came after the last one."""
 METHOD: Final = (
-    "What the device draws above its idle baseline, times the share of the models' runs in all time that processors were busy, divided"
-    " among variants by the time of their runs. Good for comparing variants on one device; runs on an accelerator, or on several cores"
-    " at once, draw more than this says."
+    "What the device draws above its idle baseline, times the share of the models' workers in all time that processors were busy, divided"
+    " among variants by the processor time of their workers. The time of its runs counts instead for a variant whose processor time is"
+    " not known, or that may use an accelerator and has less. Good for comparing variants on one device; what else is switched on meanwhile"
+    " counts for the models."
 )
 _UNKNOWN: Final = "unknown"
 
@@ -66,6 +79,10 @@ class BudgetBook:
     def book(self) -> Book:
         """What is known of the last days."""
         return self._book
+
+    def energy(self) -> Mapping[str, RunEnergy]:
+        """Return what a run of each variant took lately, by its id; without those of which too little is known."""
+        return energy_lately(self._book, self._today())
 
     def look(self) -> None:
         """Take a look."""
@@ -119,13 +136,30 @@ class BudgetBook:
         return utc_date(self._unix_s())
 
 
-def work_of(serving: Serving) -> dict[Key, Work]:
-    """Return what each variant that is loaded has done since it was."""
+def work_of(serving: Serving, read_processor: Callable[[int], float | None] = read_processor_s) -> dict[Key, Work]:
+    """Return what each variant that is loaded has done since it was.
+
+    Args:
+        serving: Has them.
+        read_processor: Returns how long processors were busy with a process.
+    """
     return {
-        (str(model), served.loadable.variant.id): Work(runs=served.run_times.count, run_s=served.run_times.sum)
+        (str(model), served.loadable.variant.id): Work(
+            runs=served.run_times.count,
+            run_s=served.run_times.sum,
+            process=_process(served.worker, read_processor),
+            may_accelerate=set(served.loadable.variant.targets.accelerators) != {"cpu"},
+        )
         for model in serving.served
         for served in serving.variants(model)
     }
+
+
+def _process(worker: Worker | None, read_processor: Callable[[int], float | None]) -> Process | None:
+    if worker is None or not worker.is_usable:
+        return None
+    used_s = read_processor(worker.pid)
+    return None if used_s is None else Process(pid=worker.pid, processor_s=used_s)
 
 
 def describe(book: Book, fetched: SpentDocument, *, baseline_watts: float | None, reason: str) -> BudgetDocument:
@@ -176,4 +210,5 @@ def _variant(id_: str, spent: VariantSpent) -> VariantCost:
         measured_runs=spent.measured_runs,
         joules=spent.joules if spent.measured_runs else None,
         joules_per_run=joules_per_run(spent),
+        watts=run_watts(spent),
     )
