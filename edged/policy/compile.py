@@ -12,7 +12,7 @@ from edged.policy.document import PolicyFile, Rule
 from edged.policy.ranked import Origin, RankedRule
 from edged.sense.context import Context
 
-ALWAYS: Final = "it always applies"
+ALWAYS: Final = "it has no conditions"
 
 
 def compile_policy(policy: PolicyFile, origin: Origin) -> tuple[RankedRule, ...]:

@@ -53,10 +53,14 @@ def compile_condition(name: str, condition: Condition) -> Compiled:
     if quantity is None:
         raise ValueError(no_quantity(name))
     if condition == UNKNOWN:
+        if quantity.is_always_known:
+            raise ValueError(f"expected a value; {name} is always known")
         return _unknown(name, quantity)
     accepts = _acceptance(quantity, condition)
     asked = " or ".join(condition) if isinstance(condition, tuple) else said(quantity, condition)
-    is_plain = isinstance(condition, bool) or (isinstance(condition, str) and _COMPARED.match(condition) is None)
+    is_plain = isinstance(condition, bool | tuple) or (
+        isinstance(condition, str) and _COMPARED.match(condition) is None
+    )
 
     def holds(context: Context, ask: Ask) -> bool:
         value = quantity.read(context, ask).value
@@ -96,9 +100,10 @@ def _acceptance(quantity: Quantity, condition: Condition) -> Accepts:
     return _ACCEPTANCES[quantity.kind](quantity, condition)
 
 
-def _boolean(_: Quantity, condition: Condition) -> Accepts:
+def _boolean(quantity: Quantity, condition: Condition) -> Accepts:
     if not isinstance(condition, bool):
-        raise ValueError('expected true, false or "unknown"')  # noqa: TRY004 - what is wrong is a value of a document
+        values = "true or false" if quantity.is_always_known else 'true, false or "unknown"'
+        raise ValueError(f"expected {values}")  # noqa: TRY004 - what is wrong is a value of a document
     return lambda value: value is condition
 
 
@@ -126,20 +131,34 @@ def _rank(word: object) -> int:
     return LEVELS.index(word)
 
 
-def _number(_: Quantity, condition: Condition) -> Accepts:
-    if isinstance(condition, int | float) and not isinstance(condition, bool) and math.isfinite(condition):
+def _number(quantity: Quantity, condition: Condition) -> Accepts:
+    if isinstance(condition, int | float) and not isinstance(condition, bool) and _is_finite(condition):
+        if not quantity.least <= condition <= quantity.most:
+            raise ValueError(f"expected a number{quantity.span}")
         return lambda value: eq(value, condition)
     compared = _COMPARED.match(condition) if isinstance(condition, str) else None
     if compared is None or not _NUMBER.match(compared[2]) or not math.isfinite(limit := float(compared[2])):
-        raise ValueError('expected a number, a comparison such as "< 15" or ">= 0.9", or "unknown"')
+        unit = f" (unit: {quantity.unit})" if quantity.unit else ""
+        raise ValueError(f'expected a number{unit}, a comparison such as "< 15" or ">= 0.9", or "unknown"')
     order = _ORDERS[compared[1]]
+    if not (order(quantity.least, limit) or order(quantity.most, limit)):
+        raise ValueError(f"expected a comparison that can hold for a number{quantity.span}")
     return lambda value: order(value, limit)
+
+
+def _is_finite(number: float) -> bool:
+    """Tell whether a number is one of those that can be written with a fraction, too: TOML and JSON have integers of any length."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
 
 
 def _words(quantity: Quantity, condition: Condition) -> frozenset[str]:
     words = (condition,) if isinstance(condition, str) else condition
     if not isinstance(words, tuple) or not words:
-        raise ValueError('expected a word in quotes, a list of words, or "unknown"')
+        values = "or a list of words" if quantity.is_always_known else 'a list of words, or "unknown"'
+        raise ValueError(f"expected a word in quotes, {values}")
     for word in words:
         if quantity.words and word not in quantity.words:
             raise ValueError(one_of(quantity.words, word))
@@ -159,7 +178,7 @@ def _any(_: Quantity, condition: Condition) -> Accepts:
     if isinstance(condition, str) and (compared := _COMPARED.match(condition)) and _NUMBER.match(compared[2]):
         order, limit = _ORDERS[compared[1]], float(compared[2])
         return lambda value: isinstance(value, int | float) and not isinstance(value, bool) and order(value, limit)
-    if isinstance(condition, float) and not math.isfinite(condition):
+    if isinstance(condition, int | float) and not _is_finite(condition):
         raise ValueError("expected a finite number")
     wanted = condition if isinstance(condition, tuple) else (condition,)
     return lambda value: any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in wanted)
@@ -184,7 +203,7 @@ def one_of(words: tuple[str, ...], found: object) -> str:
 
 
 def no_quantity(name: str) -> str:
-    """Say that there is no quantity of a name, and which there are."""
+    """Say that there is no quantity of a name, and which was meant, or else which there are."""
     near = nearest(name, QUANTITIES)
-    guess = "" if near is None else f"did you mean {near}? "
-    return f"expected the name of a quantity; {guess}known are {', '.join(QUANTITIES)}, flag.NAME and label.NAME"
+    known = f"known are {', '.join(QUANTITIES)}, flag.NAME and label.NAME" if near is None else f"did you mean {near}?"
+    return f"expected the name of a quantity; {known}"

@@ -21,7 +21,13 @@ import msgspec
 from edged.codec import Document
 
 RULE_NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$(?!\n)"
-RuleName = Annotated[str, msgspec.Meta(pattern=RULE_NAME_PATTERN)]
+RuleName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=RULE_NAME_PATTERN,
+        description="a name of lower-case letters, digits and '-', at most 63, the first a letter or digit",
+    ),
+]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=7 * 86400)]
 Condition = bool | int | float | str | tuple[str, ...]
 Alternative = Annotated[dict[str, Condition], msgspec.Meta(min_length=1)]
@@ -37,13 +43,15 @@ class Then(Document, frozen=True, kw_only=True, omit_defaults=True):
     max_latency_ms: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Variants that take longer here (measured; until then as their manifest says) are passed over while another is left."""
     max_watts: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    """Likewise, by the power their manifest states."""
+    """Likewise, those that draw more above what the device draws while it is idle."""
+    max_joules: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """Likewise, those of which one run takes more energy; until that is measured, latency times power of their manifest."""
     scale: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
     """Share of the full resolution, or of the most tokens, that pipelines and callers should use."""
     max_concurrent: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
     """Requests of this class and model that run at a time."""
-    max_rate_per_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    """Requests of this class and model that begin in a second, in the long run."""
+    max_rate_per_s: Annotated[float, msgspec.Meta(ge=0.001)] | None = None
+    """Requests of this class and model that begin in a second, in the long run. Whoever wants none says ``deny`` or ``defer_s``."""
     frequency_share: Annotated[float, msgspec.Meta(ge=0.2, le=1)] | None = None
     """Share of their highest frequency that the processors should not exceed; the lowest of all decisions counts. Without any effect
     until the administrator enables edged-frequency.path."""
@@ -74,13 +82,24 @@ class Expect(Document, frozen=True, kw_only=True, omit_defaults=True):
     retry_after_s: float | None = None
 
 
+class Figures(Document, frozen=True, kw_only=True, omit_defaults=True):
+    """What runs of a variant were seen to need; what is not given was not measured."""
+
+    latency_ms: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    watts: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    joules: Annotated[float, msgspec.Meta(ge=0)] | None = None
+
+
 class PolicyTest(Document, frozen=True, kw_only=True, omit_defaults=True):
     """One case. ``given`` has quantities by name; those that it leaves out are as on a cool, idle, plugged in, connected device."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     given: dict[str, bool | int | float | str] = msgspec.field(default_factory=dict)
     variants: tuple[str, ...] = ("fp32", "fp16", "int8")
-    """Precisions of the made-up model that is decided about: fp32 is of tier quality, int8 of tier memory, others of tier speed."""
+    """Precisions of the made-up model that is decided about: fp32 is of tier quality, int8 of tier memory, others of tier speed. The
+    manifest states 100 ms for each, and no power."""
+    measured: dict[str, Figures] = msgspec.field(default_factory=dict)
+    """What they were seen to need on the device, by precision."""
     expect: Expect
 
 

@@ -15,6 +15,7 @@ from edged.hours import parse_minute
 from edged.policy.ask import Ask
 from edged.policy.conditions import UNKNOWN, no_quantity, one_of
 from edged.policy.quantities import FLAG_PREFIX, LABEL_PREFIX, LEVELS, Kind, Quantity, quantity_of
+from edged.policy.texts import written
 from edged.runtime.calls import RequestClass
 from edged.sense.context import Context, Level, Link, PowerSource
 from edged.sense.reading import Reading, known, unknown
@@ -64,7 +65,9 @@ def given_problems(given: Given) -> list[Problem]:
         try:
             _set(Situation(), name, value)
         except ValueError as exc:
-            problems.append(Problem(pointer=name, expected=str(exc), found=repr(value)))
+            # Of a quantity that there is not, its value says nothing.
+            found = "" if quantity_of(name) is None else written(value)
+            problems.append(Problem(pointer=name, expected=str(exc), found=found))
     return problems
 
 
@@ -156,8 +159,11 @@ def _minute(_: Quantity, value: Value) -> int:
     return parse_minute(str(value))
 
 
-def _set_of(_: Quantity, value: Value) -> frozenset[str]:
-    return frozenset(part.strip() for part in str(value).split(",") if part.strip())
+def _set_of(quantity: Quantity, value: Value) -> frozenset[str]:
+    words = frozenset(part.strip() for part in str(value).split(",") if part.strip())
+    for word in sorted(words - set(quantity.words)):
+        raise ValueError(one_of(quantity.words, word))
+    return words
 
 
 def _word(quantity: Quantity, value: Value) -> str:
@@ -174,13 +180,13 @@ def _boolean(_: Quantity, value: Value) -> bool:
     return value == "true"
 
 
-def _number(_: Quantity, value: Value) -> float:
+def _number(quantity: Quantity, value: Value) -> float:
     try:
         number = math.nan if isinstance(value, bool) else float(str(value))
     except ValueError:
         number = math.nan
-    if not math.isfinite(number):
-        raise ValueError("expected a number")
+    if not (math.isfinite(number) and quantity.least <= number <= quantity.most):
+        raise ValueError(f"expected a number{quantity.span}")
     return number
 
 

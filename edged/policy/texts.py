@@ -9,6 +9,18 @@ _DIGITS: Final = 6
 """Significant ones of a number with a fraction."""
 
 
+def written(value: object) -> str:
+    """Write a value as it stands in a document of TOML, for mistakes that quote it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, dict):
+        entries = ", ".join(f"{key} = {written(item)}" for key, item in value.items())
+        return f"{{ {entries} }}" if entries else "{}"
+    return repr(value)
+
+
 def said(quantity: Quantity, value: Any) -> str:
     """Write a value of a quantity, or what a condition compares it with, as a person reads it; its unit is not repeated."""
     if isinstance(value, bool):

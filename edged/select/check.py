@@ -1,7 +1,7 @@
 """A policy's own tests, run through the decision itself on a made-up model. Pure.
 
-The model has a variant for each precision that a test names, all with the same budget, and a cloud endpoint; every variant can run. What a
-test does not expect may be anything.
+The model has a variant for each precision that a test names, all with the same budget, and a cloud endpoint; every variant can run. What
+was measured of them is what the test says. What a test does not expect may be anything.
 """
 
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from edged.bundle.manifest import Budget, FileEntry, Precision, Runtime, Targets
 from edged.errors import PolicyError, Problem
 from edged.pipeline.spec import TensorSpec
 from edged.policy.combine import combine
-from edged.policy.document import PolicyFile, PolicyTest
+from edged.policy.document import Figures, PolicyFile, PolicyTest
 from edged.policy.faults import place_of_test
 from edged.policy.given import MODEL, situation_of
 from edged.policy.parse import check_faults, parse_policy
 from edged.policy.ranked import RankedRule
 from edged.select.decide import decide
-from edged.select.decision import Circumstances, Decision, Regulatory
+from edged.select.decision import Circumstances, Decision, Measured, Regulatory
 from edged.select.selectors import is_meant
 
 HINT: Final = "edgectl policy test FILE shows what was decided in each test, and why."
@@ -97,10 +97,21 @@ def _run(test: PolicyTest, rules: tuple[RankedRule, ...]) -> Case:
         rules=rules,
         variants=variants,
         circumstances=Circumstances(
-            now_s=0.0, has_endpoint=True, regulatory=Regulatory(name=situation.context.regulatory)
+            now_s=0.0,
+            measured={v.id: _measured(test.measured[v.precision]) for v in variants if v.precision in test.measured},
+            has_endpoint=True,
+            regulatory=Regulatory(name=situation.context.regulatory),
         ),
     )
     return Case(test=test, decision=decision, failures=tuple(_failures(test, decision, variants)))
+
+
+def _measured(figures: Figures) -> Measured:
+    return Measured(
+        latency_s=None if figures.latency_ms is None else figures.latency_ms / 1000,
+        joules=figures.joules,
+        watts=figures.watts,
+    )
 
 
 def _failures(test: PolicyTest, decision: Decision, variants: tuple[Variant, ...]) -> Iterator[Problem]:

@@ -15,6 +15,10 @@ class Measured:
     latency_s: float | None = None
     """95th percentile of its runs."""
     memory_bytes: int | None = None
+    joules: float | None = None
+    """Of one run, on average."""
+    watts: float | None = None
+    """What the device draws more than idle while one run is under way, on average."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,12 @@ def is_like(one: Measured | None, other: Measured | None) -> bool:
     """Tell whether two measurements say the same as far as decisions go."""
     if one is None or other is None:
         return one is other
-    return _is_near(one.latency_s, other.latency_s) and _is_near(one.memory_bytes, other.memory_bytes)
+    return (
+        _is_near(one.latency_s, other.latency_s)
+        and _is_near(one.memory_bytes, other.memory_bytes)
+        and _is_near(one.joules, other.joules)
+        and _is_near(one.watts, other.watts)
+    )
 
 
 def _is_near(one: float | None, other: float | None) -> bool:

@@ -94,7 +94,7 @@ def choose_answering(targets: Sequence[str], loaded: Sequence[Loaded]) -> str:
     first = next((id_ for id_ in targets if id_ in working), None)  # (2)
     if first is not None:
         return first
-    return loaded[0].id if loaded[0].is_working or not working else working[0]
+    return working[0] if working else loaded[0].id
 
 
 def plan_step(*, targets: Sequence[str], loaded: Sequence[Loaded], room: Room, rules: WarmRules) -> Step:

@@ -1,6 +1,6 @@
 """A device's policy with all its parts, on a directory of a test's own: files, a fleet that says what the test says, and two clocks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -44,10 +44,15 @@ class FakeFleet:
 
     def __init__(self, rules: PolicyFile | None = None) -> None:
         self.rules = rules
+        self.complaint: tuple[str, ...] = ()
+        """What is wrong with rules that were not taken."""
         self._listeners: list[Callable[[], None]] = []
 
     def cause_of(self, _name: str) -> str:
         return "policy 3f9c0d2e"
+
+    def refused(self, _name: str) -> Sequence[str]:
+        return self.complaint
 
     def on_change(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)

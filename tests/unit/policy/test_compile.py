@@ -38,7 +38,7 @@ def test_what_each_alternative_lacks_is_said():
 
 
 def test_a_rule_without_conditions_always_applies():
-    assert ask(Rule(name="all"), thermal="unknown") == ("it always applies", ())
+    assert ask(Rule(name="all"), thermal="unknown") == ("it has no conditions", ())
 
 
 def test_who_is_nearer_to_the_device_is_asked_first():

@@ -98,10 +98,14 @@ def test_what_is_said_names_value_and_condition():
         (True, 1, False),
         (1, True, False),
         (2, 2, True),
+        (2, 3, False),
+        (0, False, False),
         ("> 1", 2, True),
-        ("> 1", True, False),
+        ("> 1", 1, False),
+        ("> 0", True, False),
         ("> 1", "2x", False),
         ("blue", "blue", True),
+        ("blue", "red", False),
         (("blue", "green"), "green", True),
         ("> zero", "> zero", True),
     ],
@@ -141,6 +145,8 @@ def test_what_is_asked_of_the_request_counts():
         ("battery_percent", "< nan", '"< 15"'),
         ("battery_percent", "< 1e400", '"< 15"'),
         ("battery_percent", "< 1\u0665", '"< 15"'),
+        ("battery_percent", 10**400, '"< 15"'),
+        ("flag.level", 10**400, "a finite number"),
         ("battery_percent", True, "expected a number"),
         ("battery_percent", float("nan"), "expected a number"),
         ("battery_percent", ("< 15", "> 80"), "expected a number"),
@@ -153,7 +159,11 @@ def test_what_is_asked_of_the_request_counts():
         ("hours", "22-5", "22:00-05:00"),
         ("hours", "24:00-05:00", "22:00-05:00"),
         ("hours", 22, "spans of hours"),
+        ("hours", (), "spans of hours"),
         ("flag.x", float("inf"), "a finite number"),
+        ("consent", "unknown", "consent is always known"),
+        ("model", "unknown", "model is always known"),
+        ("accelerators", "unknown", "accelerators is always known"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_with_what_can(name, condition, words):
@@ -161,3 +171,19 @@ def test_what_cannot_be_asked_is_refused_with_what_can(name, condition, words):
         compile_condition(name, condition)
 
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("consent", "true or false"), ("model", "a word in quotes, or a list of words")]
+)
+def test_unknown_is_no_advice_for_what_is_always_known(name, expected):
+    with pytest.raises(ValueError, match=f"^expected {expected}$"):
+        compile_condition(name, 5)
+
+
+@pytest.mark.parametrize(("name", "condition"), [("thermal", "zzz"), ("link", "zzz"), ("zzz", "zzz")])
+def test_where_nothing_is_like_it_nothing_is_guessed(name, condition):
+    with pytest.raises(ValueError, match=r"expected|known") as caught:
+        compile_condition(name, condition)
+
+    assert "did you mean" not in str(caught.value)

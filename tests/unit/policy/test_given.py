@@ -124,3 +124,15 @@ def test_what_cannot_be_read_is_named(name, value, words):
 
     assert problem.pointer == name
     assert words in problem.expected
+
+
+def test_what_is_no_quantity_is_told_without_its_value():
+    (problem,) = given_problems({"termal": "serious"})
+
+    assert str(problem) == "termal: expected the name of a quantity; did you mean thermal?"
+
+
+def test_accelerators_that_there_are_none_of_are_named():
+    (problem,) = given_problems({"accelerators": "cpu,gpuu"})
+
+    assert str(problem) == "accelerators: expected cpu, gpu or npu (did you mean gpu?), got 'cpu,gpuu'"

@@ -59,7 +59,33 @@ def test_problems_of_types_name_the_rule_and_the_key():
 def test_a_rule_without_a_name_is_called_by_its_place():
     (problem,) = problems(rule() + "[[rule]]\nthen = { scale = 0.5 }")
 
-    assert problem == "rule \"number 2\": expected a key 'name'"
+    assert problem == "rule number 2: expected a key 'name'"
+
+
+@pytest.mark.parametrize(
+    ("rest", "problem"),
+    [
+        ('then = { variants = "int8" }', "then.variants: expected a list, in [ ], got 'int8'"),
+        ("then = 5", "then: expected a table, in { }, got 5"),
+        ("when = [{ throttled = 1 }]", 'when.throttled: expected true, false or "unknown", got 1'),
+        ("when = [{ idle_s = true }]", "when.idle_s: expected a number (unit: s), a comparison"),
+        ("when = [{ thermal = true }]", "when.thermal: expected nominal, fair, serious or critical, alone"),
+        ('when = [{ hours = ["22:00-24:00"] }]', "when.hours: expected hours such as"),
+        ('when = [{ termal = "serious" }]', "when.termal: expected the name of a quantity; did you mean thermal?"),
+        ("when = [{}]", "when.0: expected at least 1 key, got {}"),
+        ('then = { deny = "" }', "then.deny: expected at least 1 character, got ''"),
+    ],
+)
+def test_mistakes_are_told_in_words_of_the_file(rest, problem):
+    (found,) = problems(rule("hot", rest))
+
+    assert found.startswith(f'rule "hot": {problem}')
+    assert not any(foreign in found for foreign in ("array", "object", "True", "('", "got 'serious'"))
+
+
+def test_a_schema_of_the_future_is_told_with_that_of_today():
+    with pytest.raises(PolicyError, match=r"site\.toml: schema: expected 1, got 2"):
+        parse_policy(HEAD.replace("schema = 1", "schema = 2").encode(), source="site.toml")
 
 
 def test_all_mistakes_are_named_at_once():
@@ -74,6 +100,76 @@ def test_all_mistakes_are_named_at_once():
         'rule "hot": when.1.batery_percent',
         'rule "hot": then',
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (rule(rest='when = [{ label.region = "eu" }]'), 'rule "hot": when.0.label'),
+        ('[[test]]\nname = "t"\ngiven = { label.region = "eu" }\nexpect = {}\n', 'test "t": given.label'),
+    ],
+)
+def test_a_dot_that_needs_quotes_is_explained(text, place):
+    (problem,) = problems(text)
+
+    assert problem == f"""{place}: expected a name in quotes, as in "label.NAME" = ..., got {{'region': 'eu'}}"""
+
+
+def test_what_a_name_has_to_be_is_said_in_words():
+    (problem,) = problems(rule("Too Hot"))
+
+    assert problem.startswith('rule "Too Hot": name: expected a name of lower-case letters, digits and')
+
+
+def test_mistakes_of_types_do_not_hide_the_others():
+    found = problems(
+        rule("hot", 'when = [{ termal = "serious" }]\nthen = { scal = 0.5 }')
+        + rule("cold", 'when = { thermal = "nominl" }')
+        + rule("low", 'when = [{ battery_percent = "15%" }]')
+        + '[[test]]\nname = "warm"\ngiven = { headrom = 1 }\nexpect = { action = "runn" }\n'
+        + '[[test]]\nname = "wrong"\ngiven = { headrom = [1] }\nexpect = {}\n'
+    )
+
+    assert {line.partition(": expected")[0] for line in found if "unexpected" not in line} == {
+        'rule "cold": when',
+        'test "warm": expect.action',
+        'test "wrong": given.headrom',
+        'rule "hot": when.termal',
+        'rule "low": when.battery_percent',
+        'test "warm": given.headrom',
+    }
+    assert len(found) == 7
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ('"> 100"', "expected a comparison that can hold for a number from 0 to 100"),
+        ('">= 100.1"', "expected a comparison that can hold for a number from 0 to 100"),
+        ('"< 0"', "expected a comparison that can hold for a number from 0 to 100"),
+        ("-1", "expected a number from 0 to 100"),
+        ("150", "expected a number from 0 to 100"),
+    ],
+)
+def test_what_can_never_be_is_not_asked(condition, expected):
+    (problem,) = problems(rule(rest=f"when = [{{ battery_percent = {condition} }}]"))
+
+    assert expected in problem
+
+
+@pytest.mark.parametrize("condition", ['"<= 0"', '">= 100"', '"< 150"', '">= 0"', "0", "100"])
+def test_what_can_be_is_asked_up_to_its_limits(condition):
+    parse_policy((HEAD + rule(rest=f"when = [{{ battery_percent = {condition} }}]")).encode(), source="site.toml")
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [('power = "battery:150"', "power"), ("battery_percent = -1", "battery_percent"), ("idle_s = -0.1", "idle_s")],
+)
+def test_a_test_gives_what_can_be(given, key):
+    (problem,) = problems(f'[[test]]\nname = "t"\ngiven = {{ {given} }}\nexpect = {{}}\n')
+
+    assert problem.startswith(f'test "t": given.{key}: expected a number from 0')
 
 
 @pytest.mark.parametrize(
@@ -94,11 +190,18 @@ def test_a_deferral_may_fall_back_to_the_cloud():
     parse_policy((HEAD + rule(rest='then = { defer_s = 5, offload = "fall-back" }')).encode(), source="site.toml")
 
 
-@pytest.mark.parametrize("key", ["max_latency_ms", "max_watts", "max_rate_per_s"])
+@pytest.mark.parametrize("key", ["max_latency_ms", "max_watts", "max_joules", "max_rate_per_s"])
 def test_limits_are_finite(key):
     (problem,) = problems(rule(rest=f"then = {{ {key} = inf }}"))
 
     assert problem == f'rule "hot": then.{key}: expected a finite number, got inf'
+
+
+def test_a_rate_that_lets_next_to_nothing_begin_is_not_taken():
+    (problem,) = problems(rule(rest="then = { max_rate_per_s = 0.0009 }"))
+
+    assert "max_rate_per_s" in problem
+    assert "0.001" in problem
 
 
 def test_a_rule_of_edgeds_own_is_not_taken():
@@ -152,10 +255,22 @@ def case(rest):
     [
         ('given = { thermal = "hot" }\nexpect = {}', 'test "t": given.thermal: expected nominal, fair'),
         ('given = { heat = "serious" }\nexpect = {}', 'test "t": given.heat: expected the name of a quantity'),
-        ('expect = { rule = "hto" }', 'test "t": expect.rule: expected a rule of this file or run-best, got hto'),
+        (
+            'expect = { rule = "hto" }',
+            "test \"t\": expect.rule: expected a rule of this file or run-best (did you mean hot?), got 'hto'",
+        ),
         ('variants = ["int7"]\nexpect = {}', 'test "t": variants: expected some of fp32'),
         ('variants = ["int8", "int8"]\nexpect = {}', 'test "t": variants: expected some of fp32'),
         ("variants = []\nexpect = {}", 'test "t": variants: expected some of fp32'),
+        (
+            "measured = { bf16 = { joules = 1 } }\nexpect = {}",
+            'test "t": measured: expected one of the test\'s variants',
+        ),
+        (
+            "measured = { int8 = { watts = inf } }\nexpect = {}",
+            'test "t": measured.int8.watts: expected a finite number',
+        ),
+        ("measured = { int8 = { joules = -1 } }\nexpect = {}", 'test "t": measured.int8.joules: expected at least 0'),
         ('expect = { action = "wait" }', 'test "t": expect.action: expected one of'),
     ],
 )
@@ -169,3 +284,22 @@ def test_each_test_has_a_name_of_its_own():
     (problem,) = problems(rule() + case("expect = {}") + case("expect = {}"))
 
     assert problem == 'test "t": expected one test with this name, got 2'
+
+
+def test_a_policy_that_would_take_a_device_long_to_ask_is_refused():
+    def cases(rules, of_each):
+        return "".join(
+            rule(f"r{i}", "when = [" + ", ".join(f"{{ headroom = {i * 1000 + j} }}" for j in range(of_each)) + "]")
+            for i in range(rules)
+        )
+
+    assert problems(cases(100, 6)) == ["rule: expected at most 500 alternatives in all rules together, got 600"]
+    assert len(parse_policy((HEAD + cases(100, 5)).encode(), source="site.toml").rules) == 100
+
+
+def test_a_rule_names_no_more_variants_than_a_device_can_ask_for_quickly():
+    def naming(selectors):
+        return rule(rest=f"then = {{ variants = {[f's{i}' for i in range(selectors)]} }}")
+
+    assert problems(naming(65)) == ['rule "hot": then.variants: expected at most 64 selectors, got 65']
+    assert len(parse_policy((HEAD + naming(64)).encode(), source="site.toml").rules[0].then.variants) == 64

@@ -22,6 +22,11 @@ then = { variants = ["int8"], scale = 0.5 }
 name = "late"
 when = [{ hours = "22:00-05:00" }]
 then = { defer_s = 60 }
+
+[[rule]]
+name = "frugal"
+when = [{ power = "battery", battery_percent = "< 20" }]
+then = { max_latency_ms = 80, max_watts = 4, max_joules = 0.5 }
 """
 
 
@@ -39,6 +44,7 @@ def failures(case):
         'expect = { variant = "made-up-*-fp32-any" }',
         'variants = ["int8", "bf16", "fp16"]\nexpect = { variant = "bf16" }',
         "expect = {}",
+        'measured = { fp16 = { joules = 0.2 } }\ngiven = { power = "battery:9" }\nexpect = { rule = "frugal" }',
     ],
 )
 def test_a_test_that_expects_what_is_decided_passes(case):
@@ -88,6 +94,19 @@ def test_each_rule_of_a_policy_that_comes_with_edged_is_tested(file):
     policy = parse_policy(file.read_bytes(), source=file.name)
 
     assert {case.decision.rule for case in run_tests(policy)} >= {rule.name for rule in policy.rules}
+
+
+@pytest.mark.parametrize("key", ["latency_ms", "watts", "joules"])
+def test_what_a_test_says_was_measured_counts(key):
+    """Each limit is one that fp16 is the only one to keep."""
+    few, many = {"latency_ms": (70, 90), "watts": (3, 5), "joules": (0.2, 0.9)}[key]
+    given = 'given = { power = "battery:9" }\n'
+    measured = (
+        f"measured = {{ fp32 = {{ {key} = {many} }}, fp16 = {{ {key} = {few} }}, int8 = {{ {key} = {many} }} }}\n"
+    )
+
+    assert failures(f'{given}{measured}expect = {{ variant = "fp16" }}') == []
+    assert failures(f'{given}expect = {{ variant = "fp16" }}') == ["variant: expected fp16, got fp32"]
 
 
 def test_variants_come_in_the_order_in_which_a_machine_prefers_them():

@@ -101,7 +101,7 @@ def test_until_it_is_measured_the_latency_in_the_manifest_counts():
     decision = decided(rule("r", max_latency_ms=20), variants=(slow, INT8))
 
     assert decision.variants == ("int8-any",)
-    assert reasons_of(decision)["fp32-any"] == ("takes 50 ms, the rule allows 20 ms",)
+    assert reasons_of(decision)["fp32-any"] == ("its manifest states 50 ms, the rule allows 20 ms",)
 
 
 def test_when_all_take_too_long_the_fastest_goes_first_and_the_decision_says_so():
@@ -120,9 +120,64 @@ def test_what_does_not_say_what_power_it_draws_is_not_taken_for_frugal():
 
     assert decision.variants == ("int8-any",)
     assert reasons_of(decision) == {
-        "fp32-any": ("its manifest does not say what power it draws",),
-        "fp16-any": ("draws 4 W, the rule allows 2 W",),
+        "fp32-any": ("what power it draws was not measured here, and its manifest does not say",),
+        "fp16-any": ("its manifest states 4 W, the rule allows 2 W",),
     }
+
+
+def test_measured_power_counts_and_the_stated_one_does_not_any_more():
+    stated = replace_budget(FP32, power_watts=1.0), replace_budget(INT8, power_watts=3.0)
+    measured = {"fp32-any": Measured(watts=2.5, joules=0.02), "int8-any": Measured(watts=1.5, joules=0.01)}
+
+    assert decided(rule("r", max_watts=2), variants=stated).variant == "fp32-any"
+    decision = decided(rule("r", max_watts=2), variants=stated, measured=measured)
+
+    assert decision.variant == "int8-any"
+    assert reasons_of(decision) == {"fp32-any": ("draws 2.5 W here, the rule allows 2 W",)}
+
+
+def test_energy_of_a_run_is_measured_or_latency_times_power_of_the_manifest_or_not_known():
+    """Each variant is stated to take 10 ms."""
+    variants = replace_budget(FP32, power_watts=50.0), replace_budget(FP16, power_watts=1.0), INT8
+    at_most = rule("r", max_joules=0.1)
+
+    decision = decided(at_most, variants=variants)
+
+    assert decision.variants == ("fp16-any",)
+    assert reasons_of(decision) == {
+        "fp32-any": ("its manifest states 0.5 J, the rule allows 0.1 J",),
+        "int8-any": ("what energy a run takes was not measured here, and its manifest does not say",),
+    }
+    measured = {"fp16-any": Measured(joules=0.2, watts=1.0), "int8-any": Measured(joules=0.05, watts=1.0)}
+    after = decided(at_most, variants=variants, measured=measured)
+    assert after.variants == ("int8-any",)
+    assert reasons_of(after)["fp16-any"] == ("takes 0.2 J here, the rule allows 0.1 J",)
+
+
+def test_when_all_take_too_much_energy_the_most_frugal_goes_first_and_what_nobody_knows_last():
+    variants = FP32, replace_budget(FP16, power_watts=100.0), INT8
+    measured = {"int8-any": Measured(joules=0.5, watts=5.0)}
+
+    decision = decided(rule("r", max_joules=0.1), variants=variants, measured=measured)
+
+    assert decision.variants == ("int8-any", "fp16-any", "fp32-any")
+    assert decision.reasons[1] == "no variant keeps within 0.1 J, so the one that comes nearest goes first"
+
+
+def test_where_nothing_is_known_of_a_limit_the_order_stays_and_the_decision_says_so():
+    decision = decided(rule("r", max_joules=0.1, variants=("int8", "*")))
+
+    assert decision.variants == ("int8-any", "fp32-any", "fp16-any")
+    assert decision.reasons[1] == "whether any variant keeps within 0.1 J is not known"
+
+
+def test_power_that_a_manifest_states_is_no_promise():
+    """What else is switched on while somebody waits is measured, too."""
+    stated = replace_budget(FP32, power_watts=1.0)
+
+    decision = decided(rule("r"), variants=(stated, INT8), measured={"fp32-any": Measured(joules=0.1, watts=10.0)})
+
+    assert decision.variant == "fp32-any"
 
 
 def test_a_broken_promise_counts_for_those_who_wait_and_only_where_a_policy_decides():
@@ -132,6 +187,24 @@ def test_a_broken_promise_counts_for_those_who_wait_and_only_where_a_policy_deci
     assert decided(measured=measured).variant == "fp32-any"
     background = Ask(model="m", request_class=RequestClass.BACKGROUND)
     assert decided(rule("r"), ask=background, measured=measured).variant == "fp32-any"
+
+
+@pytest.mark.parametrize(
+    ("latency_s", "answers"),
+    [pytest.param(0.010, "fp32-any", id="as promised"), pytest.param(0.011, "fp16-any", id="a tenth longer")],
+)
+def test_a_promise_is_kept_to_the_millisecond(latency_s, answers):
+    assert decided(rule("r"), measured={"fp32-any": Measured(latency_s=latency_s)}).variant == answers
+
+
+@pytest.mark.parametrize(
+    ("latency_s", "answers"),
+    [pytest.param(0.005, "fp32-any", id="at the limit"), pytest.param(0.00501, "fp16-any", id="above it")],
+)
+def test_a_limit_is_kept_to_as_well_as_it_is_measured(latency_s, answers):
+    measured = {"fp32-any": Measured(latency_s=latency_s), "fp16-any": Measured(latency_s=0.001)}
+
+    assert decided(rule("r", max_latency_ms=5), measured=measured).variant == answers
 
 
 def test_denied_is_denied_in_the_words_of_the_rule():
@@ -160,13 +233,17 @@ def test_the_cloud_answers_first_where_the_rule_prefers_it_and_what_runs_here_is
     decision = decided(rule("r", offload="prefer", variants=("int8",)), ask=CONSENTING, has_endpoint=True)
 
     assert (decision.action, decision.may_offload, decision.variants) == (Action.OFFLOAD, True, ("int8-any",))
+    assert decision.reasons[1:] == ("the rule prefers the cloud endpoint",)
 
 
 def test_the_cloud_answers_where_nothing_here_may_and_the_rule_lets_it():
     allowed = {"ask": CONSENTING, "has_endpoint": True}
 
-    assert decided(rule("r", offload="fall-back", variants=("int4",)), **allowed).action is Action.OFFLOAD
-    assert decided(rule("r", offload="fall-back", defer_s=9), **allowed).action is Action.OFFLOAD
+    instead = ("the cloud endpoint answers instead",)
+    for then, reasons in (({"variants": ("int4",)}, ("no variant may run", *instead)), ({"defer_s": 9}, instead)):
+        decision = decided(rule("r", offload="fall-back", **then), **allowed)
+        assert (decision.action, decision.may_offload, decision.retry_after_s) == (Action.OFFLOAD, True, None)
+        assert decision.reasons[1:] == reasons
     runs = decided(rule("r", offload="fall-back"), **allowed)
     assert (runs.action, runs.may_offload) == (Action.RUN, True)
 
@@ -190,7 +267,8 @@ def test_the_cloud_needs_everybody_to_agree(lacking, reason):
     assert (here.action, here.may_offload) == (Action.RUN, False)
     assert reason in here.reasons
     assert (nothing_here.action, nothing_here.retry_after_s) == (Action.DEFER, NOTHING_LEFT_RETRY_S)
-    assert reason in nothing_here.reasons
+    assert not nothing_here.may_offload
+    assert nothing_here.reasons[1:] == ("no variant may run", reason)
 
 
 def test_a_regulatory_mode_can_demand_that_everything_is_written_down():
@@ -242,6 +320,15 @@ def test_a_variant_that_stays_is_not_said_to_be_rejected_by_a_rule_that_does_not
 
     assert decision.variants == ("int8-any", "fp32-any")
     assert reasons_of(decision).keys() == {"fp32-any", "fp16-any"}
+
+
+def test_a_rule_further_up_that_keeps_the_variant_brings_its_own_dwell_time():
+    incumbent = Incumbent(variant="int8-any", rank=1, since_s=0.0, dwell_s=30.0)
+    short = rule("short", variants=("int8",), dwell_s=5.0)
+
+    assert decided(short, now_s=1.0, incumbent=incumbent).incumbent == Incumbent(
+        variant="int8-any", rank=0, since_s=0.0, dwell_s=5.0
+    )
 
 
 def test_once_the_dwell_time_is_over_the_milder_rule_counts():

@@ -28,6 +28,19 @@ def test_time_of_95_of_100_runs_is_off_by_less_than_a_bucket(seed):
     assert p95_s(runs_of(*times_s), BOUNDS_S) == pytest.approx(exact_s, rel=0.25)
 
 
+@pytest.mark.parametrize(
+    ("runs", "most_s"),
+    [
+        pytest.param((0, 100, 0), 0.195, id="95 of 100"),
+        pytest.param((0, 21, 0), 0.1 + 0.1 * 20 / 21, id="20 of 21"),
+        pytest.param((94, 6, 0), 0.1 + 0.1 / 6, id="the first beyond a bound"),
+        pytest.param((95, 5, 0), 0.1, id="the last within a bound"),
+    ],
+)
+def test_within_a_bucket_runs_are_taken_to_be_evenly_spread(runs, most_s):
+    assert p95_s(runs, (0.1, 0.2)) == pytest.approx(most_s)
+
+
 def test_few_runs_say_nothing():
     assert p95_s(runs_of(*[0.01] * (FEWEST_RUNS - 1)), BOUNDS_S) is None
     assert p95_s(runs_of(*[0.01] * FEWEST_RUNS), BOUNDS_S) is not None
@@ -50,6 +63,11 @@ def test_latest_runs_count_most():
     assert p95_s(add_runs((), runs_of(*[0.001] * 50)), BOUNDS_S) == pytest.approx(0.001, rel=0.25)
 
 
+def test_once_there_are_very_many_each_counts_for_half():
+    assert add_runs((999, 999), (0, 0)) == (999, 999)
+    assert add_runs((1000, 999), (0, 1)) == (500, 500)
+
+
 def test_runs_that_were_counted_in_other_buckets_are_left_out():
     assert add_runs((1, 2), (3, 4, 5)) == (3, 4, 5)
 
@@ -58,8 +76,13 @@ def test_figure_is_another_one_when_it_differs_by_more_than_a_tenth_or_becomes_k
     one = Measured(latency_s=0.1, memory_bytes=100)
 
     assert is_like(one, Measured(latency_s=0.105, memory_bytes=95))
-    assert not is_like(one, Measured(latency_s=0.12, memory_bytes=100))
+    assert is_like(one, Measured(latency_s=0.109, memory_bytes=100))
+    assert not is_like(one, Measured(latency_s=0.112, memory_bytes=100))
     assert not is_like(one, Measured(latency_s=0.1, memory_bytes=50))
     assert not is_like(one, Measured(latency_s=None, memory_bytes=100))
+    assert not is_like(one, Measured(latency_s=0.1, memory_bytes=100, joules=0.1))
+    assert not is_like(Measured(joules=0.1, watts=2.0), Measured(joules=0.1, watts=3.0))
+    assert is_like(Measured(joules=0.1, watts=2.0), Measured(joules=0.105, watts=1.9))
     assert not is_like(one, None)
+    assert not is_like(None, one)
     assert is_like(None, None)
