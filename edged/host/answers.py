@@ -3,9 +3,13 @@
 A small answer comes with the worker's message. For a large one there is a room: made before the run where the manifest tells its size
 or the last answer was large, too, and else when the worker asks, which it may do once. Whatever a worker writes to a room is
 copied out before it is looked at: the worker could change it meanwhile.
+
+With an answer may come what the steps before the model made of the request (``edged.runtime.calls.Features``). That goes the same way, and
+has to be of the types that it has in the bundle, and of no more bytes than are wanted; a worker may leave it out.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from edged.errors import EdgedError, UnavailableError
@@ -39,19 +43,47 @@ def fixed_bytes(specs: Sequence[TensorSpec]) -> int | None:
     return total
 
 
+class Wanted:
+    """What is wanted of one request.
+
+    Args:
+        outputs: In order.
+        features: What the steps before the model make of it, where the answer may bring that.
+        most_feature_bytes: That this may have in all.
+        had_features: They are known already.
+    """
+
+    __slots__ = ("features", "had_features", "most_feature_bytes", "outputs", "tensors")
+
+    def __init__(
+        self,
+        outputs: Sequence[TensorSpec],
+        features: Sequence[TensorSpec] = (),
+        *,
+        most_feature_bytes: int = 0,
+        had_features: bool = False,
+    ) -> None:
+        self.outputs: Final = outputs
+        self.features: Final = features
+        self.most_feature_bytes: Final = most_feature_bytes
+        self.had_features: Final = had_features
+        self.tensors: Final = (*outputs, *features)
+        """All that an answer may bring."""
+
+
 class Answers:
     """What a worker may answer to one run.
 
     Args:
-        wanted: For each request the outputs it asked for, in order.
+        wanted: Of each request.
         memory: Of the model.
     """
 
     __slots__ = ("_asked", "_memory", "_places", "_refusal", "_rooms", "_wanted", "largest_bytes")
 
-    def __init__(self, wanted: Sequence[Sequence[TensorSpec]], memory: SharedMemory) -> None:
+    def __init__(self, wanted: Sequence[Wanted], memory: SharedMemory) -> None:
         self.largest_bytes = 0
-        """In rooms, of the largest answer that lay in one."""
+        """In rooms, of the largest answer that lay in one; without features."""
         self._wanted: Final = wanted
         self._memory = memory
         self._rooms: dict[int, Room] = {}
@@ -86,7 +118,7 @@ class Answers:
             return [None] * len(sizes)
 
     def make_rooms(self, message: Ran) -> Sequence[Place | None]:
-        """Make the rooms that a worker asks for; when there is no memory, those answers are refused.
+        """Make the rooms that a worker asks for; when there is no memory, those for the outputs alone, and else those answers are refused.
 
         Returns:
             A place for each answer that needs one, which for some is the one they had already.
@@ -94,17 +126,18 @@ class Answers:
         Raises:
             WireError: It has no reason to ask, or not for so much.
         """
-        if self._asked is not None or message.answers or len(message.room_bytes) != len(self._wanted):
+        if self._asked is not None or message.answers:
             raise WireError("it asks for rooms in a way that nobody understands")
-        for specs, size in zip(self._wanted, message.room_bytes, strict=True):
-            most = fixed_bytes(specs)
-            if most is not None and size > most:
-                raise WireError(f"it asks for room for {size} bytes; its outputs have {most}")
+        _check_sizes(message.room_bytes, [wanted.tensors for wanted in self._wanted])
+        _check_sizes(message.least_bytes or [0] * len(self._wanted), [wanted.outputs for wanted in self._wanted])
         self._asked = message.room_bytes
         try:
             self._make_rooms(message.room_bytes)
         except UnavailableError as exc:
             self._refusal = exc
+            if any(message.least_bytes):
+                with suppress(UnavailableError):
+                    self._make_rooms(message.least_bytes)
         return [places[-1] if places else None for places in self._places]
 
     def outcomes(self, message: Ran, payload: memoryview) -> list[Outcome]:
@@ -158,21 +191,32 @@ class Answers:
     def _result(
         self, i: int, answer: Answered, run_s: float, payload: memoryview, start: int
     ) -> tuple[InferResult, int]:
-        heads = answer.tensors
-        check_heads(heads, self._wanted[i])
+        heads, wanted = answer.tensors, self._wanted[i]
+        check_heads(heads, wanted.outputs)
+        if answer.features:
+            check_heads(answer.features, wanted.features)
+            if (size := sum(head.size for head in answer.features)) > wanted.most_feature_bytes:
+                raise WireError(f"features of {size} bytes; at most {wanted.most_feature_bytes} are wanted")
+            heads = (*heads, *answer.features)
         parts, start = split(heads, payload, start)
         if None in parts:
-            self._check_space(i, heads)
-        outputs = [
+            self._check_space(i, heads, len(answer.tensors))
+        tensors = [
             tensor_of(head, self._read(i, head) if part is None else bytes(part))
             for head, part in zip(heads, parts, strict=True)
         ]
-        return InferResult(outputs=outputs, run_s=run_s, batch=len(self._wanted)), start
+        batch = len(self._wanted)
+        if not answer.features:
+            return InferResult(outputs=tensors, run_s=run_s, batch=batch, had_features=wanted.had_features), start
+        outputs, features = tensors[: len(answer.tensors)], tensors[len(answer.tensors) :]
+        return InferResult(outputs=outputs, run_s=run_s, batch=batch, features=features), start
 
-    def _check_space(self, i: int, heads: Sequence[TensorHead]) -> None:
+    def _check_space(self, i: int, heads: Sequence[TensorHead], outputs: int) -> None:
+        """Check that all of an answer has space in its rooms; the first heads are so many outputs."""
         # Tensors in the same place would be copied one by one: a small room could become a lot of memory here.
-        lying = sum(aligned(head.size) for head in heads if head.segment)
-        self.largest_bytes = max(self.largest_bytes, lying)
+        sizes = [aligned(head.size) if head.segment else 0 for head in heads]
+        lying = sum(sizes)
+        self.largest_bytes = max(self.largest_bytes, sum(sizes[:outputs]))
         if lying > sum(place.size for place in self._places[i]):
             raise WireError(f"{lying} bytes of answers lie where there is no space for them")
 
@@ -183,3 +227,13 @@ class Answers:
                     raise WireError(f"output {head.name} lies outside its room")
                 return self._rooms[place.segment].read(head.offset, head.size)
         raise WireError(f"output {head.name} lies in segment {head.segment}, which is no room for it")
+
+
+def _check_sizes(sizes: Sequence[int], specs: Sequence[Sequence[TensorSpec]]) -> None:
+    """Check that room is asked for in a way that makes sense: for each answer, and not for more than it has."""
+    if len(sizes) != len(specs):
+        raise WireError(f"it asks for {len(sizes)} rooms for {len(specs)} answers")
+    for size, tensors in zip(sizes, specs, strict=True):
+        most = fixed_bytes(tensors)
+        if most is not None and size > most:
+            raise WireError(f"it asks for room for {size} bytes; its outputs have {most}")

@@ -1,5 +1,7 @@
 """How the inputs of a run travel to a worker: which are sent, which lie in memory already, and which are copied there.
 
+Where it is known what the steps before the model make of a request, that travels in place of its inputs, by the same rules:
+
 (1) an input that lies in its request's memory stays there
 (2) others are sent with the run, up to ``INLINE_BYTES`` of a request and ``MAX_INLINE_BYTES`` of all together
 (3) what is left is copied into one segment
@@ -47,7 +49,7 @@ def lay_out(requests: Sequence[Request], memory: SharedMemory) -> Laid:
         laid.heads.append(heads)
         own = request.memory
         used = 0
-        for tensor in request.inputs:
+        for tensor in request.sent:
             data, at = tensor.data, tensor.at
             size = data.nbytes if isinstance(data, memoryview) else len(data)
             segment = offset = 0

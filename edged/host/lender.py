@@ -38,6 +38,7 @@ class Client:
     memory_bytes: int
     uid: int
     is_background: bool
+    wants_scales: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,7 @@ class Lender:
             memory_bytes=client.memory_bytes,
             uid=client.uid,
             is_background=client.is_background,
+            wants_scales=client.wants_scales,
             lease=lease,
         )
         self._channel.send(encode(message), [client.connection, client.memory])

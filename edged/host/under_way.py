@@ -9,10 +9,11 @@ import itertools
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Final
 
-from edged.errors import EdgedError, TensorError
-from edged.host.answers import Answers, fixed_bytes
+from edged.errors import EdgedError, TensorError, UnavailableError
+from edged.host.answers import Answers, Wanted, fixed_bytes
 from edged.host.channel import Channel
 from edged.host.inputs import Laid, lay_out
 from edged.pipeline.spec import TensorSpec
@@ -21,6 +22,7 @@ from edged.runtime.memory import Room, SharedMemory
 from edged.runtime.wire import (
     FROM_RUNS,
     MAX_BATCH,
+    MAX_SEGMENT_BYTES,
     MAX_TENSORS,
     Buffer,
     Give,
@@ -79,7 +81,7 @@ class UnderWay:
         broken: Callable[[WireError | None], None],
     ) -> None:
         self._outputs: Final = {spec.name: spec for spec in outputs}
-        self._all_outputs: Final = tuple(outputs)
+        self._all_outputs: Final = Wanted(tuple(outputs))
         self._memory = memory
         self._loop = asyncio.get_running_loop()
         self._channel = Channel(connection, received=self._received, broken=broken)
@@ -96,6 +98,9 @@ class UnderWay:
         try:
             run, laid, places = self._prepare(requests, ended)
         except EdgedError as exc:
+            if isinstance(exc, UnavailableError) and any(request.features for request in requests):
+                # What steps make of a request may be larger than the request, for which there may be memory.
+                return self.begin([replace(request, features=None) for request in requests], ended, rank=rank)
             self._loop.call_soon(ended, [exc] * len(requests))
             return number
         new = self._unknown([*laid.segments, *run.answers.rooms])
@@ -156,15 +161,21 @@ class UnderWay:
         wanted = [self._wanted(request) for request in requests]
         laid = lay_out(requests, self._memory)
         answers = Answers(wanted, self._memory)
-        places = answers.make_rooms_ahead([fixed_bytes(specs) for specs in wanted], self._usual_bytes)
+        places = answers.make_rooms_ahead([fixed_bytes(each.tensors) for each in wanted], self._usual_bytes)
         return _Run(len(requests), ended, answers, laid.copies), laid, places
 
-    def _wanted(self, request: Request) -> Sequence[TensorSpec]:
+    def _wanted(self, request: Request) -> Wanted:
         if len(request.inputs) > MAX_TENSORS:
             raise TensorError(f"{len(request.inputs)} inputs; at most {MAX_TENSORS} are allowed")
-        names = request.outputs
-        if not names:
-            return self._all_outputs
+        features = request.features
+        if features is None:
+            return self._all_outputs if not request.outputs else Wanted(self._named(request.outputs))
+        outputs = self._named(request.outputs) if request.outputs else self._all_outputs.outputs
+        if features.tensors is None:
+            return Wanted(outputs, features.specs, most_feature_bytes=features.most_bytes)
+        return Wanted(outputs, had_features=True)
+
+    def _named(self, names: Sequence[str]) -> Sequence[TensorSpec]:
         if unknown := [name for name in names if name not in self._outputs]:
             raise TensorError(f"no output {unknown[0]}; there are {', '.join(self._outputs)}")
         if len(set(names)) != len(names):
@@ -204,7 +215,7 @@ class UnderWay:
 
 
 def _item(request: Request, heads: Sequence[TensorHead], room: Place | None) -> Item:
-    step = request.sequence
+    step, features = request.sequence, request.features
     return Item(
         tensors=tuple(heads),
         outputs=tuple(request.outputs),
@@ -213,4 +224,8 @@ def _item(request: Request, heads: Sequence[TensorHead], room: Place | None) -> 
         else Step(uid=request.uid, id=step.id, is_start=step.is_start, is_end=step.is_end),
         room=room,
         scale=request.scale,
+        features="" if features is None else "wanted" if features.tensors is None else "given",
+        most_feature_bytes=0
+        if features is None or features.tensors is not None
+        else min(features.most_bytes, MAX_SEGMENT_BYTES),
     )

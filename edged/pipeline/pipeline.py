@@ -1,5 +1,6 @@
 """What apps send and get, and the steps in between; and whether the steps, the model and the promises to apps fit together. Pure."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -46,10 +47,37 @@ class Pipeline(Document, frozen=True, kw_only=True):
     @property
     def borrowed(self) -> frozenset[str]:
         """The tensors from before the model that are read after it."""
-        written = {name for step in self.post for name in step.writes}
         before = {spec.name for spec in self.inputs} | {name for step in self.pre for name in step.writes}
-        read = {name for step in self.post for name in step.reads} | {spec.name for spec in self.outputs}
-        return frozenset(read & before - written)
+        borrowed: set[str] = set()
+        for step in self.post:
+            borrowed |= before.intersection(step.reads)
+            before.difference_update(step.writes)
+        return frozenset(borrowed | before.intersection(spec.name for spec in self.outputs))
+
+    @property
+    def measured(self) -> frozenset[str]:
+        """Those of them of which nothing but the shape is read."""
+        read = {name for step in self.post for name in step.reads if name not in step.measures}
+        return self.borrowed - read - {spec.name for spec in self.outputs}
+
+    @property
+    def borrowed_types(self) -> Sequence[TensorSpec]:
+        """The types of what is known of those, in the order of their names; of all, where the steps fit each other.
+
+        Of the measured ones it is the shape, INT64 [axes].
+        """
+        names = self.borrowed
+        if not names:
+            return ()
+        known: Types = {spec.name: spec for spec in self.inputs}
+        # For the types alone: problems are those of ``misfits``.
+        deque(_through(self.pre, known, "/pipeline/pre"), maxlen=0)
+        measured = self.measured
+        return tuple(
+            TensorSpec(name=name, dtype="INT64", shape=(len(spec.shape),)) if name in measured else spec
+            for name in sorted(names)
+            if (spec := known.get(name)) is not None
+        )
 
     @property
     def least_scale(self) -> float:

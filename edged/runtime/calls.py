@@ -1,11 +1,12 @@
 """A request for an inference on its way to its answer. Pure, and the same for every way a request can come in."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
 from edged.errors import EdgedError
+from edged.pipeline.spec import TensorSpec
 from edged.runtime.tensors import InferResult, Tensor
 
 Outcome = InferResult | EdgedError
@@ -63,6 +64,34 @@ class SequenceStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """What the steps before a model make of a request's inputs: known from before, or wanted for later.
+
+    These are the model's own inputs, and whatever else the steps after it read from before it.
+    """
+
+    digest: str
+    """Of the bundle that has the steps."""
+    takes: Sequence[TensorSpec]
+    """The model's inputs, as the variant has them."""
+    gives: Sequence[TensorSpec]
+    """Its outputs likewise, which hide what had their names before it."""
+    borrowed: Sequence[TensorSpec] = ()
+    """What else there is: a matter of the bundle, the scale, and what the variant takes and gives."""
+    scale: float
+    """Of the steps."""
+    most_bytes: int
+    """Where they are wanted: the answer leaves them out if they have more. Below 0 where none would be kept."""
+    tensors: Sequence[Tensor] | None = None
+    """None where they are not known, and the answer is to bring them."""
+
+    @property
+    def specs(self) -> Sequence[TensorSpec]:
+        """The types of all tensors."""
+        return (*self.takes, *self.borrowed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What a caller wants of a model."""
 
@@ -86,6 +115,30 @@ class Request:
     """Its answer may be one that was given before, and may be given again."""
     memory: Segment | None = None
     """Where those inputs lie that have an ``at``; whoever made the request releases it once the request is finished."""
+    features: Features | None = None
+    """None where nobody knows them or wants to."""
+
+    @property
+    def sent(self) -> Sequence[Tensor]:
+        """What a worker is sent: the inputs, or in their place what the steps before the model make of them."""
+        features = self.features
+        return self.inputs if features is None or features.tensors is None else features.tensors
+
+    def fitting(self, digest: str, takes: Sequence[TensorSpec], gives: Sequence[TensorSpec]) -> "Request":
+        """Return the request as a variant may get it: without features that are of another bundle, other tensors or another scale.
+
+        It may have been meant for another variant, and have waited, or been out of the device, since its features were looked for.
+
+        Args:
+            digest: Of the variant's bundle.
+            takes: The inputs of its model.
+            gives: The outputs of its model.
+        """
+        features = self.features
+        if features is None:
+            return self
+        is_fitting = (features.digest, features.takes, features.gives) == (digest, takes, gives)
+        return self if is_fitting and features.scale == self.scale else replace(self, features=None)
 
     @property
     def size_bytes(self) -> int:

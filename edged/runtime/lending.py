@@ -33,7 +33,7 @@ class Lease(Message, frozen=True, kw_only=True, array_like=True):
     burst: Annotated[int, msgspec.Meta(ge=1)] = 1
     """Requests at once before that rate counts."""
     scale: Scale = 1.0
-    """Share of the full size at which its requests are answered, as for ``edged.runtime.wire.Item``."""
+    """Share of the full size that the policy asks for; the worker goes as far as the model can."""
     rule: str = ""
     """The rule of the policy that the rate is of; empty where it is the caller's own."""
 
@@ -52,6 +52,8 @@ class Adopt(Message, frozen=True, kw_only=True, tag_field="type", tag="adopt"):
     uid: Annotated[int, msgspec.Meta(ge=0)]
     """Of the caller, whose sequences are its own."""
     is_background: bool
+    wants_scales: bool
+    """Its client takes scales in answers."""
     lease: Lease
 
 

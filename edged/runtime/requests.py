@@ -22,7 +22,13 @@ class Signature:
             {name: item for name, item in specs.items() if name not in self._states} for specs in self._alone
         )
 
-    def check(self, inputs: Sequence[Described], outputs: Sequence[str], *, in_sequence: bool = False) -> bool:
+    def check(
+        self,
+        inputs: Sequence[Described],
+        outputs: Sequence[str],
+        *,
+        in_sequence: bool = False,
+    ) -> bool:
         """Check the names, datatypes and shapes of a request.
 
         Args:
@@ -46,13 +52,35 @@ class Signature:
                 hint="Send the request without sequence_id.",
             )
         whole, raw = self._in_sequence if in_sequence else self._alone
+        return self._check_inputs(inputs, (whole, raw), in_sequence=in_sequence) is raw
+
+    def check_features(
+        self, features: Sequence[Described], outputs: Sequence[str], borrowed: Sequence[TensorSpec]
+    ) -> None:
+        """Check what is sent in place of a request's inputs: the model's own, and what steps after the model read beside them.
+
+        Args:
+            features: As they were sent.
+            outputs: As for ``check``.
+            borrowed: The types of all that steps after the model read from before it, at the request's scale.
+
+        Raises:
+            TensorError: As ``check``.
+        """
+        if outputs:
+            self._check_outputs(outputs)
+        _, raw = self._alone
+        self._check_inputs(features, (_by_name(borrowed) | raw,), in_sequence=False)
+
+    def _check_inputs(self, inputs: Sequence[Described], forms: Sequence[Specs], *, in_sequence: bool) -> Specs:
+        """Return the first form with the names of the inputs, which have its types."""
         given = {tensor.name: tensor for tensor in inputs}
-        wanted = whole if given.keys() == whole.keys() else raw
-        if given.keys() != wanted.keys() or len(given) != len(inputs):
-            raise self._names_differ([tensor.name for tensor in inputs], (whole, raw), in_sequence=in_sequence)
+        wanted = next((form for form in forms if form.keys() == given.keys()), None)
+        if wanted is None or len(given) != len(inputs):
+            raise self._names_differ([tensor.name for tensor in inputs], forms, in_sequence=in_sequence)
         for name, tensor in given.items():
             check_spec(tensor, wanted[name])
-        return wanted is raw
+        return wanted
 
     def _check_outputs(self, outputs: Sequence[str]) -> None:
         if unknown := [name for name in outputs if name not in self._outputs]:
@@ -70,5 +98,5 @@ class Signature:
         return TensorError(f"inputs are {', '.join(sorted(names)) or 'none'}; expected {either}")
 
 
-def _by_name(specs: Sequence[TensorSpec]) -> Specs:
+def _by_name(specs: Sequence[TensorSpec]) -> dict[str, TensorSpec]:
     return {item.name: item for item in specs}

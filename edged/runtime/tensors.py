@@ -54,6 +54,10 @@ class InferResult:
     """Seconds in the worker: pre-processing, model and post-processing; of the whole batch when it ran in one."""
     batch: int = 1
     """Requests that ran together with this one, itself included."""
+    features: Sequence[Tensor] | None = None
+    """What the steps before the model made of the inputs, where that was wanted and there was room for it."""
+    had_features: bool = False
+    """That was known already: the steps before the model were not done."""
 
 
 def check_tensor(tensor: Tensor) -> None:

@@ -11,12 +11,15 @@ number and offsets travel. Segments for inputs can only be read by the worker; t
 that fit nowhere are asked for: the worker says ``Ran.room_bytes``, keeps the answer, and the daemon repeats the question as ``Give``
 with room for it.
 
+An item brings the pipeline's inputs or the model's own; or what the steps before the model made of the first, which is the model's own and
+what else steps after it read from before it. It may also ask to be told that; see ``Item.features``.
+
 Both sides refuse what they did not expect: a worker has run a model from outside, so the daemon trusts nothing it says.
 """
 
 import struct
 from collections.abc import Sequence
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 
@@ -131,6 +134,10 @@ class Step(Message, frozen=True, kw_only=True, array_like=True):
     is_end: bool
 
 
+FeatureUse = Literal["", "wanted", "given"]
+"""Of what the steps before the model make of a request: nothing is said about it, the answer is to bring it, or it is what is sent."""
+
+
 class Item(Message, frozen=True, kw_only=True, array_like=True):
     """One request of a run. ``outputs`` are the names wanted; empty means all of the pipeline's."""
 
@@ -140,7 +147,11 @@ class Item(Message, frozen=True, kw_only=True, array_like=True):
     room: Place | None = None
     """Where its answer may lie if it is large."""
     scale: Scale = 1.0
-    """Of the pipeline; at least the least it may have. Without effect on the model's own inputs."""
+    """Of the pipeline; at least the least it may have. The model's own inputs are taken as they are."""
+    features: FeatureUse = ""
+    """Where they are given, they are ``tensors``, whatever the names of those."""
+    most_feature_bytes: Size = 0
+    """Where they are wanted: the answer brings them unless they have more than that."""
 
 
 class Run(Message, frozen=True, kw_only=True, array_like=True, tag_field="type", tag="run"):
@@ -167,6 +178,8 @@ class Answered(Message, frozen=True, kw_only=True, array_like=True, tag_field="t
     """The answer to one item."""
 
     tensors: Heads
+    features: Heads = ()
+    """Where they were wanted, are not too many bytes, and there is room for them; their bytes come behind those of the outputs."""
 
 
 class Failed(Message, frozen=True, kw_only=True, array_like=True, tag_field="type", tag="failed"):
@@ -185,6 +198,8 @@ class Ran(Message, frozen=True, kw_only=True, array_like=True, tag_field="type",
     run_s: Seconds = 0.0
     room_bytes: Annotated[tuple[Size, ...], msgspec.Meta(max_length=MAX_BATCH)] = ()
     """Not empty: answers need room, so many bytes for each item, 0 where none is needed. ``Give`` fetches them."""
+    least_bytes: Annotated[tuple[Size, ...], msgspec.Meta(max_length=MAX_BATCH)] = ()
+    """Not empty: what would do instead, without what the steps before the model made."""
 
 
 class Load(Message, frozen=True, kw_only=True, tag_field="type", tag="load"):

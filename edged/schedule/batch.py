@@ -3,9 +3,9 @@
 A batch is made of what waits at the moment a worker is free; nobody waits for others to come. Its rules, in order:
 
 (1) whoever is next in the queue leads it, and goes in any case
-(2) the others join in the queue's order, as long as they are of the leader's kind: the same inputs (so that all enter before the
-    pipeline, or all behind it), of the same datatypes and shapes but for the first axis, at the same scale. Those of other kinds wait
-    for a later run
+(2) the others join in the queue's order, as long as they are of the leader's kind: the same tensors are sent (so that all enter before
+    the pipeline, or all behind it), of the same datatypes and shapes but for the first axis, at the same scale. Those of other kinds
+    wait for a later run
 (3) the first of that kind who does not fit ends it: by rows, by number, or because the run would then take longer, as far as one
     can tell, than the deadline of any of them allows. So nobody is overtaken by one of the same kind, and no deadline is put at risk
     for the sake of others
@@ -13,10 +13,11 @@ A batch is made of what waits at the moment a worker is free; nobody waits for o
 Steps of a sequence have no kind, because a state belongs to one request; suspects of ``edged.daemon.serving.poison`` lose theirs.
 """
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Final
 
 from edged.runtime.calls import Request
+from edged.runtime.tensors import Tensor
 from edged.runtime.wire import MAX_BATCH
 from edged.schedule.queue import P
 
@@ -36,11 +37,21 @@ def kind_of(request: Request) -> tuple[Hashable, int]:
     Returns:
         None as kind, and one row, for a request that can only run by itself.
     """
-    rows = {tensor.shape[0] if tensor.shape else 0 for tensor in request.inputs}
+    sent = _entering(request)
+    rows = {tensor.shape[0] if tensor.shape else 0 for tensor in sent}
     if request.sequence is not None or len(rows) != 1 or 0 in rows:
         return None, 1
-    alike = tuple((tensor.name, tensor.dtype, tensor.shape[1:]) for tensor in request.inputs)
+    alike = tuple((tensor.name, tensor.dtype, tensor.shape[1:]) for tensor in sent)
     return (alike if request.scale == 1.0 else (request.scale, alike)), rows.pop()
+
+
+def _entering(request: Request) -> Sequence[Tensor]:
+    """Return what is sent of a request, without what goes past the model to the steps after it."""
+    features = request.features
+    if features is None or features.tensors is None or not features.borrowed:
+        return request.sent
+    past = {spec.name for spec in features.borrowed}
+    return [tensor for tensor in features.tensors if tensor.name not in past]
 
 
 def plan_batch(

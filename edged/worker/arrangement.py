@@ -17,10 +17,11 @@ from edged.pipeline.spec import TensorSpec
 from edged.runtime.refusals import RoomError
 from edged.runtime.wire import Item, Step, TensorHead, WorkerSpec
 from edged.tensor_socket import Infer, Placed, Result, Room, encode
-from edged.tensor_socket.messages import ALIGNMENT
+from edged.tensor_socket.messages import ALIGNMENT, permille
 from edged.tensor_socket.repeats import renumber_result
 from edged.worker.arrays import bytes_of
-from edged.worker.model import Answer, Model, Question
+from edged.worker.model import Answer, Model
+from edged.worker.question import Question
 
 IN_PLACE_BYTES: Final = 64 << 10
 """A copy of less costs a few microseconds at most."""
@@ -69,15 +70,17 @@ class Arrangement:
         memory: Of the client.
         tensors: Of the model.
         model: What answers.
+        tells_scale: Answers say at which scale the steps before the model were done.
 
     Raises:
         TensorError: Tensors lie where there is no memory, or the model does not take or give them.
         RoomError: An output of a size that is known has too little room.
     """
 
-    def __init__(self, infer: Infer, memory: memoryview, tensors: Numbered, model: Model) -> None:
+    def __init__(self, infer: Infer, memory: memoryview, tensors: Numbered, model: Model, *, tells_scale: bool) -> None:
         self._model = model
         self._memory = memory
+        self._tells_scale = tells_scale
         self._copies: list[tuple[memoryview, memoryview]] = []
         heads, self._parts = self._place_inputs(infer.inputs, tensors)
         self._rooms = infer.outputs
@@ -86,7 +89,7 @@ class Arrangement:
         self._has_texts = any(head.dtype == "BYTES" for head in heads)
         self._question: Question | None = None
         self._scale = 1.0
-        """Of that question."""
+        """That was asked for of that question."""
         self._sizes: Sequence[tuple[tuple[int, ...], int]] = ()
         self._result = bytearray()
 
@@ -100,7 +103,7 @@ class Arrangement:
 
         Args:
             step: Of its sequence.
-            scale: Share of the full size at which it is answered.
+            scale: Share of the full size that is asked for.
 
         Raises:
             TensorError: The model does not take these tensors.
@@ -112,7 +115,9 @@ class Arrangement:
         if question is None or self._has_texts or scale != self._scale:
             item = Item(tensors=self._item.tensors, outputs=self._item.outputs, sequence=step, scale=scale)
             question = self._question = self._model.question(item, self._parts)
-            self._scale = scale
+            if scale != self._scale:
+                self._scale = scale
+                self._sizes = ()  # the answer written last says another scale
         return question if step is question.step else replace(question, step=step)
 
     def write(self, answer: Answer, *, request: int, run_ns: int) -> bytes | bytearray:
@@ -137,11 +142,19 @@ class Arrangement:
                 Placed(index=room.index, shape=shape, offset=room.offset, size=size)
                 for room, (shape, size) in zip(self._rooms, sizes, strict=True)
             )
-            self._result = bytearray(encode(Result(request=request, run_ns=run_ns, outputs=outputs)))
+            result = Result(request=request, run_ns=run_ns, outputs=outputs, scale_permille=self._scale_permille())
+            self._result = bytearray(encode(result))
             self._sizes = sizes
         else:
             renumber_result(self._result, request=request, run_ns=run_ns)
         return self._result
+
+    def _scale_permille(self) -> int:
+        question = self._question
+        if not self._tells_scale or question is None:
+            return 0
+        scale = self._model.prepared_scale(question)
+        return permille(scale) if scale else 0
 
     def _place_inputs(self, inputs: Sequence[Placed], tensors: Numbered) -> tuple[list[TensorHead], list[memoryview]]:
         heads, parts = [], []

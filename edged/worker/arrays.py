@@ -6,12 +6,12 @@ BYTES tensors are object arrays of ``bytes``. Conversions check sizes, so an arr
 import numpy as np
 
 from edged.errors import TensorError
-from edged.pipeline.datatypes import pack_bytes
+from edged.pipeline.datatypes import LENGTH, pack_bytes
 from edged.pipeline.kernels import Array
 from edged.pipeline.kernels.types import NUMPY, datatype_of
 from edged.runtime.tensors import Described, Tensor, check_size, elements_of
 
-__all__ = ["NUMPY", "Array", "array_of", "bytes_of", "datatype_of", "to_array", "to_tensor"]
+__all__ = ["NUMPY", "Array", "array_of", "bytes_of", "datatype_of", "size_bytes_of", "to_array", "to_tensor"]
 
 
 def to_array(tensor: Tensor) -> Array:
@@ -54,3 +54,10 @@ def bytes_of(array: Array) -> bytes | memoryview:
     if array.dtype == object:
         return pack_bytes(bytes(item) for item in array.ravel().tolist())
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def size_bytes_of(array: Array) -> int:
+    """Return how many bytes an array travels as, without making them."""
+    if array.dtype == object:
+        return sum(LENGTH.size + len(bytes(item)) for item in array.ravel().tolist())
+    return array.nbytes

@@ -71,6 +71,7 @@ class LentConnection:
         self.number: Final = adopt.connection
         self._uid = adopt.uid
         self._is_background = adopt.is_background
+        self._tells_scale = adopt.wants_scales
         self._connection = connection
         self._descriptor = connection.fileno()
         self._memory = memory
@@ -183,7 +184,7 @@ class LentConnection:
         if not isinstance(message, Infer):
             raise ProtocolError("only requests may follow OPEN")
         desk = self._desk
-        found = attempt(Arrangement, message, self._memory, desk.tensors, desk.model)
+        found = attempt(Arrangement, message, self._memory, desk.tensors, desk.model, tells_scale=self._tells_scale)
         if isinstance(found, Arrangement):
             others = self._arrangements
             if len(others) >= MAX_ARRANGEMENTS or sum(a.copied_bytes for a in others.values()) > MAX_REMEMBERED_BYTES:

@@ -2,19 +2,20 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final, ParamSpec, TypeVar
 
-from edged.errors import BackendError, BundleError, DeadlineError, DigestMismatchError, EdgedError, TensorError
+from edged.errors import BackendError, BundleError, DeadlineError, DigestMismatchError, EdgedError
 from edged.files import hash_bytes
 from edged.pipeline.datatypes import MAX_BYTES_ELEMENTS
 from edged.pipeline.kernels import Stage, compile_stage
 from edged.pipeline.spec import TensorSpec
 from edged.runtime.requests import Signature
-from edged.runtime.wire import FilePin, Item, Step, WorkerSpec
-from edged.worker.arrays import Array, array_of, datatype_of
+from edged.runtime.wire import FilePin, Item, WorkerSpec
+from edged.worker.arrays import Array, array_of, datatype_of, size_bytes_of
 from edged.worker.backends import Backend, Session
+from edged.worker.borrowed import Borrowed
 from edged.worker.graphs import Execute, Graphs, differs, execute_now
+from edged.worker.question import Question
 from edged.worker.rows import group, join, rows_of, split
 from edged.worker.scaled import Scaled
 from edged.worker.sequences import Sequences
@@ -51,21 +52,6 @@ def read_pinned(descriptor: int, pin: FilePin) -> bytes:
     return data
 
 
-@dataclass(slots=True)
-class Question:
-    """A request whose tensors were found to be what the model takes."""
-
-    inputs: dict[str, Array]
-    is_raw: bool
-    """They are the model's own inputs, to which the steps before it do not apply."""
-    outputs: Sequence[str]
-    step: Step | None
-    scale: float = 1.0
-    """Share of the full sizes at which the steps are done."""
-    borrowed: dict[str, Array] = field(default_factory=dict)
-    """What steps after the model need from before it; known once those before it have run."""
-
-
 class Model:
     """A session between its pre- and post-processing. Threads may use it at the same time.
 
@@ -96,8 +82,7 @@ class Model:
         self._pre = pre if spec.pipeline.pre or spec.pipeline.inputs != spec.variant.inputs else None
         self._post = post if spec.pipeline.post else None
         self._scaled = Scaled(spec.pipeline, pre, post)
-        # Outputs of the model hide what had their names before it.
-        self._borrowed = spec.pipeline.borrowed - {item.name for item in spec.variant.outputs}
+        self._borrowed = Borrowed(spec, self._scaled)
         self._graphs = graphs
         self._can_join = spec.variant.batching is not None
         self._states = {state.input: state.output for state in spec.variant.state}
@@ -106,7 +91,7 @@ class Model:
     @property
     def in_place(self) -> frozenset[str]:
         """Names of the model's inputs that may change while a request is answered, with no harm but to the answer."""
-        return self.session.in_place - self._borrowed
+        return self.session.in_place - self._borrowed.names
 
     def question(self, item: Item, parts: Sequence[memoryview]) -> Question:
         """Read a request.
@@ -119,9 +104,27 @@ class Model:
             TensorError: A tensor is missing, unknown or not as the manifest says.
             RequestError: It is of a sequence, and the model has no states.
         """
-        is_raw = self._signature.check(item.tensors, item.outputs, in_sequence=item.sequence is not None)
+        is_given = is_raw = item.features == "given"
+        scale = self._scaled.possible(item.scale)
+        if is_given:
+            self._signature.check_features(item.tensors, item.outputs, self._borrowed.types(scale))
+        else:
+            is_raw = self._signature.check(item.tensors, item.outputs, in_sequence=item.sequence is not None)
         inputs = {head.name: array_of(head, part) for head, part in zip(item.tensors, parts, strict=True)}
-        return Question(inputs, is_raw, item.outputs, item.sequence, item.scale)
+        return Question(
+            inputs,
+            is_raw,
+            item.outputs,
+            item.sequence,
+            is_given=is_given,
+            # What the app has prepared itself has the size it has, and what the model says of it is about that size.
+            scale=1.0 if is_raw and not is_given else scale,
+            most_feature_bytes=item.most_feature_bytes if item.features == "wanted" else 0,
+        )
+
+    def prepared_scale(self, question: Question) -> float:
+        """Return the share of the full sizes at which the steps before the model are done for a question; 0 where none are."""
+        return 0.0 if question.is_raw or self._pre is None else question.scale
 
     def answer(self, questions: Sequence[Question], execute: Execute) -> list[Answer | EdgedError]:
         """Answer requests together, in one run of the session where the manifest allows that.
@@ -141,7 +144,7 @@ class Model:
             return self._answer_together(questions, execute)
         finally:
             self._graphs.execute = execute_now
-            if self._borrowed:
+            if self._borrowed.names:
                 # A question may be asked again, and must not keep them until then.
                 for question in questions:
                     question.borrowed = {}
@@ -181,26 +184,37 @@ class Model:
         pre = None if question.is_raw else self._pre
         if pre is not None and question.scale != 1.0:
             pre = self._scaled.at(question.scale).pre
-        arrays = question.inputs if pre is None else pre.run(question.inputs)
-        if self._borrowed:
-            question.borrowed = self._borrow(arrays)
+        arrays: Mapping[str, Array] = question.inputs if pre is None else pre.run(question.inputs)
+        if question.is_given:
+            arrays = self._borrowed.unpack(arrays)
+        if self._borrowed.names:
+            question.borrowed = self._borrowed.take(arrays)
+        if question.is_given:
+            return {name: arrays[name] for name in self._inputs}
         if pre is None:
             return question.inputs
         # Only what the manifest names goes on, so that a request's tensor never hides one of the model's.
-        return {
+        feed = {
             name: _checked(spec, arrays[name], "the steps before the model give")
             for name, spec in self._inputs.items()
             if question.step is None or name not in self._states
         }
+        if question.most_feature_bytes:
+            question.features = self._features(question, feed, arrays)
+        return feed
 
-    def _borrow(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """Take what steps after the model need from what there is before it."""
-        if missing := sorted(self._borrowed - arrays.keys()):
-            raise TensorError(
-                f"a step after the model needs {', '.join(missing)} from before it",
-                hint="Send the inputs of the pipeline, not those of the model.",
-            )
-        return {name: arrays[name] for name in self._borrowed}
+    def _features(
+        self, question: Question, feed: Mapping[str, Array], arrays: Mapping[str, Array]
+    ) -> Mapping[str, Array] | None:
+        """Return what the steps before the model made, if it is as the manifest says and not too much."""
+        borrowed = self._borrowed.pack(arrays)
+        try:
+            for spec in self._borrowed.types(question.scale):
+                _checked(spec, borrowed[spec.name], "the steps before the model give")
+        except BundleError:
+            return None
+        features = {**feed, **borrowed}
+        return features if sum(map(size_bytes_of, features.values())) <= question.most_feature_bytes else None
 
     def _run_together(self, feeds: Sequence[dict[str, Array]], execute: Execute) -> list[dict[str, Array] | EdgedError]:
         """Run inputs of one group in one run, and each by itself if that fails for a reason that may be the fault of one of them."""

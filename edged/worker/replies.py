@@ -5,9 +5,12 @@ The rules, for each answer in turn:
 (1) a small one goes with the message, as long as the message has space
 (2) another one goes into the room it was given, if it fits
 (3) if one fits nowhere, the worker asks for rooms for all of those, and gives all answers once it has them
+(4) one that has no room even then goes without what the steps before the model made, if that was wanted, or it is an error
+
+In a message and in a room, what those steps made lies behind the outputs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -30,6 +33,7 @@ from edged.runtime.wire import (
 from edged.worker.arrays import Array, bytes_of, datatype_of
 from edged.worker.segments import Segments
 
+Arrays = Mapping[str, Array]
 MAX_TEXT: Final = 1000
 """Characters of a message or a hint; a whole batch of them has to fit into a datagram."""
 
@@ -49,15 +53,27 @@ class Reply:
         run: Its number.
         results: One for each of its items. Their arrays stay in use until the reply is no longer needed, or ``keep`` is called.
         run_s: Seconds it took.
+        features: What the steps before the model made of items, by their place among them; of those for which it is wanted.
     """
 
-    def __init__(self, run: int, results: Sequence[dict[str, Array] | EdgedError], run_s: float) -> None:
+    def __init__(
+        self,
+        run: int,
+        results: Sequence[Arrays | EdgedError],
+        run_s: float,
+        *,
+        features: Mapping[int, Arrays],
+    ) -> None:
         self.run: Final = run
         self._run_s = run_s
         self._answers: list[list[_Output] | Failed] = [
             failed(result) if isinstance(result, EdgedError) else [_output(*item) for item in result.items()]
             for result in results
         ]
+        self._outputs: dict[int, int] = {}
+        """How many tensors of an answer are outputs, where features lie behind them."""
+        if features:
+            self._append(features)
 
     def message(
         self, rooms: Sequence[Place | None], segments: Segments, *, may_ask: bool
@@ -74,29 +90,24 @@ class Reply:
         """
         if len(rooms) != len(self._answers):
             raise WireError(f"{len(rooms)} rooms for {len(self._answers)} answers")
-        left = MAX_INLINE_BYTES
-        is_inline: list[bool] = []
-        wanted: list[int] = []
-        for answer, room in zip(self._answers, rooms, strict=True):
-            size = 0 if isinstance(answer, Failed) else sum(output.size for output in answer)
-            is_inline.append(size <= INLINE_BYTES and size <= left)
-            left -= size if is_inline[-1] else 0
-            needed = 0 if is_inline[-1] or isinstance(answer, Failed) else _space(answer)
-            wanted.append(0 if room is not None and needed <= room.size else needed)
+        is_inline, wanted = _plan(self._answers, rooms)
         if any(wanted) and may_ask:
-            return Ran(run=self.run, run_s=self._run_s, room_bytes=tuple(wanted)), ()
+            least = _plan(self._without_features(), rooms)[1] if self._outputs else ()
+            return Ran(run=self.run, run_s=self._run_s, room_bytes=tuple(wanted), least_bytes=tuple(least)), ()
+        if self._outputs and self._leave_out_features(wanted):
+            return self.message(rooms, segments, may_ask=False)
         payload: list[Buffer] = []
         answers: list[Answered | Failed] = []
-        for answer, room, inline, missing in zip(self._answers, rooms, is_inline, wanted, strict=True):
+        for i, (answer, room, inline) in enumerate(zip(self._answers, rooms, is_inline, strict=True)):
             if isinstance(answer, Failed):
                 answers.append(answer)
             elif inline:
                 payload += [output.data for output in answer]
-                answers.append(Answered(tensors=tuple(_head(output, 0, 0) for output in answer)))
-            elif room is None or missing:
-                answers.append(failed(BackendError(f"there is no room for an answer of {missing} bytes")))
+                answers.append(self._answered(i, tuple(_head(output, 0, 0) for output in answer)))
+            elif room is None or wanted[i]:
+                answers.append(failed(BackendError(f"there is no room for an answer of {wanted[i]} bytes")))
             else:
-                answers.append(Answered(tensors=_write(answer, room, segments)))
+                answers.append(self._answered(i, _write(answer, room, segments)))
         return Ran(run=self.run, run_s=self._run_s, answers=tuple(answers)), payload
 
     def keep(self) -> None:
@@ -107,6 +118,33 @@ class Reply:
                     output._replace(data=bytes(output.data)) if output.size <= INLINE_BYTES else output
                     for output in answer
                 ]
+
+    def _append(self, features: Mapping[int, Arrays]) -> None:
+        for i, made in features.items():
+            if not isinstance(answer := self._answers[i], Failed):
+                self._outputs[i] = len(answer)
+                answer += [_output(*item) for item in made.items()]
+
+    def _answered(self, i: int, heads: tuple[TensorHead, ...]) -> Answered:
+        outputs = self._outputs.get(i)
+        return (
+            Answered(tensors=heads) if outputs is None else Answered(tensors=heads[:outputs], features=heads[outputs:])
+        )
+
+    def _without_features(self) -> list[list[_Output] | Failed]:
+        return [
+            answer if isinstance(answer, Failed) else answer[: self._outputs.get(i)]
+            for i, answer in enumerate(self._answers)
+        ]
+
+    def _leave_out_features(self, missing: Sequence[int]) -> bool:
+        """Leave them out of the answers that have no room; returns whether there were any."""
+        roomless = [i for i in self._outputs if missing[i]]
+        for i in roomless:
+            answer = self._answers[i]
+            if not isinstance(answer, Failed):
+                del answer[self._outputs.pop(i) :]
+        return bool(roomless)
 
 
 def failed(error: EdgedError) -> Failed:
@@ -129,6 +167,20 @@ def _head(output: _Output, segment: int, offset: int) -> TensorHead:
     return TensorHead(
         name=output.name, dtype=output.dtype, shape=output.shape, size=output.size, segment=segment, offset=offset
     )
+
+
+def _plan(answers: Sequence[Sequence[_Output] | Failed], rooms: Sequence[Place | None]) -> tuple[list[bool], list[int]]:
+    """Return which answers travel in the message, and the bytes of room that each one lacks."""
+    left = MAX_INLINE_BYTES
+    is_inline: list[bool] = []
+    missing: list[int] = []
+    for answer, room in zip(answers, rooms, strict=True):
+        size = 0 if isinstance(answer, Failed) else sum(output.size for output in answer)
+        is_inline.append(size <= INLINE_BYTES and size <= left)
+        left -= size if is_inline[-1] else 0
+        needed = 0 if is_inline[-1] or isinstance(answer, Failed) else _space(answer)
+        missing.append(0 if room is not None and needed <= room.size else needed)
+    return is_inline, missing
 
 
 def _space(outputs: Sequence[_Output]) -> int:

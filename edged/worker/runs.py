@@ -18,7 +18,8 @@ from edged.errors import BackendError, EdgedError
 from edged.runtime.wire import MAX_BATCH, TO_RUNS, Buffer, Give, Item, Ran, Run, WireError, decode, encode, split
 from edged.worker.arrays import Array
 from edged.worker.backends import Session
-from edged.worker.model import Answer, Model, Question, attempt
+from edged.worker.model import Answer, Model, attempt
+from edged.worker.question import Question
 from edged.worker.replies import Reply, failed
 from edged.worker.segments import Segments
 from edged.worker.turns import Ticket, Turns
@@ -110,13 +111,13 @@ class Runs:
 
     def _run(self, message: Run, payload: memoryview, ticket: Ticket) -> None:
         began_s = time.monotonic()
-        results = self._results(message.items, payload, ticket)
+        results, features = self._results(message.items, payload, ticket)
         run_s = max(0.0, time.monotonic() - began_s - ticket.waited_s)
         with self._lock:
             del self._tickets[message.run]
-        reply = attempt(Reply, message.run, results, run_s)
+        reply = attempt(Reply, message.run, results, run_s, features=features)
         if isinstance(reply, EdgedError):  # no memory for the answers themselves
-            reply = Reply(message.run, [reply] * len(results), run_s)
+            reply = Reply(message.run, [reply] * len(results), run_s, features={})
         ran, parts = reply.message([item.room for item in message.items], self._segments, may_ask=True)
         if ran.room_bytes:
             reply.keep()
@@ -126,7 +127,11 @@ class Runs:
                     self._kept.popitem(last=False)
         self._send(ran, parts)
 
-    def _results(self, items: Sequence[Item], payload: memoryview, ticket: Ticket) -> list[Answer | EdgedError]:
+    def _results(
+        self, items: Sequence[Item], payload: memoryview, ticket: Ticket
+    ) -> tuple[list[Answer | EdgedError], dict[int, Mapping[str, Array]]]:
+        """Return what each item is answered, and what the steps before the model made of those for which that is wanted."""
+
         def execute(session: Session, inputs: Mapping[str, Array]) -> dict[str, Array]:
             self._turns.enter(ticket)
             try:
@@ -135,8 +140,9 @@ class Runs:
                 self._turns.leave(ticket)
 
         questions: list[Question | EdgedError] = []
-        start = 0
+        start, is_wanted = 0, False
         for item in items:
+            is_wanted |= item.features == "wanted"
             parts, start = split(item.tensors, payload, start)
             lying = [
                 self._segments.part(head.segment, head.offset, head.size) if part is None else part
@@ -145,7 +151,14 @@ class Runs:
             questions.append(attempt(self._model.question, item, lying))
         good = [question for question in questions if not isinstance(question, EdgedError)]
         answers = iter(self._model.answer(good, execute))
-        return [question if isinstance(question, EdgedError) else next(answers) for question in questions]
+        results = [question if isinstance(question, EdgedError) else next(answers) for question in questions]
+        if not is_wanted:
+            return results, {}
+        return results, {
+            i: question.features
+            for i, question in enumerate(questions)
+            if isinstance(question, Question) and question.features is not None
+        }
 
     def _give(self, message: Give) -> None:
         with self._lock:

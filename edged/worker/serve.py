@@ -6,8 +6,8 @@ Its life, in order:
 (2) it imports what its pipeline needs, gives up the file system, and only then reads a byte of the model
 (3) the model is loaded, and all threads are started; one that nobody waits for gives way to other processes from here on
 (4) it gives up all system calls but those for computing and answering, gives back what only loading needed, and reports that it is ready
-(5) its first thread serves the control channel, so that a stop gets through whatever the others do; the others serve the runs
-    (``edged.worker.pool``)
+(5) its first thread serves the control channel, so that a stop gets through whatever the others do, and gives back what nobody needs any
+    more (``edged.worker.rest``); the others serve the runs (``edged.worker.pool``)
 
 A request that fails is answered with its error. Only the end of the control channel, a broken protocol, a mistake in here or the system
 ends a worker.
@@ -45,6 +45,7 @@ from edged.worker.cores import Cores
 from edged.worker.model import Model, load_model
 from edged.worker.pool import Pool, end_process
 from edged.worker.replies import load_failed
+from edged.worker.rest import LOOK_S, Rest
 from edged.worker.runs import Runs
 from edged.worker.segments import Segments
 from edged.worker.turns import Turns
@@ -82,7 +83,8 @@ def serve(
         files: Those of the specification that comes first; closed once they are read.
         backend: What executes the model.
         confinement: What to give up on the way.
-        settle: Gives back the memory that only loading needed, which is several times what the model has in the end.
+        settle: Gives back the memory that only loading needed, which is several times what the model has in the end; and, whenever
+            nothing was asked for a while, what runs needed.
         failed: What to do in a thread that ends by a mistake.
 
     Raises:
@@ -117,15 +119,15 @@ def serve(
     borrower = Borrower(loans, model=model, tensors=tensors, turns=turns, pool=pool, failed=failed)
     pool.start()
     borrower.start()
-    if spec.variant.state:
-        # Wakes up now and then for the states of sequences that nobody continued.
-        control.settimeout(spec.sequences.idle_s)
+    # Wakes up now and then for what nobody needs any more: states of sequences, and what only runs use.
+    control.settimeout(min(LOOK_S, spec.sequences.idle_s) if spec.variant.state else LOOK_S)
     unconfined.append(confinement.filter_calls())
     settle()
+    rest = Rest(turns, settle, clock=time.monotonic)
     try:
         missing = tuple(reason for reason in unconfined if reason is not None)
         _send(control, Loaded(load_s=load_s, runtime=backend.runtime, unconfined=missing))
-        _serve_control(control, buffer, model, source, segments)
+        _serve_control(control, buffer, model, source, segments, rest)
     finally:
         borrower.close()
         pool.close()
@@ -147,12 +149,15 @@ def _load(spec: WorkerSpec, files: Sequence[int], backend: Backend) -> Model | E
     return model
 
 
-def _serve_control(control: socket.socket, buffer: memoryview, model: Model, runs: Runs, segments: Segments) -> None:
+def _serve_control(
+    control: socket.socket, buffer: memoryview, model: Model, runs: Runs, segments: Segments, rest: Rest
+) -> None:
     while True:
         try:
             message = _receive(control, buffer)
         except TimeoutError:
             model.sequences.sweep()
+            rest.look()
             continue
         match message:
             case None:

@@ -24,7 +24,7 @@ from importlib import import_module
 from typing import Final
 
 from edged.files import hash_bytes
-from edged.footprint import give_back, read_pages
+from edged.footprint import Range, give_back, read_pages
 from edged.runtime.control import (
     MAX_DATAGRAM_BYTES,
     MAX_DESCRIPTORS,
@@ -43,7 +43,7 @@ from edged.worker.confine import close_all_but, filter_calls, forbid_files, limi
 from edged.worker.serve import Confinement, serve
 
 Settle = Callable[[], None]
-"""Gives back what starting needed."""
+"""Gives back what starting, loading or running needed."""
 SHARED_STEPS: Final = (
     "arrays",
     "detection",
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str]) -> None:
     # What is here stays for ever: a collector that writes into it would un-share it from every worker.
     gc.collect()
     gc.freeze()
-    settle = partial(give_back, read_pages())
+    settle = partial(_settle, backend, read_pages())
     settle()
     with socket.socket(fileno=descriptor) as control:
         _run(control, backend, settle)
@@ -90,6 +90,11 @@ def rehearse() -> None:
     hash_bytes(b"")
     for kind in SHARED_STEPS:
         import_module(f"edged.pipeline.kernels.{kind}")
+
+
+def _settle(backend: Backend, pages: Sequence[Range]) -> None:
+    backend.shrink()
+    give_back(pages)
 
 
 def _run(control: socket.socket, backend: Backend, settle: Settle) -> None:

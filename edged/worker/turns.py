@@ -61,6 +61,17 @@ class Turns:
         """How long a turn may take: the longest, less a part of it with each one that was shorter."""
         self._line: list[tuple[int, int, Ticket]] = []
         self._order = itertools.count()
+        self._asked = 0
+
+    @property
+    def asked(self) -> int:
+        """How often a turn was asked for so far."""
+        return self._asked
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody has a turn, so that nobody waits for one either."""
+        return len(self._free) == self._at_once
 
     def is_short(self) -> bool:
         """Tell whether the next turn can be expected to take less than ``SHORT_S``."""
@@ -74,9 +85,10 @@ class Turns:
         """
         wake = None
         with self._lock:
+            self._asked += 1
             if ticket.is_stopped:
                 raise stopped()
-            is_alone = len(self._free) == self._at_once
+            is_alone = self.is_idle
             if self._free:
                 ticket.lane = self._free.pop()
             else:

@@ -56,6 +56,11 @@ class StepBase(Document, frozen=True, kw_only=True, tag_field="op", omit_default
         raise NotImplementedError
 
     @property
+    def measures(self) -> tuple[TensorName, ...]:
+        """Those of the tensors it reads of which it needs nothing but the shape."""
+        return ()
+
+    @property
     def files(self) -> dict[str, StepRole]:
         """The files it needs: path in the bundle -> role."""
         return {getattr(self, key): role for key, role in self.FILES.items() if getattr(self, key) is not None}

@@ -108,6 +108,11 @@ class ScaleBoxes(StepBase, frozen=True, kw_only=True, tag="scale_boxes@1"):
         return (self.input, self.scale, *([] if self.image is None else [self.image]))
 
     @property
+    def measures(self) -> tuple[TensorName, ...]:
+        """``image``, if given and no other tensor."""
+        return () if self.image is None or self.image in {self.input, self.scale} else (self.image,)
+
+    @property
     def writes(self) -> tuple[TensorName, ...]:
         """``output``."""
         return (self.output,)

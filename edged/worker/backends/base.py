@@ -56,6 +56,10 @@ class Backend(Protocol):
         """Name and version, ``onnxruntime 1.21.0``."""
         ...
 
+    def shrink(self) -> None:
+        """Give back the memory that runs left behind for the next ones; never fails. For any thread, also while others run models."""
+        ...
+
     def load(self, model: bytes, variant: Variant) -> Session:
         """Make a session from the bytes of a model file.
 

@@ -4,7 +4,7 @@ import importlib
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from types import ModuleType
 from typing import Any, Final
@@ -43,6 +43,7 @@ _SMALLEST_MODEL: Final = (
     b'\x08\x08:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\t\x12\x04\n\x02\x08\x01'
     b"b\x0f\n\x01y\x12\n\n\x08\x08\t\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\x0f"
 )
+_TRUE: Final = np.ones(1, dtype=bool)
 
 DATATYPES: Final[Mapping[str, Datatype]] = {
     "tensor(bool)": "BOOL",
@@ -67,11 +68,25 @@ class OnnxRuntime:
 
     def __init__(self) -> None:
         self._library = load_library()
+        self._smallest = self._library.InferenceSession(
+            _SMALLEST_MODEL, session_options(self._library), providers=[PROVIDER]
+        )
 
     @property
     def runtime(self) -> str:
         """Name and version."""
         return f"onnxruntime {self._library.__version__}"
+
+    def shrink(self) -> None:
+        """Give back what runs left behind; see ``Backend.shrink``.
+
+        The library does so at the end of a run only, of any session that has a part in the arena: so of one that does nothing else.
+        """
+        # Where there is no memory for as little as that, runs use it all: there is none to give back, either.
+        with suppress(Exception):
+            options = self._library.RunOptions()
+            options.add_run_config_entry(*GIVE_BACK)
+            self._smallest.run(None, {"x": _TRUE}, options)
 
     def load(self, model: bytes, variant: Variant) -> "OnnxSession":
         """Make a session; see ``Backend.load``."""

@@ -39,6 +39,7 @@ class FarEnd:
             memory_bytes=4096,
             uid=7,
             is_background=True,
+            wants_scales=True,
         )
         return self.lender.lend(client, lease, self.ends.append)
 
@@ -102,7 +103,13 @@ async def test_a_connection_goes_over_with_its_memory_behind_the_board(far):
     assert far.told() == (Board(), 1)
     message, descriptors = far.told()
     assert message == Adopt(
-        connection=number, slot=message.slot, memory_bytes=4096, uid=7, is_background=True, lease=LEASE
+        connection=number,
+        slot=message.slot,
+        memory_bytes=4096,
+        uid=7,
+        is_background=True,
+        wants_scales=True,
+        lease=LEASE,
     )
     assert descriptors == 2
     far.lend()

@@ -54,6 +54,7 @@ NONSENSE = {
     "with more bytes than tensors": lambda run: (answer(run, floats(2)), [floats(3)]),
     "in a segment that nobody gave": head_with(segment=1),
     "that asks for another number of rooms": lambda run: (Ran(run=run, room_bytes=(1, 1)), []),
+    "that would do with another number of rooms": lambda run: (Ran(run=run, room_bytes=(1,), least_bytes=(1, 1)), []),
     "that asks for room and answers": ran_with(room_bytes=(8,)),
 }
 

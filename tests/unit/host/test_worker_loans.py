@@ -36,7 +36,14 @@ def lend(far, ends, **options):
     worker = far.handle(SPEC, SharedMemory(max_bytes=lambda: 1 << 20), **options)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        client = Client(connection=ours.fileno(), memory=theirs.fileno(), memory_bytes=1, uid=0, is_background=False)
+        client = Client(
+            connection=ours.fileno(),
+            memory=theirs.fileno(),
+            memory_bytes=1,
+            uid=0,
+            is_background=False,
+            wants_scales=False,
+        )
         worker.lender.lend(client, Lease(deadline_s=1000.0), ends.append)
     _, (board_file,), _, _ = socket.recv_fds(far.loans, 4096, 1)
     board = WorkerBoard(board_file)

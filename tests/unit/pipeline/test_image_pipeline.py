@@ -4,11 +4,13 @@ import io
 
 import msgspec
 import numpy as np
+import pytest
 from PIL import Image
 
 from edged.pipeline.kernels import compile_stage
 from edged.pipeline.pipeline import Pipeline, misfits
 from edged.pipeline.spec import TensorSpec
+from edged.pipeline.steps import ScaleBoxes
 from tests.fakes.single_steps import spec
 from tests.fakes.steps import no_graphs
 from tests.golden.pipeline.vectors import texts
@@ -89,6 +91,7 @@ def test_a_box_is_brought_back_to_the_image_that_was_sent():
     }
     detector = msgspec.convert(document, Pipeline)
     assert detector.borrowed == {"scale"}
+    assert detector.borrowed_types == (TensorSpec(name="scale", dtype="FP32", shape=(4,)),)
     known = compile_stage(detector.pre, {}, no_graphs).run({"image": sent})
     rows, columns = np.nonzero(known["small"][..., 0] > 127)
     box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
@@ -100,3 +103,51 @@ def test_a_box_is_brought_back_to_the_image_that_was_sent():
     assert TensorSpec(name="scale", dtype="FP32", shape=(4,)) in detector.pre[0].gives(
         {"image": spec("UINT8 60 100 1", "image")}
     )
+
+
+def test_what_is_read_behind_the_model_is_borrowed_until_a_step_there_writes_it():
+    """A step there may use a name again that one before it reads."""
+    one, two, out = (spec("FP32 -1", name) for name in ("one", "two", "out"))
+    post = [
+        {"op": "scale@1", "input": "one", "output": "out", "gain": 2.0},
+        {"op": "scale@1", "input": "y", "output": "one", "gain": 2.0},
+        {"op": "scale@1", "input": "one", "output": "two", "gain": 2.0},
+    ]
+    pre = [{"op": "scale@1", "input": "one", "output": "x", "gain": 2.0}]
+    document = {"inputs": [one, two], "pre": pre, "post": post, "outputs": [out, two]}
+
+    assert msgspec.convert(msgspec.to_builtins(document), Pipeline).borrowed == {"one"}
+
+
+def test_what_a_step_measures_and_reads_as_well_is_needed_itself():
+    place = ScaleBoxes(input="found", scale="scale", output="placed", form="xyxy", image="found")
+
+    assert place.measures == ()
+
+
+@pytest.mark.parametrize(
+    ("post", "outputs", "measured"),
+    [
+        ([], [], {"image"}),
+        ([{"op": "cast@1", "input": "image", "output": "seen", "to": "FP32"}], [], set()),
+        ([], ["image"], set()),
+    ],
+    ids=["only its size", "a step reads it", "an app gets it"],
+)
+def test_of_a_picture_that_boxes_are_kept_inside_of_only_the_shape_is_borrowed(post, outputs, measured):
+    image = spec("UINT8 -1 -1 1", "image")
+    place = {
+        "op": "scale_boxes@1",
+        "form": "xyxy",
+        "input": "boxes",
+        "scale": "scale",
+        "output": "found",
+        "image": "image",
+    }
+    resize = {"op": "resize@1", "input": "image", "output": "small", "height": 50, "width": 50, "scale": "scale"}
+    given = [spec("FP32 -1 4", "found"), *[image for _ in outputs]]
+    document = {"inputs": [image], "pre": [resize], "post": [place, *post], "outputs": given}
+    pipeline = msgspec.convert(msgspec.to_builtins(document), Pipeline)
+
+    assert pipeline.measured == measured
+    assert pipeline.borrowed_types == (spec("INT64 3", "image") if measured else image, spec("FP32 4", "scale"))

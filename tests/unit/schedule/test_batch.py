@@ -1,12 +1,15 @@
 """Which requests share a run, and how long runs are expected to take."""
 
+from dataclasses import replace
+
 import pytest
 
-from edged.runtime.calls import Request
+from edged.runtime.calls import Features, Request
 from edged.runtime.tensors import Tensor
 from edged.runtime.wire import MAX_BATCH
 from edged.schedule.batch import MEMORY_RUNS, RunTimeEstimate, kind_of, plan_batch
 from tests.fakes.requests import FAR_S, pending_of, request_of, rows_of
+from tests.fakes.workers import spec_of
 
 NOW_S = 100.0
 
@@ -62,6 +65,36 @@ def test_requests_of_different_scales_share_no_run():
 )
 def test_request_without_one_number_of_rows_has_no_kind(inputs):
     assert kind_of(Request(inputs=inputs, deadline_s=FAR_S)) == (None, 1)
+
+
+def test_where_features_are_known_their_rows_and_types_count():
+    """They are what is run: an input may be one file, and what is made of it many rows."""
+    tensors = (Tensor(name="f", dtype="FP32", shape=(3, 1), data=bytes(12)),)
+    takes = (spec_of("f", "FP32", (-1, 1)),)
+    features = Features(digest="d", takes=takes, gives=(), scale=1.0, most_bytes=1 << 30, tensors=tensors)
+
+    assert kind_of(request_of(b"a", features=features)) == (kind(*tensors), 3)
+    assert kind_of(request_of(b"a", features=replace(features, tensors=None))) == (kind(rows_of(b"a")), 1)
+
+
+def test_what_goes_past_the_model_to_the_steps_after_it_has_no_say():
+    """A detector's scale has four numbers, however many pictures there are."""
+    tensors = (
+        Tensor(name="f", dtype="FP32", shape=(3, 1), data=bytes(12)),
+        Tensor(name="scale", dtype="FP32", shape=(4,), data=bytes(16)),
+    )
+    features = Features(
+        digest="d",
+        takes=(spec_of("f", "FP32", (-1, 1)),),
+        gives=(),
+        borrowed=(spec_of("scale", "FP32", (4,)),),
+        scale=1.0,
+        most_bytes=1 << 30,
+        tensors=tensors,
+    )
+
+    assert kind_of(request_of(b"a", features=features)) == (kind(tensors[0]), 3)
+    assert kind_of(request_of(b"a", features=replace(features, tensors=None))) == (kind(rows_of(b"a")), 1)
 
 
 def test_step_of_a_sequence_has_no_kind():

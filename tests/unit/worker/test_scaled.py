@@ -14,6 +14,8 @@ from tests.golden.pipeline.text import VOCABULARY
 
 X, Y = spec_of("x", "FP32", (-1,)), spec_of("y", "FP32", (-1,))
 CUT = {"op": "pad_to@1", "input": "sound", "output": "x", "axis": 0, "length": 8, "longer": "cut"}
+SQUARE = {"height": 32, "width": 32, "scaling": {"least": 0.25}}
+SHARES = {"shares_of": [32, 32]}
 DOCUMENT = {
     "inputs": [{"name": "sound", "dtype": "FP32", "shape": [-1]}],
     "pre": [{**CUT, "scaling": {"least": 0.25}}],
@@ -38,6 +40,26 @@ def test_what_an_app_prepared_itself_stays_as_it_is(tmp_path):
     answer = ask(hearing(tmp_path), floats("x", *range(8)), scale=0.5)
 
     assert len(answer["y"]) == 8
+
+
+def test_what_is_said_of_what_an_app_prepared_itself_is_about_the_size_that_it_has(tmp_path):
+    """Also where the app sends all that the steps after the model need, so that these can follow."""
+    document = {
+        "inputs": [{"name": "image", "dtype": "UINT8", "shape": [-1, -1, 1]}],
+        "pre": [{"op": "resize@1", "input": "image", "output": "x", "scale": "scale", **SQUARE}],
+        "post": [{"op": "scale_boxes@1", "form": "xyxy", "input": "y", "scale": "scale", "output": "z", **SHARES}],
+        "outputs": [{"name": "z", "dtype": "FP32", "shape": [1, 4]}],
+    }
+    model = load(
+        tmp_path,
+        lambda x, scale: {"y": np.ones((1, 4), np.float32)},
+        inputs=(spec_of("x", "UINT8", (-1, -1, 1)), spec_of("scale", "FP32", (4,))),
+        outputs=(spec_of("y", "FP32", (1, 4)),),
+        pipeline=msgspec.convert(document, Pipeline),
+    )
+    prepared = (to_tensor("x", np.zeros((32, 32, 1), np.uint8)), floats("scale", 1.0, 1.0, 0.0, 0.0))
+
+    assert ask(model, *prepared, scale=0.5)["z"].tolist() == [[32.0] * 4]
 
 
 def test_a_pipeline_without_scaling_stays_as_it_is(tmp_path):

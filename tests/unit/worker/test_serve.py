@@ -1,6 +1,7 @@
 """A worker's life: loading, confining itself, runs in several threads, stops, and the end."""
 
 import os
+import queue
 import threading
 
 import numpy as np
@@ -10,6 +11,7 @@ from edged.errors import ModelLoadError
 from edged.runtime.wire import Load, Loaded, LoadFailed, SequenceLimits, Step, Stop, WireError
 from edged.worker.arrays import to_tensor
 from edged.worker.backends.ort import OnnxRuntime
+from edged.worker.rest import LOOK_S
 from edged.worker.sequences import Sequences
 from edged.worker.serve import SPARE_THREADS, Confinement
 from tests.fakes import models
@@ -306,3 +308,32 @@ def test_states_that_nobody_continues_are_freed_while_nothing_comes(tmp_path):
         near.ask([floats(1)], sequence=start)
 
         assert swept.wait(PATIENCE_S)
+
+
+@pytest.mark.parametrize(("idle_s", "with_state_s"), [(1.0, 1.0), (60.0, LOOK_S)])
+def test_only_a_worker_with_states_wakes_up_as_often_as_those_are_forgotten(tmp_path, idle_s, with_state_s):
+    h, g = spec_of("h", "FP32", (1,)), spec_of("g", "FP32", (1,))
+    limits = SequenceLimits(most=1, most_per_caller=1, most_bytes=1000, idle_s=idle_s)
+    with worker(tmp_path, lambda x: {"y": x}, sequences=limits) as near:
+        near.load()
+        assert near.looks_every_s == LOOK_S
+
+    stateful = {"inputs": [X, h], "outputs": [Y, g], "state": {"h": "g"}}
+    with worker(tmp_path, lambda x, h: {"y": x, "g": x}, sequences=limits, **stateful) as near:
+        near.load()
+        assert near.looks_every_s == with_state_s
+
+
+def test_what_runs_needed_is_given_back_when_nothing_comes_any_more(tmp_path, monkeypatch):
+    monkeypatch.setattr("edged.worker.serve.LOOK_S", 0.001)
+    monkeypatch.setattr("edged.worker.rest.REST_S", 0.0)
+    settled = queue.SimpleQueue()
+    spec, backend = worker_spec(MODEL, [X], [Y]), FakeBackend({MODEL: lambda x: {"y": x}})
+    with NearEnd(spec, backend, tmp_path, MODEL, settle=lambda: settled.put("settled")) as near:
+        near.load()
+        assert settled.get(timeout=PATIENCE_S), "after loading"
+        for _ in range(2):
+            near.ask([floats(1)])
+            assert settled.get(timeout=PATIENCE_S), "after a run"
+
+    assert settled.empty()
