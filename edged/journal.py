@@ -123,6 +123,11 @@ POLICY_OVERRIDDEN: Final = Event(
 )
 POLICY_OVERRIDE_ENDED: Final = Event(message_id="8dc2f70b399825a5f44acee9d73491fe", text="Override of the policy ended")
 MODEL_DECIDED: Final = Event(message_id="21b66065771d01258cd5bc5c8fe4f521", text="Requests are decided otherwise")
+DECISIONS_UNSTEADY: Final = Event(
+    message_id="2aab4a3c7d62bad8aa5036640c6cc204",
+    text="Requests are decided otherwise too often to be told each time",
+    level=logging.WARNING,
+)
 HEAT_ROSE: Final = Event(
     message_id="3ee09ce42a41abbba597fd5b328d3038",
     text="Device has become so hot that policies may act",
@@ -134,8 +139,14 @@ SENSOR_DOUBTED: Final = Event(
     message_id="13c05941303dfcce07ca3dbc5925da8b", text="Sensor is not believed", level=logging.WARNING
 )
 SENSOR_BELIEVED: Final = Event(message_id="66161dc337d2c83c97bc5b7ee1b34541", text="Sensor is believed again")
+READING_UNSTEADY: Final = Event(
+    message_id="73542c630bd01b5f3311363e476f36d9",
+    text="What the device says of itself changes too often to be told each time",
+    level=logging.WARNING,
+)
 EVENTS: Final = (
     MODEL_DECIDED,
+    DECISIONS_UNSTEADY,
     POLICY_IN_FORCE,
     POLICY_REFUSED,
     POLICY_OVERRIDDEN,
@@ -166,6 +177,7 @@ EVENTS: Final = (
     POWER_CHANGED,
     SENSOR_DOUBTED,
     SENSOR_BELIEVED,
+    READING_UNSTEADY,
     VARIANT_SWITCHED,
     DOCUMENT_TAKEN,
     DOCUMENT_REFUSED,

@@ -62,6 +62,10 @@ class ServingStats:
         """Requests that were answered with what was known already."""
         self.misses = 0
         """Those for which it was looked up and not known."""
+        self.feature_hits = 0
+        """Of those, requests for which it was known what the steps before the model make of them."""
+        self.feature_misses = 0
+        """Those for which that was looked up and not known."""
         self.restarts = 0
         """Workers that were replaced because they were lost."""
         self.rows = 0
@@ -135,6 +139,11 @@ class ServingStats:
         """
         self.hits.add(total_s)
         self.finished(OK, total_s)
+
+    def looked_for_features(self, *, found: bool) -> None:
+        """Count a request for which it was looked up what the steps before the model make of it."""
+        self.feature_hits += found
+        self.feature_misses += not found
 
     def restarted(self) -> None:
         """Count a worker that was lost and has to be replaced."""

@@ -18,7 +18,7 @@ def received():
     """Datagrams as journald would receive them from ``LOG``."""
     with short_directory() as directory, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(str(directory / "journal"))
-        server.settimeout(10)
+        server.settimeout(60)
         handler = JournalHandler("edged", str(directory / "journal"))
         LOG.addHandler(handler)
         LOG.setLevel(logging.INFO)

@@ -1,1 +1,1 @@
-"""Answers that are known already: made by background requests when nothing else is to be done, and given at once when somebody waits."""
+"""Answers that are known already, and what is known on the way to them: made by background requests when nothing else is to be done."""

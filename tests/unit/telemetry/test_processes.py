@@ -5,6 +5,7 @@ import os
 import pytest
 
 from edged.telemetry.processes import ProcessMemory, read_memory, read_own_use
+from tests.fakes.open_files import collect_what_was_left
 
 ROLLUP = """\
 5643e2c9c000-7ffc16151000 ---p 00000000 00:00 0                          [rollup]
@@ -43,6 +44,7 @@ def test_real_process_has_memory_and_shares_some():
 
 
 def test_own_use_is_this_process():
+    collect_what_was_left("self")
     before = read_own_use()
     descriptors = [os.open("/dev/null", os.O_RDONLY) for _ in range(3)]
     try:

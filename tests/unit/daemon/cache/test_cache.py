@@ -6,54 +6,24 @@ import msgspec
 import pytest
 
 from edged.bundle.manifest import State
-from edged.config.schema import CacheConfig, ServeConfig
-from edged.daemon.cache.cache import Cache
-from edged.daemon.decisions.decider import Decider
-from edged.daemon.decisions.deciding import Deciding
+from edged.config.schema import CacheConfig
 from edged.daemon.serving.keeper import Loadable
-from edged.daemon.serving.serving import Serving
 from edged.errors import BackendError, ModelStoppedError
 from edged.ids import ModelName
-from tests.fakes.contexts import connected_device
-from tests.fakes.decisions import FakeAccuracy, FakeEndpoint, FakeHolds, FakePolicies, TwoVariants
-from tests.fakes.requests import BACKGROUND, Asked, request_of
+from tests.fakes.decided_devices import DecidedDevice, decided_device
+from tests.fakes.requests import BACKGROUND, Asked
 from tests.fakes.rules import rule
-from tests.fakes.served_workers import HeldTime, Starter, loadable_of
+from tests.fakes.served_workers import loadable_of
 
 ECHO = ModelName("echo")
 
 
-class Device:
+class Device(DecidedDevice):
     """An ``echo`` with fake workers, and what it knows already."""
-
-    def __init__(self, time: HeldTime, serving: Serving, models: TwoVariants) -> None:
-        self.time, self.serving, self.models = time, serving, models
-        self.rules = CacheConfig()
-        self.cache = Cache(serving, lambda: self.rules)
-        self.policies = FakePolicies()
-        self.decider = Decider(
-            contexts=connected_device(),
-            policies=self.policies,
-            variants=models.variants,
-            accuracy=FakeAccuracy(),
-            endpoint=FakeEndpoint(),
-            noted=lambda *_: None,
-        )
-        self.deciding = Deciding(
-            serving=serving,
-            variants=models.variants,
-            decides=self.decider,
-            endpoint=FakeEndpoint(),
-            holds=FakeHolds(),
-            run_s=lambda: 30.0,
-            cache=self.cache,
-        )
-        self.worker = None
 
     async def ask(self, data: bytes = b"7", **options) -> tuple[Asked, bool]:
         """Ask, and have the worker answer if it was asked; returns what came, and whether it was known."""
-        asked = Asked(request_of(data, deadline_s=self.time.now_s + 30.0, **options))
-        taken = self.deciding.submit("echo", None, asked.call)
+        asked, taken = self.submit(data, **options)
         assert not asked.is_finished, "nothing is finished before its caller knows who has taken it"
         await asyncio.sleep(0)
         if not asked.is_finished:
@@ -63,14 +33,9 @@ class Device:
 
 @pytest.fixture
 async def device(monkeypatch):
-    time, starter = HeldTime(monkeypatch), Starter()
-    serving = Serving(start_worker=starter, parallel=2, poison_rest_s=600.0, limits=lambda: ServeConfig(max_queued=2))
-    async with serving:
-        models = TwoVariants(serving, starter)
-        device = Device(time, serving, models)
-        device.worker = await models.load("fp32")
+    async with decided_device(monkeypatch, Device) as device:
+        device.worker = device.fp32
         yield device
-        device.decider.close()
 
 
 async def test_what_was_made_in_the_background_is_given_at_once_to_whoever_waits(device):
@@ -88,7 +53,7 @@ async def test_what_somebody_waited_for_is_not_kept(device):
     """Such requests would pay for hashing and memory, and mostly for nothing."""
     await device.ask()
 
-    assert device.cache.entries == 0
+    assert device.cache.sizes.results == 0
     assert not (await device.ask())[1]
     assert device.serving.stats("echo").misses == 0, "it was not even looked for"
 
@@ -114,57 +79,54 @@ async def test_users_share_what_is_known_where_the_administrator_says_so(device)
 async def test_what_is_not_to_be_kept_is_not(device):
     await device.ask(request_class=BACKGROUND, may_cache=False)
     await device.ask(b"1234", request_class=BACKGROUND)
-    assert device.cache.entries == 1
+    assert device.cache.sizes.results == 1
 
     device.rules = CacheConfig(max_input_bytes=3)
     assert not (await device.ask(b"1234"))[1], "its inputs are too large"
     device.rules = CacheConfig(max_bytes=0)
     assert not (await device.ask(b"1234"))[1]
-    assert device.cache.entries == 0, "it is off"
+    assert device.cache.sizes.results == 0, "it is off"
 
 
 async def test_an_error_is_not_kept(device):
-    asked = Asked(request_of(b"7", deadline_s=device.time.now_s + 30.0, request_class=BACKGROUND))
-    device.deciding.submit("echo", None, asked.call)
+    asked, _ = device.submit(b"7", request_class=BACKGROUND)
     asked.call.finish(BackendError("it failed"))
 
-    assert device.cache.entries == 0
+    assert device.cache.sizes.results == 0
 
 
 async def test_a_new_version_begins_with_nothing(device):
     await device.ask(request_class=BACKGROUND)
     device.worker = await device.models.load("fp32", version="2.0.0")
 
-    assert (device.cache.entries, device.cache.size_bytes) == (0, 0)
+    assert (device.cache.sizes.results, device.cache.sizes.results_bytes) == (0, 0)
     assert not (await device.ask())[1]
 
 
 async def test_an_answer_that_comes_after_its_version_was_replaced_is_not_kept(device):
-    asked = Asked(request_of(b"7", deadline_s=device.time.now_s + 30.0, request_class=BACKGROUND))
-    device.deciding.submit("echo", None, asked.call)
+    asked, _ = device.submit(b"7", request_class=BACKGROUND)
     before = device.worker
     device.worker = await device.models.load("fp32", version="2.0.0")
     before.answer_all()
 
     assert asked.answer == b"7"
-    assert device.cache.entries == 0
+    assert device.cache.sizes.results == 0
 
 
 async def test_an_answer_of_another_variant_than_was_asked_is_not_kept(device):
     """It may have been taken over while it waited."""
-    asked = Asked(request_of(b"7", deadline_s=device.time.now_s + 30.0, request_class=BACKGROUND))
-    device.deciding.submit("echo", None, asked.call)
+    asked, _ = device.submit(b"7", request_class=BACKGROUND)
     asked.call.instead = "echo-int8"
     device.worker.answer_all()
 
     assert asked.answer == b"7"
-    assert device.cache.entries == 0
+    assert device.cache.sizes.results == 0
 
 
 async def test_no_answer_of_a_sequence_is_kept(device):
     await device.ask(request_class=BACKGROUND, sequence=1)
 
-    assert device.cache.entries == 0
+    assert device.cache.sizes.results == 0
 
 
 async def test_no_answer_of_a_model_with_a_state_is_kept(device):
@@ -176,14 +138,14 @@ async def test_no_answer_of_a_model_with_a_state_is_kept(device):
 
     await device.ask(request_class=BACKGROUND)
 
-    assert device.cache.entries == 0
+    assert device.cache.sizes.results == 0
 
 
 async def test_a_stopped_model_answers_nothing_that_it_knows(device):
     await device.ask(request_class=BACKGROUND)
     device.serving.hold(ECHO, lambda: ModelStoppedError("stopped", hint="", reason=""))
 
-    assert device.cache.entries == 0
+    assert device.cache.sizes.results == 0
     with pytest.raises(ModelStoppedError):
         await device.ask()
 
@@ -201,8 +163,7 @@ async def test_each_variant_has_answers_of_its_own(device):
 
 async def test_a_caller_that_leaves_is_forgotten(device):
     await device.ask(request_class=BACKGROUND)
-    asked = Asked(request_of(b"7", deadline_s=device.time.now_s + 30.0))
-    device.deciding.submit("echo", None, asked.call)
+    asked, _ = device.submit(b"7")
     asked.call.abandon()
     await asyncio.sleep(0)
 
