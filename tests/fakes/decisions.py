@@ -6,11 +6,12 @@ import msgspec
 
 from edged.api.ports import ModelView
 from edged.bundle.manifest import Variant
+from edged.daemon.decisions.decided_models import DecidedModels
 from edged.daemon.decisions.decider import Decider
-from edged.daemon.decisions.deciding import Deciding
 from edged.daemon.serving.serving import Serving
 from edged.errors import UnavailableError
 from edged.ids import ModelName
+from edged.pipeline.pipeline import Steps
 from edged.runtime.calls import Call
 from edged.select.decision import Regulatory
 from edged.sense.reading import known, unknown
@@ -135,11 +136,18 @@ class FakeVariants:
 
 
 class TwoVariants:
-    """A model, ``echo``, whose fp32 variant answers by itself; its int8 variant can be loaded next to it. With fake workers."""
+    """A model, ``echo``, whose fp32 variant answers by itself; its int8 variant can be loaded next to it. With fake workers.
 
-    def __init__(self, serving: Serving, starter: Starter) -> None:
+    Args:
+        serving: Gets them.
+        starter: Starts the workers.
+        steps: Those before the model (``pre``) and after it (``post``).
+    """
+
+    def __init__(self, serving: Serving, starter: Starter, **steps: Steps) -> None:
         self.serving = serving
         self.starter = starter
+        self.steps = steps
         self.variants = FakeVariants(serving)
 
     async def load(self, precision: str, *, version: str = "1.0.0"):
@@ -154,14 +162,13 @@ class TwoVariants:
         self.variants.become("echo", fp32, int8)
         return self.starter.last
 
-    @staticmethod
-    def _loadable(precision: str, version: str):
-        plain = loadable_of(version)
+    def _loadable(self, precision: str, version: str):
+        plain = loadable_of(version, **self.steps)
         variant = msgspec.structs.replace(plain.variant, id=f"echo-{precision}", precision=precision, tier="quality")
         return type(plain)(bundle=plain.bundle, variant=variant)
 
 
-def undecided(serving: Serving) -> Deciding:
+def undecided(serving: Serving) -> DecidedModels:
     """Models without any policy: whatever answers by itself does."""
     variants = FakeVariants(serving)
     decider = Decider(
@@ -174,7 +181,7 @@ def undecided(serving: Serving) -> Deciding:
     )
     for model, served in serving.served.items():
         variants.become(model, served.loadable.variant)
-    return Deciding(
+    return DecidedModels(
         serving=serving,
         variants=variants,
         decides=decider,

@@ -54,6 +54,7 @@ def policy():
         "variants": ["int8", "*"],
         "max_latency_ms": 150.0,
         "max_watts": 4.0,
+        "max_joules": 0.5,
         "scale": 0.5,
         "max_concurrent": 1,
         "max_rate_per_s": 30.0,
@@ -63,6 +64,7 @@ def policy():
         "deny": "no",
     }
     when = [{"thermal": ">= serious", "throttled": True, "idle_s": 5, "link": ["wifi"]}, {"battery_percent": "< 5"}]
+    measured = {"int8": {"latency_ms": 5.0, "watts": 2.0, "joules": 0.01}}
     expect = {"rule": "hot", "action": "run", "variant": "int8", "scale": 0.5, "retry_after_s": 60.0}
     return {
         "schema": 1,
@@ -70,7 +72,15 @@ def policy():
         "description": "For this site.",
         "dwell_s": 30.0,
         "rule": [{"name": "hot", "description": "It is hot.", "when": when, "then": then}],
-        "test": [{"name": "hot", "given": {"thermal": "serious"}, "variants": ["int8"], "expect": expect}],
+        "test": [
+            {
+                "name": "hot",
+                "given": {"thermal": "serious"},
+                "variants": ["int8"],
+                "measured": measured,
+                "expect": expect,
+            }
+        ],
     }
 
 

@@ -1,5 +1,6 @@
 """Policies, whatever is written in them and wherever a device is: nothing but their own error, and always exactly one rule that decides."""
 
+import math
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from edged.errors import PolicyError
 from edged.policy.asked import ask_rules
 from edged.policy.combine import combine
 from edged.policy.conditions import compile_condition
+from edged.policy.document import PolicyFile, Rule
 from edged.policy.given import CALM, Situation, situation_of
 from edged.policy.parse import parse_policy
 from edged.policy.quantities import QUANTITIES, Kind
@@ -23,7 +25,6 @@ RULES = {file.stem: combine(packaged=parse_policy(file.read_bytes(), source=file
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=32)
 VALUES = {
-    Kind.NUMBER: NUMBERS,
     Kind.BOOLEAN: st.booleans(),
     Kind.SET: st.sampled_from(["cpu", "cpu,gpu", "gpu,npu"]),
     Kind.HOURS: st.builds("{:02}:{:02}".format, st.integers(0, 23), st.integers(0, 59)),
@@ -31,6 +32,7 @@ VALUES = {
 WRITTEN = st.one_of(
     st.booleans(),
     st.integers(),
+    st.integers(min_value=10**308, max_value=10**400),
     st.floats(),
     st.text(max_size=12),
     st.builds("{} {}".format, st.sampled_from(["<", "<=", ">", ">="]), NUMBERS | st.text(max_size=5)),
@@ -41,6 +43,9 @@ WRITTEN = st.one_of(
 
 def values_of(quantity):
     words = st.sampled_from(quantity.words) if quantity.words else st.text(min_size=1, max_size=8)
+    if quantity.kind is Kind.NUMBER:
+        least, most = (None if math.isinf(limit) else limit for limit in (quantity.least, quantity.most))
+        return st.floats(least, most, allow_nan=False, allow_infinity=False, width=32)
     return VALUES.get(quantity.kind, words)
 
 
@@ -64,6 +69,31 @@ def test_a_device_that_knows_nothing_runs_the_best_variant_by_default():
     (decides,) = [item for item in ask_rules(RULES["default"], nothing) if item.verdict == "decides"]
 
     assert decides.ranked.rule.name == "run-best"
+
+
+ORIGINS = ("override", "local", "remote", "packaged")
+
+
+@given(applying=st.sets(st.sampled_from(ORIGINS)), there=st.sets(st.sampled_from(ORIGINS)))
+def test_whoever_is_nearer_to_the_device_is_asked_first(applying, there):
+    def policy(origin):
+        when = ({f"flag.{origin}": True},)
+        return PolicyFile(schema=1, name=origin, dwell_s=7.0, rules=(Rule(name=origin, when=when),))
+
+    rules = combine(
+        overrides=policy("override").rules if "override" in there else (),
+        **{origin: policy(origin) if origin in there else None for origin in ORIGINS[1:]},
+    )
+    (decides,) = [
+        item.ranked
+        for item in ask_rules(rules, situation_of({f"flag.{origin}": True for origin in applying}))
+        if item.verdict == "decides"
+    ]
+
+    assert decides.origin == next((origin for origin in ORIGINS if origin in applying & there), "built-in")
+    assert [ranked.origin for ranked in rules] == [*(origin for origin in ORIGINS if origin in there), "built-in"]
+    # Whoever overrides wants to see the end of it at once, too.
+    assert all(ranked.dwell_s == 0.0 for ranked in rules if ranked.origin == "override")
 
 
 READINGS = [field.name for field in fields(CALM) if isinstance(getattr(CALM, field.name), Reading)]
@@ -115,6 +145,8 @@ LINES = st.lists(
             "when = [{}]",
             "when = {}",
             "when = [[]]",
+            "when = [{ battery_percent = 1" + "0" * 400 + " }]",
+            'when = [{ "flag.x" = 1' + "0" * 400 + " }]",
             "then = { scale = nan }",
             "then = { defer_s = inf }",
             "then = []",

@@ -116,6 +116,7 @@ class Decider:
         if len(self._kinds) < MAX_KINDS and self._variants.known(ask.model):
             self._keep(ask, decision, is_asked=True)
             self._want(ask.model)
+            self._refresh_soon()
         return decision
 
     def what_if(self, ask: Ask, context: Context) -> Decision:
@@ -177,6 +178,9 @@ class Decider:
     def _end(self, asks: Iterable[Ask]) -> None:
         for ask in asks:
             del self._valid[ask]
+        self._refresh_soon()
+
+    def _refresh_soon(self) -> None:
         if not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._refresh)
@@ -207,6 +211,7 @@ class Decider:
             is_standing = ask == Ask(model=ask.model)
             if ask.model not in models or (not is_standing and now_s - kind.asked_s > FORGET_AFTER_S):
                 del self._kinds[ask]
+                self._is_other = True
                 self._valid.pop(ask, None)
                 self._incumbents.pop(ask, None)
         self._wanted = {model: wanted for model, wanted in self._wanted.items() if model in models}

@@ -7,19 +7,22 @@
 3. Not all go on together: of each kind at most ``at_once`` are under way, so that a device that has just cooled down is not flooded, and
    the queue has room for requests that somebody waits for (which go first in any case).
 4. One that goes on has ``request_timeout_s`` from then on, however long it was ready to wait: a run that hangs ends as any other does.
-   Where its place is taken away before it ran, it is the first to be kept again.
+   Where its place is taken away before it ran, it is kept again where it was, however many come back at once.
 5. Each is finished at its own deadline, kept or not; and when its caller leaves. What is kept is in memory only, and lives as long as its
    caller's connection: a restart of the daemon loses both.
 """
 
 import asyncio
 import math
+from bisect import insort
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import count
+from operator import attrgetter
 from typing import Final
 
-from edged.api.metrics.background import BackgroundStatus, End
+from edged.api.documents.background import BackgroundStatus, End
 from edged.config.schema import BackgroundConfig
 from edged.daemon.decisions.seams import GoOn
 from edged.daemon.serving.alarm import Alarm
@@ -33,12 +36,13 @@ FULL_RETRY_S: Final = 30
 
 
 class _Kept:
-    """One request."""
+    """One request; its number is its place in the order in which they came."""
 
-    __slots__ = ("ask", "call", "go_on", "inner", "is_left", "since_s", "size_bytes")
+    __slots__ = ("ask", "call", "go_on", "inner", "is_left", "number", "since_s", "size_bytes")
 
-    def __init__(self, ask: Ask, call: Call, go_on: GoOn, *, since_s: float) -> None:
+    def __init__(self, number: int, ask: Ask, call: Call, go_on: GoOn, *, since_s: float) -> None:
         memory = call.request.memory
+        self.number: Final = number
         self.ask: Final = ask
         self.call: Final = call
         self.go_on: Final = go_on
@@ -83,6 +87,7 @@ class Holding:
         self._lines: dict[Ask, _Line] = {}
         self._all = _Share()
         self._users: dict[int, _Share] = {}
+        self._numbers = count()
         self._ended: dict[str, Counter[End]] = {}
         self._alarm = Alarm(self._ring)
         self._is_due = False
@@ -96,7 +101,7 @@ class Holding:
     def keep(self, ask: Ask, call: Call, *, go_on: GoOn) -> None:
         """Take a call that may have to wait; see ``Holds``."""
         now_s = self._loop.time()
-        kept = _Kept(ask, call, go_on, since_s=now_s)
+        kept = _Kept(next(self._numbers), ask, call, go_on, since_s=now_s)
         line = self._lines.setdefault(ask, _Line())
         call.abandoned = lambda: self._leave(kept)
         try:
@@ -160,9 +165,9 @@ class Holding:
                 limit=limit,
             )
 
-    def _put(self, line: _Line, kept: _Kept, *, is_first: bool = False) -> None:
+    def _put(self, line: _Line, kept: _Kept) -> None:
         """Keep a request from now on."""
-        (line.kept.appendleft if is_first else line.kept.append)(kept)
+        insort(line.kept, kept, key=attrgetter("number"))
         for share in (self._all, self._users.setdefault(kept.call.request.uid, _Share())):
             share.requests += 1
             share.size_bytes += kept.size_bytes
@@ -209,7 +214,7 @@ class Holding:
         line.under_way -= 1
         now_s = self._loop.time()
         if _is_for_now(outcome) and not (kept.is_left or self._is_closed) and kept.call.request.deadline_s > now_s:
-            self._put(line, kept, is_first=True)
+            self._put(line, kept)
             self._rest(line, outcome, now_s)
             self._watch(now_s)
             return
@@ -252,7 +257,7 @@ class Holding:
                 kept = self._take(line, line.kept[0])
                 try:
                     if not self._try(line, kept):
-                        self._put(line, kept, is_first=True)
+                        self._put(line, kept)
                         break
                 except EdgedError as exc:
                     self._end(kept, "finished")

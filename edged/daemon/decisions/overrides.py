@@ -1,7 +1,10 @@
 """The overrides in force on this device: kept over restarts, ended in time, and each with an entry in the history at its begin and end.
 
 They are in ``overrides.json`` of the state directory, which is written before one takes effect: what an operator was told is so after a
-power cut, too. One that is damaged or cannot be read is as good as none, because an override is never what a device depends on.
+power cut, too. While there is one, the file is written again about each minute, with how much of its time counts as used
+(``edged.policy.override``). While the disk refuses that, or refuses to let go of one that has ended, it is tried again each minute;
+they go on and end all the same, but a reboot finds what was written last. A file that is damaged or cannot be read is as good
+as none, because an override is never what a device depends on.
 """
 
 import asyncio
@@ -17,20 +20,18 @@ from edged.daemon.fleet.diary import Diary
 from edged.errors import EdgedError, NothingToDoError, StoreError
 from edged.files import read_limited, replace_durably
 from edged.policy.document import Then
-from edged.policy.override import Override, OverridesFile, carried_over, left_s, then_text
+from edged.policy.override import LOOK_EVERY_S, Override, OverridesFile, carried_over, counted_ahead, left_s, then_text
 from edged.store.history import Happening
 
 LOG = logging.getLogger(__name__)
 
 FILE_NAME: Final = "overrides.json"
 MAX_BYTES: Final = 1 << 20
-LOOK_EVERY_S: Final = 60.0
-"""While there is one, for a wall clock that was set."""
-EXPIRED: Final = "its time is over"
+EXPIRED: Final = "the clock"
 
 
 class Overrides:
-    """Holds them. Made and used on one event loop.
+    """Holds them. Made and used on one event loop; look at them once before they decide about anything.
 
     Args:
         directory: The state directory.
@@ -60,6 +61,8 @@ class Overrides:
         self._kept: tuple[Override, ...] = tuple(
             carried_over(override, unix_s=unix_s(), boot_id=boot_id, boot_s=boot_s()) for override in _read(self._path)
         )
+        self._is_out_of_date = False
+        """The file says something else than is kept, because the disk refused."""
 
     @property
     def current(self) -> Sequence[Override]:
@@ -71,7 +74,7 @@ class Overrides:
         self._listeners.append(told)
 
     async def run(self) -> NoReturn:
-        """End each one in time, until cancelled."""
+        """End each one in time, and keep count of it, until cancelled."""
         while True:
             await self.look()
             self._news.clear()
@@ -80,18 +83,24 @@ class Overrides:
                     await self._news.wait()
 
     async def look(self) -> None:
-        """End what is over."""
+        """End what is over, and write down how much of the others counts as used."""
         async with self._changing:
             late = [override for override in self._kept if self._is_over(override)]
-            if not late:
-                return
             for override in late:
                 self._note_end(override, cause=EXPIRED, reason=f"after {override.for_s:g} s")
-            self._take([override for override in self._kept if override not in late])
+            if late:
+                self._take([override for override in self._kept if override not in late])
+            counted = tuple(counted_ahead(override, boot_s=self._boot_s()) for override in self._kept)
+            if not (late or self._is_out_of_date) and counted == self._kept:
+                return
             try:
-                await self._save(self._kept)
+                await self._save(counted)
             except StoreError as exc:
-                LOG.warning("An override that is over is still written down: %s", exc)
+                if not self._is_out_of_date:
+                    LOG.warning("What is written down of overrides is out of date: %s", exc)
+                self._is_out_of_date = True
+            else:
+                self._kept = counted
 
     async def begin(self, model: str, then: Then, *, for_s: float, reason: str, by: str) -> Override:
         """Put an override in force, in place of the one that the model has.
@@ -99,6 +108,7 @@ class Overrides:
         Raises:
             StoreError: The disk refused; nothing has changed.
         """
+        boot_s = self._boot_s()
         override = Override(
             model=model,
             then=then,
@@ -107,8 +117,9 @@ class Overrides:
             began_unix_s=self._unix_s(),
             for_s=for_s,
             boot_id=self._boot_id,
-            until_boot_s=self._boot_s() + for_s,
+            until_boot_s=boot_s + for_s,
         )
+        override = counted_ahead(override, boot_s=boot_s)
         async with self._changing:
             replaced = [other for other in self._kept if other.model == model]
             others = [other for other in self._kept if other.model != model]
@@ -154,6 +165,8 @@ class Overrides:
     def _pause_s(self) -> float | None:
         unix_s, boot_s = self._unix_s(), self._boot_s()
         left = [left_s(override, unix_s=unix_s, boot_s=boot_s) for override in self._kept]
+        if self._is_out_of_date:
+            left.append(LOOK_EVERY_S)
         return min(max(0.0, min(left)), LOOK_EVERY_S) if left else None
 
     def _note_end(self, override: Override, *, cause: str, reason: str) -> None:
@@ -168,6 +181,7 @@ class Overrides:
             raise StoreError(
                 f"{self._path} cannot be written: {exc.strerror}", hint="Check free space and health of the disk."
             ) from exc
+        self._is_out_of_date = False
 
 
 def _read(path: Path) -> Sequence[Override]:

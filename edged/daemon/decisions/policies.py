@@ -38,6 +38,10 @@ class FleetRules(Protocol):
         """Return what the history calls the document of a name."""
         ...
 
+    def refused(self, name: DocumentName) -> Sequence[str]:
+        """Return what is wrong with the document of a name that was not taken, a line each; empty when it was."""
+        ...
+
     def on_change(self, listener: Callable[[], None]) -> None:
         """Have somebody told when they may be others."""
         ...
@@ -137,14 +141,14 @@ class PoliciesInForce:
 
     @property
     def refused(self) -> Sequence[str]:
-        """What is wrong with policies that should be in force, and were not taken; empty when all are."""
-        return self._refused
+        """What is wrong with policies that should be in force, and were not taken, a line each; empty when all are."""
+        return *self._refused, *self._fleet.refused("policy")
 
     def refuse(self, *errors: PolicyError) -> None:
         """Tell the operator which policies were not taken, this time."""
-        self._refused = tuple(error.message for error in errors)
-        for reason in self._refused:
-            journal.event(LOG, journal.POLICY_REFUSED, reason=reason)
+        self._refused = tuple(line for error in errors for line in error.lines)
+        for error in errors:
+            journal.event(LOG, journal.POLICY_REFUSED, reason=error.message)
 
     def _read_at_start(self, config: PolicyConfig) -> Files:
         errors: list[PolicyError] = []

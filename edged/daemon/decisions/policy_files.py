@@ -13,7 +13,7 @@ from typing import Final
 
 from edged.config.schema import DEFAULT_POLICY_FILE, PolicyConfig
 from edged.errors import PolicyError, Problem, StoreError
-from edged.files import read_limited, replace_durably
+from edged.files import is_named, read_limited, replace_durably
 from edged.policy.document import PolicyFile
 from edged.policy.parse import MAX_POLICY_FILE_BYTES
 from edged.select.check import read_policy
@@ -43,7 +43,7 @@ def read_local(config: PolicyConfig, *, kept: Path) -> PolicyFile | None:
         PolicyError: As ``read_policy_file``; the copy is left as it is.
     """
     path = Path(config.file)
-    if not config.file or (config.file == DEFAULT_POLICY_FILE and not path.exists()):
+    if not config.file or (config.file == DEFAULT_POLICY_FILE and not is_named(path)):
         with suppress(OSError):
             (kept / KEPT_NAME).unlink(missing_ok=True)
         return None

@@ -13,6 +13,7 @@ from edged.sense.context import Context
 from edged.sense.reading import Reading
 
 GoOn = Callable[[Call], None]
+"""Does with a call what is decided then; see ``Holds.keep``."""
 
 
 class Contexts(Protocol):

@@ -5,10 +5,7 @@ from dataclasses import replace
 import pytest
 
 from edged.bundle.fallback import Constant
-from edged.config.schema import ServeConfig
-from edged.daemon.decisions.decider import Decider
-from edged.daemon.decisions.deciding import CLOUD, Deciding
-from edged.daemon.serving.serving import Serving
+from edged.daemon.decisions.decided_models import CLOUD
 from edged.daemon.serving.stand_in import ConstantAnswer, StandIn
 from edged.errors import (
     DeferredError,
@@ -26,11 +23,10 @@ from edged.runtime.tensors import InferResult
 from edged.select.decision import Action
 from edged.sense.context import Level
 from edged.telemetry.serving import ServingStats
-from tests.fakes.contexts import connected_device
-from tests.fakes.decisions import FakeAccuracy, FakeEndpoint, FakeHolds, FakePolicies, TwoVariants
+from tests.fakes.decided_devices import decided_device
 from tests.fakes.requests import BACKGROUND, INTERACTIVE, Asked, request_of, rows_of
 from tests.fakes.rules import rule
-from tests.fakes.served_workers import HeldTime, Starter, settle
+from tests.fakes.served_workers import settle
 
 ECHO = ModelName("echo")
 
@@ -43,60 +39,25 @@ HOT = rule("hot", when=is_hot, variants=("int8",), scale=0.5)
 FROM_OUTSIDE = InferResult(outputs=(rows_of(b"c"),), run_s=0.1)
 
 
-class Device:
-    """Models with fake workers, by policy."""
-
-    def __init__(self, time: HeldTime, serving: Serving, models: TwoVariants) -> None:
-        self.time, self.serving, self.models = time, serving, models
-        self.contexts, self.policies = connected_device(), FakePolicies()
-        self.endpoint, self.holds = FakeEndpoint(), FakeHolds()
-        self.decider = Decider(
-            contexts=self.contexts,
-            policies=self.policies,
-            variants=models.variants,
-            accuracy=FakeAccuracy(),
-            endpoint=self.endpoint,
-            noted=lambda *_: None,
-        )
-        self.deciding = Deciding(
-            serving=serving,
-            variants=models.variants,
-            decides=self.decider,
-            endpoint=self.endpoint,
-            holds=self.holds,
-            run_s=lambda: 30.0,
-        )
-
-    def ask(self, data: bytes = b"0", **options):
-        asked = Asked(request_of(data, deadline_s=self.time.now_s + 30.0, **options))
-        return asked, self.deciding.submit("echo", None, asked.call)
-
-
 @pytest.fixture
 async def device(monkeypatch):
-    time, starter = HeldTime(monkeypatch), Starter()
-    serving = Serving(start_worker=starter, parallel=2, poison_rest_s=600.0, limits=lambda: ServeConfig(max_queued=2))
-    async with serving:
-        models = TwoVariants(serving, starter)
-        device = Device(time, serving, models)
-        device.fp32 = await models.load("fp32")
+    async with decided_device(monkeypatch) as device:
         yield device
-        device.decider.close()
 
 
-async def test_without_a_policy_the_best_variant_answers_and_nothing_is_said_about_decisions(device):
-    asked, taken = device.ask(b"7")
+async def test_without_a_policy_the_best_variant_answers_and_the_answer_says_that_the_built_in_rule_decided(device):
+    asked, taken = device.submit(b"7")
     device.fp32.answer_all()
 
     assert asked.answer == b"7"
-    assert (taken.model.variant, taken.decision, taken.is_offloaded) == ("echo-fp32", None, False)
+    assert (taken.model.variant, taken.decision.rule, taken.is_offloaded) == ("echo-fp32", "run-best", False)
 
 
 async def test_a_rule_brings_another_variant_and_the_answer_says_which_rule(device):
     int8 = await device.models.load("int8")
     device.policies.become(HOT)
     device.contexts.become(thermal=Level.SERIOUS)
-    asked, taken = device.ask(b"7")
+    asked, taken = device.submit(b"7")
     int8.answer_all()
 
     assert asked.answer == b"7"
@@ -106,7 +67,7 @@ async def test_a_rule_brings_another_variant_and_the_answer_says_which_rule(devi
 async def test_until_a_variant_is_loaded_the_one_that_answers_goes_on(device):
     device.policies.become(HOT)
     device.contexts.become(thermal=Level.SERIOUS)
-    asked, taken = device.ask(b"7")
+    asked, taken = device.submit(b"7")
     device.fp32.answer_all()
 
     assert asked.answer == b"7"
@@ -118,7 +79,7 @@ async def test_but_not_one_that_cannot_be_used(device):
     variants.become("echo", *variants.known("echo"), unusable={"echo-fp32": ("its kit failed",)})
 
     with pytest.raises(UnavailableError, match="echo-int8 of model echo is being loaded, and echo-fp32 cannot be used"):
-        device.ask()
+        device.submit()
 
 
 async def test_without_a_policy_nobody_is_told_of_rules_where_no_worker_can_be_started(device):
@@ -128,7 +89,7 @@ async def test_without_a_policy_nobody_is_told_of_rules_where_no_worker_can_be_s
         "echo", variants.known("echo")[0], unusable={"echo-fp32": ("its worker cannot be started: no memory",)}
     )
 
-    for refused in (device.ask, lambda: device.deciding.answering("echo", None, INTERACTIVE)):
+    for refused in (device.submit, lambda: device.decided.answering("echo", None, INTERACTIVE)):
         with pytest.raises(
             UnavailableError, match="variant echo-fp32: its worker cannot be started: no memory"
         ) as caught:
@@ -141,14 +102,14 @@ async def test_whoever_waits_is_told_when_to_come_again(device):
     device.policies.become(rule("hot", defer_s=12.3))
 
     with pytest.raises(DeferredError, match="rule hot") as caught:
-        device.ask()
+        device.submit()
     assert (caught.value.code, caught.value.retry_after_s, caught.value.facts) == ("deferred", 13, {"rule": "hot"})
     assert device.serving.stats("echo").rejections == {"deferred": 1}
 
 
 async def test_background_work_is_kept_and_goes_on_when_it_may(device):
     device.policies.become(rule("busy", defer_s=5))
-    asked, taken = device.ask(b"7", request_class=BACKGROUND)
+    asked, taken = device.submit(b"7", request_class=BACKGROUND)
     (ask, call, go_on) = device.holds.kept[0]
     assert (ask.request_class, call, taken.decision.rule) == (BACKGROUND, asked.call, "busy")
     with pytest.raises(DeferredError):
@@ -165,7 +126,7 @@ async def test_background_work_is_kept_and_goes_on_when_it_may(device):
 
 async def test_background_work_that_is_kept_ends_with_a_stop(device):
     device.policies.become(rule("busy", defer_s=5))
-    asked, _ = device.ask(request_class=BACKGROUND)
+    asked, _ = device.submit(request_class=BACKGROUND)
     device.serving.hold(ECHO, lambda: ModelStoppedError("stopped"))
 
     with pytest.raises(ModelStoppedError):
@@ -174,29 +135,29 @@ async def test_background_work_that_is_kept_ends_with_a_stop(device):
 
 async def test_background_work_waits_behind_what_is_kept_already(device):
     device.policies.become(rule("busy", defer_s=5))
-    device.ask(b"1", request_class=BACKGROUND)
+    device.submit(b"1", request_class=BACKGROUND)
     device.policies.become()
-    device.ask(b"2", request_class=BACKGROUND)
-    device.ask(b"3")
+    device.submit(b"2", request_class=BACKGROUND)
+    device.submit(b"3")
 
     assert len(device.holds.kept) == 2
     assert device.fp32.asked == [b"3"], "whoever waits does not wait for background work"
 
 
 async def test_background_work_with_much_time_is_kept_for_as_long_as_there_is_no_room(device):
-    device.ask(b"1", request_class=BACKGROUND)
+    device.submit(b"1", request_class=BACKGROUND)
     assert device.fp32.asked == [b"1"]
 
     asked = Asked(request_of(b"2", deadline_s=device.time.now_s + 31.0, request_class=BACKGROUND))
-    device.deciding.submit("echo", None, asked.call)
+    device.decided.submit("echo", None, asked.call)
     assert [call for _, call, _ in device.holds.kept] == [asked.call]
 
 
 async def test_more_than_a_rule_lets_run_at_a_time_is_refused_until_one_has_ended(device):
     device.policies.become(rule("warm", max_concurrent=1))
-    device.ask(b"1")
+    device.submit(b"1")
     with pytest.raises(PolicyLimitError, match="rule warm lets no more than 1 requests at a time") as caught:
-        device.ask(b"2")
+        device.submit(b"2")
     assert (caught.value.code, caught.value.facts, caught.value.retry_after_s) == (
         "policy-limited",
         {"rule": "warm"},
@@ -205,7 +166,7 @@ async def test_more_than_a_rule_lets_run_at_a_time_is_refused_until_one_has_ende
     assert device.serving.stats("echo").rejections == {"limited": 1}
 
     device.fp32.answer_all()
-    device.ask(b"3")
+    device.submit(b"3")
     assert device.fp32.asked == [b"1", b"3"]
 
 
@@ -214,9 +175,9 @@ async def test_a_request_that_is_not_taken_gives_its_place_back(device):
     device.policies.become(rule("warm", max_concurrent=1))
     variants.become("echo", *variants.known("echo"), unusable={"echo-fp32": ("its kit failed",)})
     with pytest.raises(UnavailableError, match="is being loaded"):
-        device.ask()
+        device.submit()
     variants.become("echo", *variants.known("echo"))
-    asked, _ = device.ask(b"7")
+    asked, _ = device.submit(b"7")
     device.fp32.answer_all()
 
     assert asked.answer == b"7"
@@ -224,8 +185,8 @@ async def test_a_request_that_is_not_taken_gives_its_place_back(device):
 
 async def test_background_work_above_a_limit_is_kept(device):
     device.policies.become(rule("warm", max_concurrent=1))
-    asked, _ = device.ask(request_class=BACKGROUND)
-    other, _ = device.ask(request_class=BACKGROUND)
+    asked, _ = device.submit(request_class=BACKGROUND)
+    other, _ = device.submit(request_class=BACKGROUND)
     (_, _, go_on), (_, _, go_on_with_other) = device.holds.kept
     go_on(asked.call)
     with pytest.raises(PolicyLimitError):
@@ -238,24 +199,40 @@ async def test_what_a_rule_denies_is_denied_in_its_words(device):
     device.policies.become(rule("closed", deny="the gauge is being calibrated"))
 
     with pytest.raises(PolicyDeniedError, match="the gauge is being calibrated") as caught:
-        device.ask()
+        device.submit()
     assert (caught.value.code, caught.value.facts) == ("policy-denied", {"rule": "closed"})
     assert device.serving.stats("echo").rejections == {"denied": 1}
+
+
+@pytest.mark.parametrize(
+    ("origin", "whose"), [("local", "Rule closed of the device's policy"), ("override", "An operator's override")]
+)
+async def test_whose_word_it_was_is_said(device, origin, whose):
+    """Who overrides a policy gives no rule a name that a caller would know."""
+    device.policies.become(rule("closed", origin=origin, deny="no"))
+    with pytest.raises(PolicyDeniedError) as denied:
+        device.submit()
+    device.policies.become(rule("closed", origin=origin, defer_s=5))
+    with pytest.raises(DeferredError) as deferred:
+        device.submit()
+
+    assert denied.value.hint.startswith(whose)
+    assert ("an operator's override" in deferred.value.message) is (origin == "override")
 
 
 async def test_a_stop_a_stand_in_and_an_unknown_model_go_before_policy(device):
     device.policies.become(rule("closed", deny="no"))
     with pytest.raises(ModelUnknownError):
-        device.deciding.submit("other", None, Asked(request_of()).call)
+        device.decided.submit("other", None, Asked(request_of()).call)
     device.serving.hold(ECHO, lambda: ModelStoppedError("stopped"))
     with pytest.raises(ModelStoppedError):
-        device.ask()
+        device.submit()
 
 
 async def offloading(device, **then):
     device.endpoint.models.add("echo")
     device.policies.become(rule("out", **then))
-    return device.ask(b"7", has_consent=True)
+    return device.submit(b"7", has_consent=True)
 
 
 async def test_the_cloud_answers_where_the_rule_prefers_it(device):
@@ -339,21 +316,42 @@ async def test_what_was_wrong_with_a_request_out_there_is_not_tried_here(device)
 async def test_the_cloud_helps_out_when_the_queue_here_is_full(device):
     device.endpoint.models.add("echo")
     device.policies.become(rule("out", offload="fall-back"))
-    here = [device.ask(has_consent=True) for _ in range(4)]
-    asked, taken = device.ask(has_consent=True)
+    here = [device.submit(has_consent=True) for _ in range(4)]
+    asked, taken = device.submit(has_consent=True)
     device.endpoint.calls[0].finish(FROM_OUTSIDE)
 
     assert (asked.answer, taken.is_offloaded) == (b"c", True)
     assert not any(taken.is_offloaded for _, taken in here)
     with pytest.raises(UnavailableError):
-        device.ask(has_consent=False)
+        device.submit(has_consent=False)
+
+
+async def test_what_went_to_the_cloud_for_want_of_room_is_not_tried_here_again(device):
+    device.endpoint.models.add("echo")
+    device.policies.become(rule("out", offload="fall-back"))
+    for _ in range(4):
+        device.submit(has_consent=True)
+    asked, _ = device.submit(has_consent=True)
+    device.fp32.answer_all()
+    await settle()
+    device.endpoint.calls[0].finish(HostUnreachableError("nobody there"))
+
+    assert isinstance(asked.error, HostUnreachableError)
+
+
+async def test_what_comes_back_where_nothing_here_may_answer_any_more_is_told_to_come_again(device):
+    asked, _ = await offloading(device, offload="prefer")
+    device.policies.become(rule("out", offload="fall-back", variants=("int4",)))
+    device.endpoint.calls[0].finish(HostUnreachableError("nobody there"))
+
+    assert (asked.error.code, asked.error.retry_after_s) == ("deferred", 1)
 
 
 async def test_what_came_back_from_the_cloud_does_not_go_out_a_second_time(device):
     asked, _ = await offloading(device, offload="prefer")
-    device.policies.become()
+    device.policies.become(rule("out", offload="fall-back"))
     for _ in range(4):
-        device.ask()
+        device.submit()
     device.endpoint.calls[0].finish(HostUnreachableError("nobody there"))
 
     assert asked.error.code == "unavailable"
@@ -365,7 +363,7 @@ async def test_of_what_a_stand_in_answers_no_rule_is_said_to_have_decided(device
     answers = ConstantAnswer(Constant(outputs=()), ServingStats())
     device.serving.stand_in(ECHO, StandIn(use="constant", words="a constant", answers=answers, view=lambda: view))
     device.policies.become(rule("any"))
-    _, taken = device.ask()
+    _, taken = device.submit()
 
     assert (taken.model, taken.decision) == (view, None)
 
@@ -381,12 +379,12 @@ async def test_a_caller_that_leaves_is_not_answered_here_in_place_of_the_cloud(d
 
 
 async def test_requests_are_counted_by_what_was_decided(device):
-    device.ask()
+    device.submit()
     device.policies.become(rule("closed", deny="no"))
     with pytest.raises(PolicyDeniedError):
-        device.ask()
+        device.submit()
 
-    assert device.deciding.counts == {
+    assert device.decided.counts == {
         ("echo", RequestClass.INTERACTIVE, Action.RUN): 1,
         ("echo", RequestClass.INTERACTIVE, Action.DENY): 1,
     }
@@ -396,19 +394,19 @@ async def test_connections_of_the_tensor_socket_are_answered_by_the_decided_vari
     await device.models.load("int8")
     device.policies.become(HOT)
     device.contexts.become(thermal=Level.SERIOUS)
-    view, served = device.deciding.answering("echo", None, INTERACTIVE)
+    view, served = device.decided.answering("echo", None, INTERACTIVE)
     assert (view.variant, served.loadable.variant.id) == ("echo-int8", "echo-int8")
 
     device.policies.become(rule("closed", defer_s=9))
     with pytest.raises(DeferredError):
-        device.deciding.answering("echo", None, INTERACTIVE)
+        device.decided.answering("echo", None, INTERACTIVE)
     with pytest.raises(ModelUnknownError):
-        device.deciding.answering("other", None, INTERACTIVE)
+        device.decided.answering("other", None, INTERACTIVE)
 
 
 async def test_limits_for_connections_are_those_of_the_rule_that_decides_about_them(device):
-    assert device.deciding.limiting("echo", INTERACTIVE) is None
+    assert device.decided.limiting("echo", INTERACTIVE) is None
 
     device.policies.become(rule("warm", max_rate_per_s=5.0))
-    assert device.deciding.limiting("echo", INTERACTIVE).max_rate_per_s == 5.0
-    assert device.deciding.limiting("other", INTERACTIVE) is None
+    assert device.decided.limiting("echo", INTERACTIVE).max_rate_per_s == 5.0
+    assert device.decided.limiting("other", INTERACTIVE) is None

@@ -1,7 +1,10 @@
 """Decisions are kept, made anew when what they depend on changes, and told to whoever wants to know."""
 
+from dataclasses import replace
+
 import pytest
 
+from edged.daemon.decisions import decider
 from edged.daemon.decisions.decider import FORGET_AFTER_S, Decider
 from edged.policy.ask import Ask
 from edged.runtime.calls import RequestClass
@@ -177,6 +180,64 @@ async def test_a_deferred_model_keeps_the_variant_that_it_had(desk):
     assert desk.wanted[-1] == ("fp32-any",)
 
 
+async def test_what_would_be_elsewhere_is_not_held_up_by_the_variant_that_has_to_stay_here(desk):
+    for level in (Level.SERIOUS, Level.NOMINAL):
+        desk.contexts.become(thermal=level)
+        await settle()
+    elsewhere = replace(desk.contexts.current)
+
+    assert desk.decider.what_if(INTERACTIVE, desk.contexts.current).variant == "int8-any"
+    assert desk.decider.what_if(INTERACTIVE, elsewhere).variant == "fp32-any"
+
+
+async def test_what_is_told_of_all_decisions_is_how_they_are_now(desk):
+    desk.contexts.become(thermal=Level.SERIOUS)
+
+    assert [decision.variant for _, decision in desk.decider.decisions] == ["int8-any"]
+
+
+async def test_a_kind_of_request_that_nobody_makes_is_forgotten_however_much_changes_meanwhile(desk):
+    desk.decider.decide(BACKGROUND)
+    for percent in range(17):
+        desk.contexts.become(battery_percent=percent)
+        await desk.time.pass_s(60.0)
+
+    assert [ask for ask, _ in desk.decider.decisions] == [INTERACTIVE]
+
+
+async def test_a_kind_of_request_that_is_only_made_in_the_moment_of_a_change_is_not_forgotten(desk):
+    for percent in range(17):
+        desk.contexts.become(battery_percent=percent)
+        desk.decider.decide(BACKGROUND)
+        await desk.time.pass_s(60.0)
+
+    assert [ask for ask, _ in desk.decider.decisions] == [INTERACTIVE, BACKGROUND]
+
+
+async def test_no_more_kinds_are_remembered_than_there_is_room_for(desk, monkeypatch):
+    monkeypatch.setattr(decider, "MAX_KINDS", 1)
+
+    assert desk.decider.decide(BACKGROUND).variant == "fp32-any"
+    await settle()
+    assert [ask for ask, _ in desk.decider.decisions] == [INTERACTIVE]
+
+
+async def test_models_that_are_not_there_are_decided_about_and_not_remembered(desk):
+    for number in range(3):
+        assert desk.decider.decide(Ask(model=f"nobody{number}")).action is Action.DEFER
+
+    assert {ask.model for ask in desk.decider._kinds} == {"m"}
+
+
+async def test_what_is_decided_is_told_by_model_and_of_what_somebody_waits_for_first(desk):
+    desk.variants.become("a", FP32)
+    consenting = Ask(model="m", has_consent=True)
+    for ask in (BACKGROUND, consenting):
+        desk.decider.decide(ask)
+
+    assert [ask for ask, _ in desk.decider.decisions] == [Ask(model="a"), INTERACTIVE, consenting, BACKGROUND]
+
+
 async def test_of_a_model_that_is_gone_nothing_is_kept(desk):
     desk.variants.become("m")
     await settle()
@@ -184,6 +245,8 @@ async def test_of_a_model_that_is_gone_nothing_is_kept(desk):
     assert desk.decider.decisions == []
     assert desk.decider.decide(INTERACTIVE).action is Action.DEFER
     assert desk.decider.decisions == []
+    assert not desk.decider._incumbents
+    assert not desk.decider._wanted
 
 
 async def test_listeners_hear_of_decisions_that_are_others_and_of_nothing_else(desk):
@@ -197,3 +260,29 @@ async def test_listeners_hear_of_decisions_that_are_others_and_of_nothing_else(d
     assert desk.changes == before + 1
     (ask, was, now) = desk.noted[-1]
     assert (ask, was.rule, now.rule) == (INTERACTIVE, "run-best", "hot")
+
+
+async def test_listeners_hear_of_a_kind_of_request_that_is_decided_about_for_the_first_time(desk):
+    """A rule about background work may ask for slower processors: from its first request on, not from the next change of the device."""
+    before = desk.changes
+    desk.decider.decide(BACKGROUND)
+    await settle()
+    assert desk.changes == before + 1
+    desk.decider.decide(BACKGROUND)
+    await settle()
+
+    assert desk.changes == before + 1
+
+
+async def test_listeners_hear_of_a_kind_of_request_that_is_forgotten(desk):
+    """What its rule asked for is not asked for any more, and nothing else may change for days."""
+    desk.decider.decide(BACKGROUND)
+    desk.contexts.become(battery_percent=50.0)
+    await settle()
+    before = desk.changes
+    desk.time.now_s += FORGET_AFTER_S + 1
+    desk.contexts.become(battery_percent=49.0)
+    await settle()
+
+    assert [ask for ask, _ in desk.decider.decisions] == [INTERACTIVE]
+    assert desk.changes == before + 1

@@ -94,6 +94,7 @@ async def device(monkeypatch):
 async def test_what_may_run_runs_at_once(device):
     device.trouble = None
     asked = device.ask(b"7")
+    assert not device.holding.has(ask_of())
     await device.answer()
 
     assert asked.answer == b"7"
@@ -132,6 +133,23 @@ async def test_only_so_many_go_on_at_once_and_the_rest_follows(device):
     await device.answer()
     assert device.running == b"23"
     assert device.said() == (1, 2, {"finished": 1})
+
+
+async def test_models_are_told_of_apart(device):
+    device.ask()
+    device.ask(model="other")
+    device.ask(model="other")
+
+    assert (device.said()[0], device.said("other")[0]) == (1, 2)
+
+
+async def test_nothing_is_remembered_of_who_has_nothing_kept_any_more(device):
+    for uid in range(3):
+        device.ask(uid=uid, within_s=10.0)
+    await device.time.pass_s(10.0)
+
+    assert not device.holding._users
+    assert not device.holding._lines
 
 
 async def test_models_do_not_wait_for_each_other(device):
@@ -185,6 +203,15 @@ async def test_what_is_deferred_is_not_tried_for_every_new_request(device):
     assert device.tried == 1
 
 
+async def test_what_is_deferred_is_not_tried_because_something_else_has_ended(device):
+    device.ask(within_s=HOUR_S)
+    hurried = device.ask(within_s=1.0)
+    await device.time.pass_s(1.0)
+
+    assert hurried.is_finished
+    assert device.tried == 1
+
+
 async def test_what_nobody_tells_of_is_noticed_after_a_while(device):
     """A rule may say that nothing runs for an hour; a stop ends what is kept sooner."""
     asked = device.ask()
@@ -206,6 +233,40 @@ async def test_work_that_lost_its_place_is_the_first_to_be_kept_again(device):
     await settle()
     assert device.running == b"1"
     assert not any(one.is_finished for one in asked)
+
+
+async def test_work_that_lost_its_place_is_tried_again_when_the_queue_said_and_not_before(device):
+    device.rules["at_once"] = 1
+    device.ask(b"1")
+    device.ask(b"2", within_s=0.5)
+    await device.cool_down()
+    device.under_way.pop().finish(FULL)
+    await device.time.pass_s(0.5)
+    assert device.running == b""
+
+    await device.time.pass_s(FULL.retry_after_s - 0.5)
+    assert device.running == b"1"
+
+
+async def test_the_last_that_lost_its_place_is_tried_again_by_itself(device):
+    device.trouble = None
+    device.ask(b"1")
+    device.under_way.pop().finish(FULL)
+    await device.time.pass_s(FULL.retry_after_s)
+
+    assert device.running == b"1"
+
+
+async def test_what_comes_back_at_its_deadline_or_while_the_daemon_stops_is_over(device):
+    device.trouble = None
+    late, stopped = device.ask(within_s=10.0), device.ask()
+    device.time.now_s += 10.0
+    device.under_way.pop(0).finish(FULL)
+    assert late.error is FULL
+
+    device.holding.close()
+    device.under_way.pop(0).finish(FULL)
+    assert stopped.error is FULL
 
 
 async def test_what_the_model_says_is_final(device):
@@ -342,6 +403,7 @@ async def test_when_the_daemon_stops_what_is_kept_is_refused_and_what_runs_ends_
     running, kept = device.ask(b"1"), device.ask(b"2")
     device.holding.close()
     assert (kept.error.code, kept.error.retry_after_s) == ("unavailable", 5)
+    assert device.said() == (0, 1, {"refused": 1})
 
     await device.answer()
     assert running.answer == b"1"

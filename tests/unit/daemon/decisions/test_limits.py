@@ -65,7 +65,7 @@ def test_whether_a_caller_consents_to_be_offloaded_makes_no_difference(limits):
     assert begun(limits, decision, ask=Ask(model="echo", has_consent=True)) == 0
 
 
-@pytest.mark.parametrize(("per_s", "in_10_s"), [(2.0, 2 + 20), (0.5, 1 + 5)])
+@pytest.mark.parametrize(("per_s", "in_10_s"), [(2.0, 2 + 20), (0.5, 1 + 5), (2.5, 3 + 25)])
 def test_so_many_begin_in_a_second_in_the_long_run(limits, time, per_s, in_10_s):
     decision = decision_of(per_s=per_s)
     count = begun(limits, decision)
@@ -77,12 +77,20 @@ def test_so_many_begin_in_a_second_in_the_long_run(limits, time, per_s, in_10_s)
 
 
 def test_who_is_refused_for_the_rate_is_told_when_there_is_room(limits):
-    decision = decision_of(per_s=0.1)
+    decision = decision_of(per_s=0.3)
     limits.take(ASK, decision)
-    with pytest.raises(PolicyLimitError) as caught:
+    with pytest.raises(PolicyLimitError, match=r"no more than 0\.3 requests a second for model echo") as caught:
         limits.take(ASK, decision)
 
-    assert (caught.value.retry_after_s, caught.value.facts["rule"]) == (10, "warm")
+    assert (caught.value.retry_after_s, caught.value.facts["rule"]) == (4, "warm")
+
+
+def test_nothing_is_counted_of_models_that_have_nothing_under_way(limits):
+    give_back = [limits.take(Ask(model=model), decision_of(at_a_time=2)) for model in ("echo", "echo", "other")]
+    for each in give_back:
+        each()
+
+    assert not limits._running
 
 
 def test_what_is_refused_for_the_number_at_a_time_costs_none_of_the_rate(limits):

@@ -1,10 +1,16 @@
 """Overrides begin on the disk, end in time by either clock, and leave a trace of both."""
 
+import asyncio
+import json
+
 import pytest
 
 from edged.errors import NothingToDoError, StoreError
 from edged.policy.document import Then
+from edged.policy.override import AHEAD_S, LOOK_EVERY_S
 from edged.store.history import Happening
+from tests.fakes.clocks import ManualClock
+from tests.fakes.daemons import until
 from tests.fakes.policies import PolicyWorld
 
 HOUR_S = 3600.0
@@ -37,8 +43,31 @@ async def test_an_override_is_in_force_until_its_time_is_over(world):
     await overrides.look()
     assert happened(world) == [
         (Happening.POLICY_OVERRIDDEN, "echo", "operator alice"),
-        (Happening.POLICY_OVERRIDE_ENDED, "echo", "its time is over"),
+        (Happening.POLICY_OVERRIDE_ENDED, "echo", "the clock"),
     ]
+
+
+async def test_each_ends_by_itself_in_its_time(world, monkeypatch, caplog):
+    """The loop's clock is the machine's; what is written is written by a thread."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", world.clock.monotonic_s)
+    overrides = world.overrides()
+    running = asyncio.create_task(overrides.run())
+    await begin(overrides, "later", for_s=50.0)
+    await begin(overrides, "early", for_s=30.0)
+    assert [override.model for override in overrides.current] == ["early", "later"]
+
+    for passed_s, over in ((30.0, ["early"]), (20.0, ["early", "later"])):
+        world.clock.advance(passed_s)
+        while ended(world) != over:
+            await asyncio.to_thread(int)
+    running.cancel()
+    events = [record.edged_fields["model"] for record in caplog.records]
+    assert events == ["later", "early", "early", "later"]
+
+
+def ended(world):
+    return [model for what, model, _ in happened(world) if what is Happening.POLICY_OVERRIDE_ENDED]
 
 
 async def test_what_was_asked_for_and_why_is_in_the_history(world):
@@ -117,6 +146,137 @@ async def test_after_a_reboot_what_has_passed_by_the_wall_clock_counts(world):
     world.clock.advance(0.25 * HOUR_S)
 
     assert overrides.current == []
+
+
+async def test_a_device_without_a_clock_that_reboots_again_and_again_comes_to_the_end_of_it(world):
+    """Its wall clock says the same at each start, and no start lasts until the next writing."""
+    await begin(world.overrides())
+    booted_unix_s, in_force_s = world.clock.unix_s(), 0.0
+
+    for start in range(int(HOUR_S / 50)):
+        world.boot_id = str(start)
+        world.clock = ManualClock(unix_s=booted_unix_s)
+        overrides = world.overrides()
+        await overrides.look()
+        in_force_s += 50.0 if overrides.current else 0.0
+        world.clock.advance(50.0)
+
+    assert overrides.current == []
+    assert 0.5 * HOUR_S < in_force_s <= HOUR_S
+
+
+async def test_a_machine_that_does_not_know_its_start_comes_to_the_end_of_it(world):
+    world.boot_id = ""
+    await begin(world.overrides())
+    world.clock = ManualClock(unix_s=world.clock.unix_s())
+
+    await world.overrides().look()
+    (override,) = world.overrides().current
+
+    assert override.until_boot_s - world.clock.monotonic_s() <= HOUR_S - 2 * AHEAD_S
+
+
+async def test_a_restart_of_the_daemon_costs_nothing(world):
+    await begin(world.overrides())
+    for _ in range(20):
+        await world.overrides().look()
+
+    world.clock.advance(HOUR_S - 1)
+
+    assert len(world.overrides().current) == 1
+
+
+async def test_it_is_written_about_each_minute_while_there_is_one(world):
+    overrides, file = world.overrides(), world.state / "overrides.json"
+    await begin(overrides)
+    written = {file.read_bytes()}
+
+    for _ in range(int(HOUR_S / LOOK_EVERY_S) - 1):
+        world.clock.advance(10.0)
+        await overrides.look()  # as when others begin or end
+        assert file.read_bytes() in written
+        world.clock.advance(LOOK_EVERY_S - 10.0)
+        await overrides.look()
+        written.add(file.read_bytes())
+
+    assert HOUR_S / AHEAD_S <= len(written) <= HOUR_S / LOOK_EVERY_S
+
+
+async def test_a_disk_that_refuses_to_count_does_not_end_it(world, caplog):
+    overrides = world.overrides()
+    await begin(overrides)
+    world.clock.advance(LOOK_EVERY_S)
+    (world.state / "overrides.json").rename(world.directory / "kept.json")
+    world.state.rmdir()
+
+    await overrides.look()
+
+    assert len(overrides.current) == 1
+    assert "out of date" in caplog.text
+    world.state.mkdir()
+    await overrides.look()
+    assert (world.state / "overrides.json").read_bytes() != (world.directory / "kept.json").read_bytes()
+
+
+async def test_one_that_ended_while_the_disk_refused_leaves_the_file_when_it_does_not_any_more(world, caplog):
+    overrides, file = world.overrides(), world.state / "overrides.json"
+    await begin(overrides)
+    file.unlink()
+    world.state.rmdir()
+    world.clock.advance(HOUR_S)
+    for _ in range(3):
+        await overrides.look()
+    assert overrides.current == []
+    assert caplog.text.count("out of date") == 1
+
+    world.state.mkdir()
+    await overrides.look()
+    assert json.loads(file.read_bytes())["overrides"] == []
+    file.unlink()
+    await overrides.look()
+    assert not file.exists()
+
+
+async def test_a_disk_that_refuses_is_tried_again_though_no_override_is_left(world, monkeypatch, caplog):
+    monkeypatch.setattr("edged.daemon.decisions.overrides.LOOK_EVERY_S", 0.001)
+    overrides, file = world.overrides(), world.state / "overrides.json"
+    await begin(overrides)
+    file.unlink()
+    world.state.rmdir()
+    world.clock.advance(HOUR_S)
+    running = asyncio.create_task(overrides.run())
+    await until(lambda: "out of date" in caplog.text)
+
+    world.state.mkdir()
+    await until(file.exists)
+    running.cancel()
+
+
+async def test_a_disk_that_refuses_once_more_is_told_once_more(world, caplog):
+    overrides = world.overrides()
+    for expected in (1, 2):
+        await begin(overrides)
+        (world.state / "overrides.json").unlink()
+        world.state.rmdir()
+        world.clock.advance(HOUR_S)
+        await overrides.look()
+        assert caplog.text.count("out of date") == expected
+        world.state.mkdir()
+
+
+async def test_a_file_of_a_version_that_did_not_count_is_read(world):
+    await begin(world.overrides())
+    file = world.state / "overrides.json"
+    document = json.loads(file.read_bytes())
+    assert document["overrides"][0].pop("used_s") == AHEAD_S
+    file.write_text(json.dumps(document))
+    world.boot_id = "second"
+
+    overrides = world.overrides()
+
+    assert [override.model for override in overrides.current] == ["echo"]
+    await overrides.look()
+    assert json.loads(file.read_bytes())["overrides"][0]["used_s"] == AHEAD_S
 
 
 async def test_another_override_of_a_model_takes_the_place_of_the_first(world):

@@ -4,9 +4,12 @@ import pytest
 from msgspec.structs import replace
 
 from edged.config.schema import RegulatoryConfig
-from edged.errors import PolicyError
+from edged.daemon.decisions import policy_files
+from edged.errors import PolicyError, Problem
+from edged.policy.ask import Ask
 from edged.policy.document import Then
 from edged.select.decision import Regulatory
+from edged.sense.context import Context
 from tests.fakes.policies import SITE, PolicyWorld, policy_of
 
 OTHER = SITE.replace('"hot"', '"other"')
@@ -43,16 +46,31 @@ async def test_everybody_is_asked_in_their_order(world):
     ]
 
 
+@pytest.mark.parametrize("model", ["echo", "unknown"])
+async def test_an_override_is_for_the_model_that_it_names_whatever_that_is_called(world, model):
+    overrides = world.overrides()
+    policies = world.policies(overrides)
+    await overrides.begin(model, Then(defer_s=5), for_s=60, reason="x", by="operator alice")
+
+    first = policies.rules[0]
+    assert first.applies(Context(), Ask(model=model)) == f"model is {model}"
+    assert first.applies(Context(), Ask(model="other")) is None
+
+
 def test_without_any_policy_the_built_in_rule_is_left(world):
     world.config = replace(world.config, name="", file="")
 
-    assert names(world.policies()) == [("built-in", "run-best")]
+    policies = world.policies()
+    assert names(policies) == [("built-in", "run-best")]
+    assert not policies.refused
 
 
 def test_a_device_without_packaged_policies_has_none(world):
     world.config = replace(world.config, directory=str(world.directory / "none"))
 
-    assert names(world.policies()) == [("local", "hot"), ("built-in", "run-best")]
+    policies = world.policies()
+    assert names(policies) == [("local", "hot"), ("built-in", "run-best")]
+    assert not policies.refused
 
 
 def test_who_listens_is_told_of_other_rules_of_the_fleet_and_of_nothing_else(world):
@@ -113,7 +131,7 @@ def test_a_start_with_a_mistake_goes_on_with_the_last_good_policy(world, caplog,
     assert policies.sources[0].place == str(world.state / "policy.toml")
     (refused,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "local.toml" in refused.edged_fields["reason"]
-    assert list(policies.refused) == [refused.edged_fields["reason"]]
+    assert "; ".join(policies.refused) == refused.edged_fields["reason"]
 
 
 def test_a_refusal_is_over_when_a_good_policy_is_taken(world):
@@ -128,6 +146,16 @@ def test_a_refusal_is_over_when_a_good_policy_is_taken(world):
     policies.apply(policies.read(world.config), RegulatoryConfig())
 
     assert not policies.refused
+
+
+def test_a_policy_of_the_fleet_that_was_not_taken_is_refused_like_others_until_one_is(world):
+    policies = world.policies()
+    world.fleet.complaint = ("policy.json: rules.rule[0]: expected a name",)
+    policies.refuse(PolicyError("local.toml", [Problem(pointer="file", expected="expected TOML")]))
+    assert policies.refused == ("local.toml: file: expected TOML", "policy.json: rules.rule[0]: expected a name")
+
+    policies.apply(policies.read(world.config), RegulatoryConfig())
+    assert policies.refused == world.fleet.complaint
 
 
 def test_a_copy_is_only_kept_of_a_policy_that_was_taken(world):
@@ -177,6 +205,30 @@ def test_a_file_that_the_settings_name_has_to_be_there(world):
 
     with pytest.raises(PolicyError, match="expected a readable file"):
         policies.read(missing)
+
+
+@pytest.mark.parametrize("aim", ["missing.toml", "local.toml"], ids=["nowhere", "itself"])
+def test_a_link_that_cannot_be_followed_is_a_mistake_also_at_the_default_place(world, monkeypatch, aim):
+    """In the daemon's root directory a link of an administrator may lead nowhere: their rules do not end for that."""
+    monkeypatch.setattr(policy_files, "DEFAULT_POLICY_FILE", world.config.file)
+    world.policies()
+    place = world.directory / "local.toml"
+    place.unlink()
+    place.symlink_to(world.directory / aim)
+
+    policies = world.policies()
+
+    assert names(policies)[0] == ("local", "hot")
+    assert "expected a readable file" in policies.refused[0]
+
+
+def test_the_default_place_may_be_empty(world, monkeypatch):
+    monkeypatch.setattr(policy_files, "DEFAULT_POLICY_FILE", world.config.file)
+    world.policies()
+    (world.directory / "local.toml").unlink()
+
+    assert names(world.policies()) == [("packaged", "hot"), ("built-in", "run-best")]
+    assert not (world.state / "policy.toml").exists()
 
 
 def test_a_packaged_policy_that_there_is_not_is_named_with_those_that_are(world):

@@ -7,8 +7,8 @@ import pytest
 
 from edged.api.ports import ModelView
 from edged.config.schema import ServeConfig
+from edged.daemon.decisions.decided_models import DecidedModels
 from edged.daemon.decisions.decider import Decider
-from edged.daemon.decisions.deciding import Deciding
 from edged.daemon.decisions.scaling import used_scale
 from edged.daemon.serving.serving import Serving
 from edged.errors import ModelStoppedError
@@ -75,7 +75,7 @@ class Device:
             endpoint=FakeEndpoint(),
             noted=lambda *_: None,
         )
-        self.deciding = Deciding(
+        self.decided = DecidedModels(
             serving=serving,
             variants=variants,
             decides=self.decider,
@@ -86,7 +86,7 @@ class Device:
 
     def ask(self, **options):
         asked = Asked(request_of(b"7", deadline_s=self.time.now_s + 30.0, **options))
-        return asked, self.deciding.submit("echo", None, asked.call)
+        return asked, self.decided.submit("echo", None, asked.call)
 
     @property
     def ran_at(self) -> list[float]:
@@ -118,7 +118,7 @@ async def test_a_rule_that_asks_for_less_has_less_run_and_the_caller_told(device
     _, taken = device.ask()
 
     assert (device.ran_at, taken.scale) == ([0.5], 0.5)
-    assert device.deciding.scale("echo", INTERACTIVE) == 0.5
+    assert device.decided.scale("echo", INTERACTIVE) == 0.5
 
 
 async def test_less_than_the_model_can_is_the_least_it_can(device):
@@ -126,7 +126,13 @@ async def test_less_than_the_model_can_is_the_least_it_can(device):
     _, taken = device.ask()
 
     assert (device.ran_at, taken.scale) == ([0.25], 0.25)
-    assert device.deciding.scale("echo", INTERACTIVE) == 0.25
+
+
+async def test_connections_are_told_what_is_asked_for_whatever_the_model_can(device):
+    """How far it follows is for the worker that has the connection to say, answer by answer."""
+    device.policies.become(rule("tiny", scale=0.1))
+
+    assert device.decided.scale("echo", INTERACTIVE) == 0.1
 
 
 async def test_what_was_kept_runs_at_the_scale_of_the_moment_in_which_it_runs(device):
@@ -144,4 +150,4 @@ async def test_a_model_that_is_held_is_not_scaled_by_anybody(device):
     device.policies.become(HALF)
     device.serving.hold(ModelName("echo"), lambda: ModelStoppedError("stopped", hint="", reason=""))
 
-    assert device.deciding.scale("echo", INTERACTIVE) == 1.0
+    assert device.decided.scale("echo", INTERACTIVE) == 1.0

@@ -1,21 +1,23 @@
 """All that decides, put together: what the daemon's root builds once the device, its rules and its models are there."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from aiohttp import web
 
-from edged.api.cache_metrics import add_cache
+from edged.api.documents.background import BackgroundStatus
 from edged.api.documents.decisions import DecisionChange, DecisionStatus
 from edged.api.endpoints.decisions import DecisionRoutes
 from edged.api.event_log import Events
 from edged.api.limits import LiveLimits
-from edged.api.metrics.background import BackgroundStatus, add_background
+from edged.api.metrics.background import add_background
+from edged.api.metrics.cache import add_cache
 from edged.api.metrics.decisions import add_decisions
 from edged.clock import Clock
 from edged.daemon.cache.cache import Cache
+from edged.daemon.decisions.decided_models import DecidedModels
 from edged.daemon.decisions.decider import Decider
-from edged.daemon.decisions.deciding import Deciding
 from edged.daemon.decisions.decision_log import DecisionLog
 from edged.daemon.decisions.holding import Holding
 from edged.daemon.decisions.seams import Accuracy, Contexts, Endpoint, Policies, Variants
@@ -34,7 +36,9 @@ class Decisions:
         cache: Knows answers already.
     """
 
-    def __init__(self, decider: Decider, log: DecisionLog, models: Deciding, holding: Holding, cache: Cache) -> None:
+    def __init__(
+        self, decider: Decider, log: DecisionLog, models: DecidedModels, holding: Holding, cache: Cache
+    ) -> None:
         self.decider = decider
         self.models = models
         self.holding = holding
@@ -67,7 +71,7 @@ class Decisions:
         """Add the metrics."""
         add_decisions(text, self.decisions, self.models.counts)
         add_background(text, self.holding.work())
-        add_cache(text, entries=self._cache.entries, size_bytes=self._cache.size_bytes)
+        add_cache(text, self._cache.sizes)
 
 
 @contextmanager
@@ -100,6 +104,7 @@ def decisions(
         clock,
         precision=lambda model, id_: next((v.precision for v in variants.known(model) if v.id == id_), None),
         publish=lambda change: events.publish("decision", change),
+        later=asyncio.get_running_loop().call_later,
     )
     decider = Decider(
         contexts=contexts,
@@ -110,11 +115,15 @@ def decisions(
         noted=log.note,
     )
     holding = Holding(rules=lambda: limits.background, run_s=lambda: limits.current.request_timeout_s)
-    cache = Cache(serving, lambda: limits.cache)
+    cache = Cache(
+        serving,
+        lambda: limits.cache,
+        usable=lambda model: len(variants.known(model)) - len(variants.unusable(model)),
+    )
     with closing(decider), closing(holding):
         decider.on_change(holding.wake)
         serving.on_change(lambda _model: holding.wake())
-        models = Deciding(
+        models = DecidedModels(
             serving=serving,
             variants=variants,
             decides=decider,

@@ -11,7 +11,7 @@ What goes before any decision: a model that is not there, is stopped, or has a s
 
 A rule's limits count what runs here (``edged.daemon.decisions.limits``): one request more is refused, and background work is kept.
 
-An answer says which rule decided, unless it is the built-in one.
+An answer says which rule decided, the built-in one included; unless a stand-in gave it, which no rule decides about.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from functools import partial
 from typing import Final, assert_never
 
 from edged.api.ports import ModelView, Taken
-from edged.daemon.cache.cache import Cache
+from edged.daemon.cache.cache import Cache, Found
 from edged.daemon.decisions.limits import DecidedLimits
 from edged.daemon.decisions.outing import Outing, Outings
 from edged.daemon.decisions.scaling import used_scale
@@ -42,13 +42,14 @@ from edged.policy.ask import Ask
 from edged.runtime.calls import Call, Request, RequestClass, Segment
 from edged.select.decision import Action, Decision
 
+NOTHING: Final = Found()
 CLOUD: Final = "cloud"
 """What is said to be the variant where the cloud endpoint answers."""
 LOADING_RETRY_S: Final = 2
 UNABLE_RETRY_S: Final = 5
 
 
-class Deciding:
+class DecidedModels:
     """The models of this device, by policy.
 
     Args:
@@ -126,15 +127,9 @@ class Deciding:
         return self._serving.answering(name, version, self._choose(name, decision) if self._is_decided(name) else "")
 
     def scale(self, name: str, request_class: RequestClass) -> float:
-        """Return the share of the full size at which requests of a kind are answered now that do not come one by one.
-
-        Raises:
-            EdgedError: As ``view``.
-        """
+        """Return the share of the full size that is asked for of requests of a kind that do not come one by one."""
         decision = self._decides.decide(Ask(model=name, request_class=request_class))
-        if decision.scale == 1.0 or not self._is_decided(name):
-            return 1.0
-        return max(decision.scale, self._serving.view(name, None).least_scale)
+        return decision.scale if self._is_decided(name) else 1.0
 
     def limiting(self, name: str, request_class: RequestClass) -> Decision | None:
         """Return the decision about requests that do not come one by one, where it limits how many of them begin."""
@@ -156,21 +151,23 @@ class Deciding:
         try:
             is_full = decision.scale == call.request.scale == 1.0
             scale = None if is_full else self._scale(ask.model, decision, version, call)
-            known = self._find_known(ask, decision, version, call)
-            view = known or self._submit(ask, decision, version, call)
+            found = self._find_known(ask, decision, version, call)
+            view = found.view or self._submit(ask, decision, version, call)
         except UnavailableError:
             if not decision.may_offload or not self._is_decided(ask.model):
                 raise
             return self._offload(ask, replace(decision, variants=()), version, call)
-        if decision.origin == "built-in" or view.fallback is not None:
-            return Taken(model=view, is_cached=known is not None)
-        return Taken(model=view, decision=decision, scale=scale, is_cached=known is not None)
+        if found.learn is not None:
+            call.show(found.learn)
+        if view.fallback is not None:
+            return Taken(model=view)
+        return Taken(model=view, decision=decision, scale=scale, is_cached=found.view is not None)
 
-    def _find_known(self, ask: Ask, decision: Decision, version: str | None, call: Call) -> ModelView | None:
-        """Answer a request with what is known already; None where that is nothing."""
+    def _find_known(self, ask: Ask, decision: Decision, version: str | None, call: Call) -> Found:
+        """Answer a request with what is known already, or have it make use of that."""
         cache = self._cache
         if cache is None or not cache.may_know(ask.model, call.request) or not self._is_decided(ask.model):
-            return None
+            return NOTHING
         return cache.answer(ask.model, version, self._choose(ask.model, decision), call)
 
     def _scale(self, model: str, decision: Decision, version: str | None, call: Call) -> float | None:
@@ -185,7 +182,7 @@ class Deciding:
         give_back = self._take_place(ask, decision) if _is_limited(decision) and self._is_decided(ask.model) else None
         try:
             view = self._variants.submit(ask.model, version, self._choose(ask.model, decision), call)
-        except EdgedError:
+        except BaseException:
             if give_back is not None:
                 give_back()
             raise
@@ -280,7 +277,7 @@ class Deciding:
             return PolicyDeniedError(
                 f"model {model} does not answer such requests: {decision.denial}",
                 rule=decision.rule,
-                hint=f"Rule {decision.rule} of the device's policy ({decision.origin}) says so.",
+                hint=f"{_origin(decision)} says so.",
             )
         return self._deferral(model, decision)
 
@@ -290,12 +287,20 @@ class Deciding:
             unusable = self._variants.unusable(model).items()
             why = "; ".join(f"variant {variant}: {', '.join(reasons)}" for variant, reasons in unusable)
             return UnavailableError(f"nothing of model {model} can run now: {why}", retry_after_s=UNABLE_RETRY_S)
+        is_override = decision.origin == "override"
+        why = "an operator's override lets it wait" if is_override else "; ".join(decision.reasons)
         return DeferredError(
-            f"nothing of model {model} runs now: {'; '.join(decision.reasons)}",
+            f"nothing of model {model} runs now: {why}",
             rule=decision.rule,
             retry_after_s=math.ceil(decision.retry_after_s or 1.0),
             hint="Ask again after that time. Background requests are kept until they may run.",
         )
+
+
+def _origin(decision: Decision) -> str:
+    if decision.origin == "override":
+        return "An operator's override (edgectl policy show)"
+    return f"Rule {decision.rule} of the device's policy ({decision.origin})"
 
 
 def _is_limited(decision: Decision) -> bool:
