@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edged import __version__
+from edged.api.documents.background import BackgroundStatus
 from edged.api.documents.decisions import DecisionStatus
 from edged.api.documents.status import (
     DeviceState,
@@ -11,6 +12,7 @@ from edged.api.documents.status import (
     ModelState,
     ModelStatus,
     Refusal,
+    RefusedReload,
     RolloutStatus,
     SlotStatus,
     Status,
@@ -18,7 +20,6 @@ from edged.api.documents.status import (
     VariantStatus,
     WorkerStatus,
 )
-from edged.api.metrics.background import BackgroundStatus
 from edged.daemon.lifecycle.advice import Orders
 from edged.daemon.lifecycle.lifecycle import Lifecycle
 from edged.daemon.lifecycle.slot_table import SlotTable
@@ -44,6 +45,8 @@ class Report:
         variants: Returns the variants of a model's active version.
         decision: Returns what becomes of requests for a model that somebody waits for.
         background: Returns the background requests of a model that are kept.
+        refused_policies: Returns what is wrong with policies that were not taken.
+        refused_reload: Returns the last reload, where it was refused.
         update_status: The file edged-update reports in.
         started_at: Unix seconds when the daemon started.
     """
@@ -59,6 +62,8 @@ class Report:
         variants: Callable[[ModelName], Sequence[VariantStatus]],
         decision: Callable[[str], DecisionStatus | None],
         background: Callable[[str], BackgroundStatus | None],
+        refused_policies: Callable[[], Sequence[str]],
+        refused_reload: Callable[[], RefusedReload | None],
         update_status: Path,
         started_at: float,
     ) -> None:
@@ -70,6 +75,8 @@ class Report:
         self._variants = variants
         self._decision = decision
         self._background = background
+        self._refused_policies = refused_policies
+        self._refused_reload = refused_reload
         self._update_status = update_status
         self._started_at = started_at
 
@@ -83,6 +90,8 @@ class Report:
             models=models,
             update=_read_update_status(self._update_status),
             device=_device(self._device),
+            refused_policies=tuple(self._refused_policies()),
+            refused_reload=self._refused_reload(),
         )
 
     def reviews(self) -> dict[str, bool]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from edged.api.ports import AccuracyWord
+from edged.api.documents.accuracy import AccuracyWord
 from edged.clock import Clock
 from edged.errors import UnavailableError
 from edged.sense.reading import Reading, known, unknown

@@ -29,6 +29,7 @@ from edged.daemon.senses.accuracy import AccuracyHints
 from edged.daemon.senses.announcing import Announcer
 from edged.daemon.senses.network import read_network
 from edged.daemon.senses.own import Own
+from edged.daemon.senses.presence import Presence
 from edged.daemon.senses.senses import Senses
 from edged.daemon.senses.sight import Sight
 from edged.daemon.senses.updates import UpdateNews
@@ -44,6 +45,7 @@ class Awareness:
     """The parts. ``senses.run`` is the caller's to run."""
 
     senses: Senses
+    presence: Presence
     accuracy: AccuracyHints
     events: Events
     streams: EventStreams = field(repr=False)
@@ -84,14 +86,16 @@ async def awareness(
         rules: Returns the settings in force.
         regulatory: Returns the name of the mode that the administrator set.
     """
+    presence = Presence(path=Path(config.paths.presence), clock=clock)
     own = Own(
         clock=clock,
-        idle_s=serving.unwanted_s,
+        idle_s=lambda: presence.idle_s(serving.unwanted_s()),
         trusted_unix_s=fleet.trusted_unix_s,
         network=partial(read_network, Path(config.paths.link_status)),
         flags=lambda: fleet.flags,
         regulatory=regulatory,
         labels=fleet.device.labels,
+        sensors=presence.sensors,
     )
     sensors = Sensors(Path(config.sense.sysfs), Path(config.sense.procfs))
     senses = Senses(
@@ -100,14 +104,17 @@ async def awareness(
     await senses.refresh()
     fleet.on_change(senses.renew)
     events = Events(epoch=f"{int(clock.unix_s() * 1000):x}")
-    senses.on_change(Announcer(events, senses.current).take)  # (2)
+    announcer = Announcer(events, senses.current, clock=clock, later=asyncio.get_running_loop().call_later)
+    senses.on_change(announcer.take)  # (2)
     state.on_history(_on_loop(partial(_tell, events)))  # (3)
     with (
         DirectoryWatch(Path(config.paths.link_status).parent, senses.renew),
         UpdateNews(Path(config.paths.update_status), events),
         closing(AccuracyHints(clock)) as accuracy,  # (4)
     ):
-        yield Awareness(senses=senses, accuracy=accuracy, events=events, streams=EventStreams(events))
+        yield Awareness(
+            senses=senses, presence=presence, accuracy=accuracy, events=events, streams=EventStreams(events)
+        )
 
 
 def _on_loop(told: Callable[[Sequence[Entry]], None]) -> Callable[[Sequence[Entry]], None]:

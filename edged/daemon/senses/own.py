@@ -1,12 +1,13 @@
 """What a device knows of itself without a sensor: how long it was idle, its clock, its network, its flags and labels."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edged.clock import Clock
 from edged.daemon.senses.network import Network
 from edged.daemon.senses.wall_clock import judge_clock, local_minute
 from edged.ops.flags import FlagValue
+from edged.sense.assemble import Sensor
 from edged.sense.context import Context
 from edged.sense.reading import known, unknown
 
@@ -17,7 +18,7 @@ class Own:
 
     clock: Clock
     idle_s: Callable[[], float]
-    """Seconds without an interactive request."""
+    """Seconds in which nobody wanted anything."""
     trusted_unix_s: Callable[[], float]
     """The best known time, never before the build of this package or the newest signed time."""
     network: Callable[[], Network]
@@ -26,6 +27,8 @@ class Own:
     regulatory: Callable[[], str]
     """The name of the mode that the administrator set."""
     labels: Mapping[str, str]
+    sensors: Callable[[], Sequence[Sensor]] = tuple
+    """What of this people may want to see beside the sensors."""
 
     def complete(self, seen: Context) -> Context:
         """Add it to what the sensors say."""

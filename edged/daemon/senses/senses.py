@@ -70,8 +70,8 @@ class Senses:
 
     @property
     def sensors(self) -> Sequence[Sensor]:
-        """The sensors one by one, as they were seen last."""
-        return self._seen.sensors
+        """The sensors one by one, as they were seen last, and what else tells of the device."""
+        return [*self._seen.sensors, *self._own.sensors()]
 
     @property
     def draws(self) -> Sequence[Draw]:

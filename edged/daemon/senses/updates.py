@@ -1,4 +1,8 @@
-"""Tells when the updater does something else, from the status document that it replaces."""
+"""Tells when the updater does something else, from the status document that it replaces.
+
+That it asks the repository is no news: it does so every minute, and events that say nothing would take the places of others among those
+that are remembered. What comes of it is.
+"""
 
 import logging
 from pathlib import Path
@@ -8,7 +12,7 @@ from typing import Self
 from edged.api.event_log import Events
 from edged.daemon.fleet.directory_watch import DirectoryWatch
 from edged.errors import EdgedError
-from edged.update.protocol.phases import UpdateStatus
+from edged.update.protocol.phases import Phase, UpdateStatus
 from edged.update.protocol.status_file import read_status
 
 LOG = logging.getLogger(__name__)
@@ -39,13 +43,15 @@ class UpdateNews:
         self._watch.__exit__(kind, error, trace)
 
     def look(self) -> None:
-        """Read the document, and tell if it says something else than how far a download is."""
+        """Read the document, and tell if it says something else than that the repository is asked, or how far a download is."""
         try:
             status = read_status(self._path)
         except (EdgedError, OSError) as exc:
             LOG.debug("The updater's status cannot be read: %s", exc)
             return
-        if status is not None and (news := _news(status)) != self._told:
+        if status is None or status.phase is Phase.POLLING:
+            return
+        if (news := _news(status)) != self._told:
             self._told = news
             self._events.publish("update", status)
 

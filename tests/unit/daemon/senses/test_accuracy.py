@@ -1,6 +1,7 @@
 """What apps say about the answers of models: whose word counts, for how long, and how many there can be."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,6 +9,7 @@ from edged.daemon.senses import accuracy
 from edged.daemon.senses.accuracy import AccuracyHints
 from edged.errors import UnavailableError
 from tests.fakes.clocks import ManualClock
+from tests.fakes.served_workers import HeldTime
 
 
 @pytest.fixture
@@ -53,8 +55,50 @@ async def test_listeners_hear_of_words_and_of_their_end(hints, clock):
     assert heard.get_nowait() == "degraded"
 
     clock.advance(0.01)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert await heard.get() is None
+
+
+@pytest.fixture
+async def held(monkeypatch):
+    """Hints, what is heard of them, and the time of both."""
+    time, heard = HeldTime(monkeypatch), []
+    hints = AccuracyHints(SimpleNamespace(monotonic_s=lambda: time.now_s))
+    hints.on_change(lambda: heard.append(hints.of("gauge").value))
+    yield hints, heard, time
+    hints.close()
+
+
+async def test_each_word_ends_in_its_own_time(held):
+    hints, heard, time = held
+    hints.say("gauge", "ok", for_s=60.0, uid=2)
+    hints.say("gauge", "degraded", for_s=20.0, uid=1)
+    for expected in (["ok", "degraded"], ["ok", "degraded", "ok"], ["ok", "degraded", "ok", None]):
+        assert heard == expected
+        await time.pass_s({2: 20.0, 3: 40.0, 4: 1000.0}[len(expected)])
+
+    assert heard == ["ok", "degraded", "ok", None]
+
+
+async def test_a_word_that_is_said_again_counts_from_then(held):
+    hints, heard, time = held
+    hints.say("gauge", "degraded", for_s=20.0, uid=1)
+    await time.pass_s(10.0)
+    hints.say("gauge", "degraded", for_s=20.0, uid=1)
+    await time.pass_s(10.0)
+    assert heard == ["degraded", "degraded"]
+
+    await time.pass_s(10.0)
+    assert heard[2:] == [None]
+
+
+async def test_once_it_is_closed_nobody_hears_of_anything(held):
+    hints, heard, time = held
+    hints.say("gauge", "degraded", for_s=20.0, uid=1)
+    hints.close()
+    await time.pass_s(20.0)
+
+    assert heard == ["degraded"]
 
 
 async def test_hints_are_bounded_and_the_end_of_one_makes_room(hints, clock, monkeypatch):

@@ -18,7 +18,7 @@ class Slow:
 
     def __call__(self):
         self.asked += 1
-        assert self.gate.wait(30)
+        assert self.gate.wait(120)
         return f"slow {self.asked}"
 
 
@@ -34,7 +34,7 @@ def values(lanes):
 
 
 async def until(is_so):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not is_so():  # noqa: ASYNC110 - a thread tells nobody
             await asyncio.sleep(0)
 

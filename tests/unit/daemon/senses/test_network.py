@@ -1,6 +1,7 @@
 """What the gate says of the network, and that what it does not say is not known."""
 
 import json
+import os
 
 import pytest
 
@@ -51,3 +52,10 @@ def test_without_a_report_nothing_is_known(tmp_path, text, reason):
     assert network.link.value is None
     assert reason in network.link.reason
     assert (network.metered, network.round_trip_s) == (network.link, network.link)
+
+
+def test_a_pipe_in_place_of_the_report_does_not_keep_the_daemon_waiting(tmp_path):
+    """The gate talks to strangers, and may write there what it likes."""
+    os.mkfifo(tmp_path / "link.json")
+
+    assert "no regular file" in read_network(tmp_path / "link.json").link.reason

@@ -10,6 +10,7 @@ from edged.daemon.senses.uevents import SUBSYSTEMS, Uevents, is_from_kernel, sub
 from tests.fakes.uevents import CPU, LOOPBACK
 
 KERNEL, SOMEBODY = (0, 1), (4711, 1)
+PATIENCE_S = 60.0
 
 
 def credentials(pid):
@@ -21,7 +22,7 @@ async def test_a_change_that_the_kernel_tells_of_wakes(uevent):
     with Uevents(woken.set) as uevents:
         assert uevents.is_listening
         uevent(CPU)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await woken.wait()
     assert not uevents.is_listening
 
@@ -33,7 +34,7 @@ async def test_other_devices_wake_nobody(uevent):
         uevent(LOOPBACK)
         uevent(LOOPBACK)
         uevent(CPU)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await woken.get()
     assert woken.empty()
 
@@ -51,7 +52,7 @@ async def test_a_message_of_somebody_else_wakes_nobody(uevent):
             await asyncio.sleep(0)
         assert woken.empty()
         uevent(CPU)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await woken.get()
     assert woken.empty()
 
