@@ -56,10 +56,20 @@ class AsyncClient:
         timeout_s: float | None = None,
         priority: int = 0,
         is_background: bool = False,
+        may_offload: bool = False,
+        may_cache: bool = True,
     ) -> Result:
         """Ask a model once; as ``Client.infer``."""
         arrays = {name: to_array(name, value) for name, value in inputs.items()}
-        call = Call(inputs=arrays, outputs=outputs, timeout_s=timeout_s, priority=priority, is_background=is_background)
+        call = Call(
+            inputs=arrays,
+            outputs=outputs,
+            timeout_s=timeout_s,
+            priority=priority,
+            is_background=is_background,
+            may_offload=may_offload,
+            may_cache=may_cache,
+        )
         return await self.ask(model, call, version=version)
 
     async def ask(self, model: str, call: Call, *, version: str | None = None) -> Result:

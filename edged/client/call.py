@@ -56,6 +56,8 @@ class Call:
     is_end: bool = False
     may_cache: bool = True
     """It may be answered with what is known already, and its answer may be given again."""
+    may_offload: bool = False
+    """The caller agrees that the inputs may leave the device, for the model's cloud endpoint; its policy decides whether they do."""
 
     @property
     def size_bytes(self) -> int:
@@ -74,10 +76,17 @@ class Result:
     variant: str = ""
     """Which build of the model answered."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    scale: float = 1.0
+    """Share of the full size at which the device made the model's input; 1 where it did not."""
+    wanted_scale: float = 1.0
+    """Share of the full size that the device's policy asks for: what an app should send that prepares the model's input itself."""
 
     @property
     def decision(self) -> str:
-        """The rule of the device's policy that decided, and what it asked for; empty where none did (header Edged-Decision)."""
+        """The rule that decided, and what it asked for (header Edged-Decision).
+
+        Empty where a stand-in answered, and in a session, where ``Client.get("/edged/v1/decisions")`` tells.
+        """
         return str(self.parameters.get("decision", ""))
 
     @property
@@ -91,15 +100,9 @@ class Result:
         return self.parameters.get("cached") is True
 
     @property
-    def scale(self) -> float:
-        """Share of the full size at which the device made the model's input; 1 where it did not, and where nothing says so (a session)."""
-        return float(self.parameters.get("scale", 1.0))
-
-    @property
-    def wanted_scale(self) -> float:
-        """Share of the full size that the device's policy asks for: what an app should send that prepares the model's input itself."""
-        found = _WANTED_SCALE.search(self.decision)
-        return float(found[1]) if found else 1.0
+    def had_features(self) -> bool:
+        """Whether it was known already what the steps before the model make of the inputs, so that only the rest was run."""
+        return self.parameters.get("features_cached") is True
 
     def __getitem__(self, name: str) -> Array:
         return self.outputs[name]
@@ -173,6 +176,8 @@ def write_body(call: Call) -> tuple[list[bytes | memoryview], int]:
         parameters |= {"sequence_start": call.is_start, "sequence_end": call.is_end}
     if not call.may_cache:
         parameters["cache"] = False
+    if call.may_offload:
+        parameters["offload"] = True
     document: dict[str, Any] = {"inputs": inputs, "parameters": parameters}
     if call.outputs:
         document["outputs"] = [{"name": name} for name in call.outputs]
@@ -210,9 +215,16 @@ def read_body(headers: Mapping[str, str], body: bytes) -> Result:
             version=document.get("model_version", ""),
             variant=parameters.get("variant", ""),
             parameters=parameters,
+            scale=float(parameters.get("scale", 1.0)),
+            wanted_scale=_wanted_scale(str(parameters.get("decision", ""))),
         )
     except (ValueError, KeyError, TypeError) as exc:
         raise EdgedError(f"The answer is none of the Open Inference Protocol: {exc!r}.") from exc
+
+
+def _wanted_scale(decision: str) -> float:
+    found = _WANTED_SCALE.search(decision)
+    return float(found[1]) if found else 1.0
 
 
 def _to_objects(name: str, value: ArrayLike, array: Array) -> Array:

@@ -4,7 +4,7 @@ import itertools
 import socket
 import struct
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from edged.client.unreachable import unreachable
 from edged.errors import DaemonUnreachableError, DeadlineError, EdgedError, TensorError
@@ -21,7 +21,7 @@ from edged.tensor_socket import (
     decode_to_client,
     encode,
 )
-from edged.tensor_socket.messages import MAX_MESSAGE_BYTES, ToClient
+from edged.tensor_socket.messages import FULL_PERMILLE, MAX_MESSAGE_BYTES, ToClient
 from edged.tensor_socket.repeats import split_result
 
 GRACE_S: Final = 1.0
@@ -30,6 +30,15 @@ OPEN_WITHIN_S: Final = 60.0
 _REQUEST_AT: Final = 8
 _REQUEST: Final = struct.Struct("<Q")
 _TIME: Final = struct.Struct("ll")
+
+
+class Given(NamedTuple):
+    """What an answer says."""
+
+    outputs: Sequence[Placed]
+    """Where they lie."""
+    scale: float
+    """Share of the full size at which the model's input was made; 1 where the app made it."""
 
 
 class Conversation:
@@ -52,7 +61,7 @@ class Conversation:
         self._numbers = itertools.count(1)
         self._receive_timeout_s = 0.0
         self._last: tuple[Infer, bytearray] | None = None
-        self._last_outputs: tuple[bytes, Sequence[Placed]] = (b"", ())
+        self._last_given: tuple[bytes, Given] = (b"", Given((), 1.0))
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             self._socket.connect(path)
@@ -68,21 +77,20 @@ class Conversation:
         self.version = self.opened.version
         """Of the model; follows when it is replaced."""
         self.variant = self.opened.variant
+        self.wanted_scale = _share(self.opened.wanted_permille)
+        """Share of the full size that the device's policy asks for; follows, too."""
 
     def close(self) -> None:
         """Close the connection; a request under way is stopped."""
         self.is_closed = True
         self._socket.close()
 
-    def ask(self, message: Infer, timeout_s: float) -> Sequence[Placed]:
+    def ask(self, message: Infer, timeout_s: float) -> Given:
         """Send a request, under the next number, and wait for the answer.
 
         Args:
             message: What to send.
             timeout_s: How long the request may take, in seconds.
-
-        Returns:
-            Where the outputs lie.
 
         Raises:
             TensorError: The request cannot be said.
@@ -118,24 +126,26 @@ class Conversation:
         self._socket.send(datagram)
         return number
 
-    def _answer_to(self, number: int, timeout_s: float) -> Sequence[Placed]:
+    def _answer_to(self, number: int, timeout_s: float) -> Given:
         while True:
             datagram = self._receive(timeout_s)
             split = split_result(datagram)
-            if split is not None and split == (number, self._last_outputs[0]):
+            if split is not None and split == (number, self._last_given[0]):
                 # Most answers have their outputs where those of the one before were.
-                return self._last_outputs[1]
+                return self._last_given[1]
             match self._decode(datagram):
                 case Notice() as notice:
                     self.version, self.variant = notice.version, notice.variant
+                    self.wanted_scale = _share(notice.wanted_permille)
                 case Error(request=request) as error if request in {0, number}:
                     raise _error(error)
                 case Error():
                     # About a request that was answered: its worker was lost in the moment of its answer, which nobody could know.
                     continue
                 case Result(request=request) as result if request == number and split is not None:
-                    self._last_outputs = split[1], result.outputs
-                    return result.outputs
+                    given = Given(result.outputs, _share(result.scale_permille))
+                    self._last_given = split[1], given
+                    return given
                 case _:
                     raise self._nonsense()
 
@@ -169,6 +179,10 @@ class Conversation:
     def _nonsense(self, how: str = "") -> EdgedError:
         self.close()
         return EdgedError(f"What answers at {self._path} does not speak as edged does{how}.")
+
+
+def _share(permille: int) -> float:
+    return permille / FULL_PERMILLE if permille else 1.0
 
 
 def _error(message: Error) -> EdgedError:

@@ -56,7 +56,7 @@ class Session:
         self.model: Final = model
         self._memory = SharedMemory(memory_bytes)
         try:
-            opening = Open(model=model, version=version or "", is_background=is_background)
+            opening = Open(model=model, version=version or "", is_background=is_background, wants_scales=True)
             self._conversation = Conversation(path, opening, self._memory.descriptor)
         except BaseException:
             self._memory.close()
@@ -80,6 +80,14 @@ class Session:
     def variant(self) -> str:
         """Of the model; likewise."""
         return self._conversation.variant
+
+    @property
+    def wanted_scale(self) -> float:
+        """Share of the full size that the device's policy asks for, as of the last answer.
+
+        That is what an app should send that prepares the model's input itself.
+        """
+        return self._conversation.wanted_scale
 
     @property
     def is_closed(self) -> bool:
@@ -164,17 +172,19 @@ class Session:
 
     def _ask(self, message: Infer, timeout_s: float | None) -> Result:
         try:
-            placed = self._conversation.ask(message, self.deadline_s if timeout_s is None else timeout_s)
+            given = self._conversation.ask(message, self.deadline_s if timeout_s is None else timeout_s)
         except EdgedError:
             if self.is_closed:
                 self.close()
             raise
         entries = self._outputs_by_index
         return Result(
-            outputs={entries[item.index].name: self._read(entries[item.index], item) for item in placed},
+            outputs={entries[item.index].name: self._read(entries[item.index], item) for item in given.outputs},
             model=self.model,
             version=self.version,
             variant=self.variant,
+            scale=given.scale,
+            wanted_scale=self.wanted_scale,
         )
 
     def _entry(self, name: str) -> TensorEntry:

@@ -66,6 +66,8 @@ class Client:
         timeout_s: float | None = None,
         priority: int = 0,
         is_background: bool = False,
+        may_offload: bool = False,
+        may_cache: bool = True,
     ) -> Result:
         """Ask a model once.
 
@@ -76,7 +78,11 @@ class Client:
             outputs: Names wanted; empty means all.
             timeout_s: After which the answer is worth nothing.
             priority: 1 is the most urgent; 0 is no wish.
-            is_background: Nobody waits for it.
+            is_background: Nobody waits for it: everything else goes first, and a policy may have it kept until it lets it run. Give it
+                time for that (``timeout_s``).
+            may_offload: The inputs may leave the device for the model's cloud endpoint. Whether they do is for the device's policy to say,
+                and ``Result.is_offloaded`` tells.
+            may_cache: The answer may be one that is known already, and this one may be given again. False where a model answers by chance.
 
         Raises:
             ModelUnknownError, TensorError, QuotaError, UnavailableError, DeadlineError, WorkerLostError and other ``EdgedError``: What
@@ -85,7 +91,15 @@ class Client:
             NotPermittedError: This user may not open it.
         """
         arrays = {name: to_array(name, value) for name, value in inputs.items()}
-        call = Call(inputs=arrays, outputs=outputs, timeout_s=timeout_s, priority=priority, is_background=is_background)
+        call = Call(
+            inputs=arrays,
+            outputs=outputs,
+            timeout_s=timeout_s,
+            priority=priority,
+            is_background=is_background,
+            may_offload=may_offload,
+            may_cache=may_cache,
+        )
         return self.ask(model, call, version=version)
 
     def sequence(self, model: str, *, id: int | str | None = None, version: str | None = None) -> "Sequence":  # noqa: A002 - the protocol's word
@@ -117,7 +131,7 @@ class Client:
 
     def ask(self, model: str, call: Call, *, version: str | None = None) -> Result:
         """Ask with everything a call can say; see ``infer``."""
-        if self._tensor_path is not None and not call.is_background and call.size_bytes >= LARGE_BYTES:
+        if self._tensor_path is not None and _may_share(call):
             # An older daemon, or one without that socket; and in place of a model without a worker a constant may answer, over HTTP.
             with suppress(DaemonUnreachableError, UnavailableError):
                 return self._ask_shared(model, version, call)
@@ -277,6 +291,11 @@ class Sequence:
         result = self._client.ask(self._model, call, version=self._version)
         self._is_begun = not is_end
         return result
+
+
+def _may_share(call: Call) -> bool:
+    """Tell whether a call gains from shared memory, where nothing is kept for later and nothing leaves the device."""
+    return call.size_bytes >= LARGE_BYTES and not (call.is_background or call.may_offload)
 
 
 def _send_all(sock: socket.socket, parts: Many[bytes | memoryview]) -> None:

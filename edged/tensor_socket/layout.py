@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Final
 
-from edged.tensor_socket.messages import MAX_RANK
+from edged.tensor_socket.messages import FULL_PERMILLE, MAX_RANK
 
 MAX_AXIS: Final = 1 << 48
 NO_OUTPUT: Final = 0xFFFFFFFF
@@ -37,6 +37,7 @@ class MessageType(IntEnum):
 
 
 OPEN_BACKGROUND: Final = 1
+OPEN_SCALES: Final = 2
 INFER_START: Final = 1
 INFER_END: Final = 2
 ERROR_CLOSING: Final = 1
@@ -44,7 +45,7 @@ TENSOR_STATE: Final = 1
 """The only flag that is not in a header, but in a tensor of OPENED."""
 
 KNOWN_FLAGS: Final[Mapping[MessageType, int]] = {
-    MessageType.OPEN: OPEN_BACKGROUND,
+    MessageType.OPEN: OPEN_BACKGROUND | OPEN_SCALES,
     MessageType.INFER: INFER_START | INFER_END,
     MessageType.ERROR: ERROR_CLOSING,
 }
@@ -96,17 +97,17 @@ OPENED: Final = Fields(
     tensors="I",
     version_size="H",
     variant_size="H",
-    reserved="I",
+    wanted_permille="I",
 )
 ENTRY: Final = Fields(kind="B", datatype="B", rank="B", flags="B", index="H", name_size="H")
 INFER: Final = Fields(sequence="Q", deadline_us="I", priority="H", inputs="B", outputs="B")
 PLACED: Final = Fields(index="I", rank="I", offset="Q", size="Q")
 ROOM: Final = Fields(index="I", reserved="I", offset="Q", capacity="Q")
-RESULT: Final = Fields(run_ns="Q", outputs="I", reserved="I")
+RESULT: Final = Fields(run_ns="Q", outputs="I", scale_permille="I")
 ERROR: Final = Fields(
     status="H", code_size="H", message_size="H", hint_size="H", retry_after_ms="I", output="I", needed_bytes="Q"
 )
-NOTICE: Final = Fields(version_size="H", variant_size="H", reserved="I")
+NOTICE: Final = Fields(version_size="H", variant_size="H", wanted_permille="I")
 
 
 def check(value: int, lowest: int, highest: int, where: str) -> None:
@@ -129,6 +130,16 @@ def check_request(kind: MessageType, request: int) -> None:
         check(request, 1, (1 << 64) - 1, f"{kind.name}, request")
     elif kind is not MessageType.ERROR:
         check(request, 0, 0, f"{kind.name}, request")
+
+
+def check_permille(value: int, where: str) -> int:
+    """Return a scale in thousandths of the full size once it is found to be one; 0 says nothing.
+
+    Raises:
+        ProtocolError: It is more than all.
+    """
+    check(value, 0, FULL_PERMILLE, where)
+    return value
 
 
 def check_shape(shape: Sequence[int], where: str, *, lowest: int) -> None:

@@ -15,6 +15,8 @@ MAX_RANK: Final = 8
 MAX_TEXT_BYTES: Final = 4096
 ALIGNMENT: Final = 64
 """Tensors in the shared memory begin at multiples of this."""
+FULL_PERMILLE: Final = 1000
+"""The full size, as the protocol writes scales."""
 
 
 class Datatype(IntEnum):
@@ -68,6 +70,8 @@ class Open:
     """Empty: whichever is active, also when that changes."""
     is_background: bool = False
     """Nobody waits for the answers."""
+    wants_scales: bool = False
+    """The app takes scales in OPENED, RESULT and NOTICE; without it they are 0 there, and no NOTICE is about a scale alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,8 @@ class Opened:
     """Requests in the long run; 0 is no limit."""
     burst: int = 0
     """Requests at once before that rate counts."""
+    wanted_permille: int = 0
+    """The scale that the device's policy asks for now, in thousandths of the full size; 0 for an app that takes no scales."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +142,9 @@ class Result:
     run_ns: int
     """In the worker: pre-processing, model and post-processing."""
     outputs: Sequence[Placed]
+    scale_permille: int = 0
+    """The scale at which the steps before the model were done, in thousandths of the full size; 0 where none were, because the app sent
+    the model's own inputs, and for an app that takes no scales."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,10 +170,21 @@ class Error:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """The model was replaced by another version or variant with the same tensors; requests from now on are answered by that."""
+    """What an app was told about its model is otherwise now.
+
+    The model was replaced by another version or variant with the same tensors, which answers requests from now on; or, where version and
+    variant are those the app knows, another scale is asked for.
+    """
 
     version: str
     variant: str
+    wanted_permille: int = 0
+    """As in ``Opened``."""
+
+
+def permille(share: float) -> int:
+    """Return a share of the full size, more than 0 and at most 1, as the protocol writes it."""
+    return max(1, round(share * FULL_PERMILLE))
 
 
 ToServer = Open | Infer

@@ -13,12 +13,14 @@ from edged.tensor_socket.layout import (
     KNOWN_FLAGS,
     NO_OUTPUT,
     OPEN_BACKGROUND,
+    OPEN_SCALES,
     TENSOR_STATE,
     Fields,
     MessageType,
     ProtocolError,
     VersionError,
     check,
+    check_permille,
     check_request,
     check_shape,
 )
@@ -129,6 +131,7 @@ def _open(message: _Message) -> Open:
         model=message.text(fixed["model_size"], "OPEN, model"),
         version=message.text(fixed["version_size"], "OPEN, version"),
         is_background=bool(message.flags & OPEN_BACKGROUND),
+        wants_scales=bool(message.flags & OPEN_SCALES),
     )
 
 
@@ -142,6 +145,7 @@ def _opened(message: _Message) -> Opened:
         requests_per_1000_s=fixed["requests_per_1000_s"],
         burst=fixed["burst"],
         deadline_us=fixed["deadline_us"],
+        wanted_permille=check_permille(fixed["wanted_permille"], "OPENED, wanted_permille"),
         tensors=tuple(_entry(message, f"OPENED, tensor {i}") for i in range(fixed["tensors"])),
     )
 
@@ -182,6 +186,7 @@ def _result(message: _Message) -> Result:
     return Result(
         request=message.request,
         run_ns=fixed["run_ns"],
+        scale_permille=check_permille(fixed["scale_permille"], "RESULT, scale_permille"),
         outputs=tuple(_placed(message, f"RESULT, output {i}") for i in range(fixed["outputs"])),
     )
 
@@ -207,6 +212,7 @@ def _notice(message: _Message) -> Notice:
     return Notice(
         version=message.text(fixed["version_size"], "NOTICE, version"),
         variant=message.text(fixed["variant_size"], "NOTICE, variant"),
+        wanted_permille=check_permille(fixed["wanted_permille"], "NOTICE, wanted_permille"),
     )
 
 

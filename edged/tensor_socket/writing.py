@@ -11,10 +11,12 @@ from edged.tensor_socket.layout import (
     INFER_START,
     NO_OUTPUT,
     OPEN_BACKGROUND,
+    OPEN_SCALES,
     TENSOR_STATE,
     MessageType,
     ProtocolError,
     check,
+    check_permille,
     check_request,
     check_shape,
 )
@@ -45,7 +47,8 @@ def encode(message: ToServer | ToClient) -> bytes:
     """
     match message:
         case Open():
-            return _datagram(MessageType.OPEN, _open(message), flags=OPEN_BACKGROUND * message.is_background)
+            flags = OPEN_BACKGROUND * message.is_background | OPEN_SCALES * message.wants_scales
+            return _datagram(MessageType.OPEN, _open(message), flags=flags)
         case Opened():
             return _datagram(MessageType.OPENED, _opened(message))
         case Infer():
@@ -85,6 +88,7 @@ def _opened(message: Opened) -> list[bytes]:
         tensors=len(message.tensors),
         version_size=len(texts[0]),
         variant_size=len(texts[1]),
+        wanted_permille=check_permille(message.wanted_permille, "OPENED, wanted_permille"),
     )
     entries = [part for i, entry in enumerate(message.tensors) for part in _entry(entry, f"OPENED, tensor {i}")]
     return [fixed, *texts, *entries]
@@ -125,7 +129,12 @@ def _infer(message: Infer) -> list[bytes]:
 
 def _result(message: Result) -> list[bytes]:
     check(len(message.outputs), 1, MAX_TENSORS, "RESULT, outputs")
-    fixed = layout.RESULT.pack("RESULT", run_ns=message.run_ns, outputs=len(message.outputs))
+    fixed = layout.RESULT.pack(
+        "RESULT",
+        run_ns=message.run_ns,
+        outputs=len(message.outputs),
+        scale_permille=check_permille(message.scale_permille, "RESULT, scale_permille"),
+    )
     return [fixed, *(_placed(item, f"RESULT, output {i}") for i, item in enumerate(message.outputs))]
 
 
@@ -153,7 +162,13 @@ def _error(message: Error) -> list[bytes]:
 
 def _notice(message: Notice) -> list[bytes]:
     texts = [_text(message.version, "NOTICE, version"), _text(message.variant, "NOTICE, variant")]
-    return [layout.NOTICE.pack("NOTICE", version_size=len(texts[0]), variant_size=len(texts[1])), *texts]
+    fixed = layout.NOTICE.pack(
+        "NOTICE",
+        version_size=len(texts[0]),
+        variant_size=len(texts[1]),
+        wanted_permille=check_permille(message.wanted_permille, "NOTICE, wanted_permille"),
+    )
+    return [fixed, *texts]
 
 
 def _placed(item: Placed, where: str) -> bytes:

@@ -3,7 +3,7 @@
  *   tensor_client [--truncate] SOCKET MODEL AXIS[xAXIS...] [VALUE...]
  *       Send one FP32 tensor (the values, repeated until the shape is full; 0 without any) as input 0 and print every output.
  *       --truncate: try to take the memory away while the model runs, and say what came of it.
- *   tensor_client --dump    Print the golden messages "open" and "infer" in hexadecimal.
+ *   tensor_client --dump    Print the golden messages "open-scales" and "infer" in hexadecimal.
  *   tensor_client --read    Read a message for an app in hexadecimal from standard input, and print what it says.
  *
  * Exit codes: 0 answered, 1 refused, 2 usage or system. Numbers are copied as they are: this is for little-endian machines. */
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 enum { OPEN = 1, OPENED, INFER, RESULT, ERROR, NOTICE };
-enum { KIND_OUTPUT = 3, FP32 = 11, MAX_MESSAGE = 65536, MAX_RANK = 8, MAX_TENSORS = 64, ROOM = 65536 };
+enum { WANTS_SCALES = 2, KIND_OUTPUT = 3, FP32 = 11, MAX_MESSAGE = 65536, MAX_RANK = 8, MAX_TENSORS = 64, ROOM = 65536 };
 
 /* A message being written or read. Once too much was asked of it, it is broken: nothing more is copied, and numbers are 0. */
 struct message {
@@ -80,12 +80,12 @@ static void print_axes(struct message *m, uint64_t rank)
         printf("%s%" PRId64, i ? "x" : "", (int64_t)number(m, 8));
 }
 
-static void begin(struct message *m, uint32_t type, uint64_t request)
+static void begin(struct message *m, uint32_t type_and_flags, uint64_t request)
 {
     m->at = 0;
     m->broken = false;
     put_u32(m, 0); /* the size, which end() knows */
-    put_u32(m, type); /* and no flags */
+    put_u32(m, type_and_flags);
     put_u64(m, request);
 }
 
@@ -97,7 +97,7 @@ static void end(struct message *m)
 
 static void write_open(struct message *m, const char *model)
 {
-    begin(m, OPEN, 0);
+    begin(m, OPEN | WANTS_SCALES << 16, 0);
     put_u32(m, 1 | (uint32_t)strlen(model) << 16); /* the protocol's version, and the name's size */
     put_u32(m, 0); /* whichever version of the model is active */
     put(m, model, strlen(model));
@@ -128,11 +128,11 @@ static void write_infer(struct message *m, uint32_t rank, const int64_t *axes, u
 static void print_opened(struct message *m, struct session *s)
 {
     uint64_t memory = number(m, 8), rate = number(m, 4), burst = number(m, 4), deadline = number(m, 4);
-    uint64_t tensors = number(m, 4), version = number(m, 2), variant = number(m, 2);
-    number(m, 4);
+    uint64_t tensors = number(m, 4), version = number(m, 2), variant = number(m, 2), wanted = number(m, 4);
     print_text(m, "opened ", version);
     print_text(m, " ", variant);
-    printf(" memory %" PRIu64 " rate %" PRIu64 " burst %" PRIu64 " deadline %" PRIu64 "\n", memory, rate, burst, deadline);
+    printf(" memory %" PRIu64 " rate %" PRIu64 " burst %" PRIu64 " deadline %" PRIu64, memory, rate, burst, deadline);
+    printf(" wanted %" PRIu64 "\n", wanted);
     for (uint64_t i = 0; i < tensors && !m->broken; i++) {
         int kind = (int)number(m, 1), datatype = (int)number(m, 1);
         uint64_t rank = number(m, 1), flags = number(m, 1), index = number(m, 2), name = number(m, 2);
@@ -149,7 +149,7 @@ static void print_result(struct message *m, const struct session *s)
 {
     number(m, 8); /* how long it took */
     uint64_t outputs = number(m, 4);
-    number(m, 4);
+    printf("scale %" PRIu64 "\n", number(m, 4));
     for (uint64_t i = 0; i < outputs && !m->broken; i++) {
         uint64_t index = number(m, 4), rank = number(m, 4), offset = number(m, 8), size = number(m, 8);
         printf("output %" PRIu64 " shape ", index);
@@ -192,11 +192,10 @@ static int print_message(struct message *m, struct session *s)
     else if (type == ERROR)
         print_error(m, flags);
     else if (type == NOTICE) {
-        uint64_t version = number(m, 2), variant = number(m, 2);
-        number(m, 4);
+        uint64_t version = number(m, 2), variant = number(m, 2), wanted = number(m, 4);
         print_text(m, "notice ", version);
         print_text(m, " ", variant);
-        printf("\n");
+        printf(" wanted %" PRIu64 "\n", wanted);
     }
     if (!m->broken && size == m->size && m->at == m->size)
         return (int)type;

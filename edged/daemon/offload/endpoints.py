@@ -61,6 +61,8 @@ class _Endpoint:
     breaker: Breaker = field(default_factory=Breaker)
     counts: Counts = field(default_factory=Counts)
     running: int = 0
+    complaint: str = ""
+    """The last failure that is in the log; the same one is not told again until the endpoint has rested and answers."""
 
 
 class Endpoints:
@@ -195,6 +197,7 @@ class Endpoints:
     def _succeeded(self, model: str, endpoint: _Endpoint) -> None:
         endpoint.counts.answered += 1
         if endpoint.breaker.is_open:
+            endpoint.complaint = ""
             journal.event(LOG, journal.ENDPOINT_ANSWERS, model=model)
         endpoint.breaker.succeeded()
 
@@ -204,6 +207,10 @@ class Endpoints:
         now_s = self._clock.monotonic_s()
         if failed.trouble == "late" and request.deadline_s <= now_s:
             return DeadlineError(f"model {model}: its endpoint did not answer before the request's deadline")
+        if failed.message != endpoint.complaint:
+            # Where the device can answer itself, it does, and its caller hears nothing of this.
+            endpoint.complaint = failed.message
+            LOG.warning("no answer from the endpoint of model %s: %s", model, failed.message)
         if failed.trouble in _OF_REQUEST:
             endpoint.breaker.succeeded()
             return _refusal(model, failed.trouble, failed.message)

@@ -138,6 +138,9 @@ class Served:
             UnavailableError: There is no room for it (``edged.daemon.serving.crowd``), or no worker and none could be started.
             PoisonError: This request ended two workers.
         """
+        if call.request.features is not None:
+            variant = self.loadable.variant
+            call.request = call.request.fitting(self.loadable.bundle.digest, variant.inputs, variant.outputs)
         now_s = self._loop.time()
         pending = Waiting(call, arrived_s=now_s)
         displaced = self._enqueue(pending, now_s)

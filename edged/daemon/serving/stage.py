@@ -287,10 +287,10 @@ class Stage:
         stand_in = self._lineup.stand_ins.pop(model, None)
         if self._watcher is not None:
             self._watcher.stopped(model, error)
-        for served in self._lineup.variants(model):
+        # Also what versions and variants that were replaced have yet to finish.
+        for served in self.loaded(model):
             served.abort(error)
-        if stand_in is not None and stand_in.served is not None:
-            stand_in.served.abort(error)
+        if stand_in is not None:
             self._retire(stand_in.served)
         for told in self._stop_listeners:
             told(model, error)

@@ -151,7 +151,7 @@ class ShadowRun:
             return
         began_s, timeout_s, is_alone = self._loop.time(), self._timeout_s(), self._idle_s() > 0
         number = self._worker.run(
-            [replace(shown.request, deadline_s=began_s + timeout_s)],
+            [replace(shown.request, deadline_s=began_s + timeout_s, features=None)],
             lambda outcomes: self._ended(shown, outcomes, began_s=began_s, is_alone=is_alone),
             rank=rank_of(0, is_background=True),
         )

@@ -45,7 +45,7 @@ class Leases:
         connections: All there are, by descriptor, in the order in which they came; looked at, never changed.
         quotas: Limits of callers.
         limits: Called for the limits in force.
-        scale: Returns the share of the full size at which a kind of request for a model is answered now.
+        scale: Returns the share of the full size that the policy asks for of a kind of request for a model now.
         limiting: Returns what the policy decided, where it limits.
     """
 

@@ -10,9 +10,13 @@ It is lent as soon as its model has a worker, and asked back when another one is
 then: it was asked for (lent to the next, or closed if there is none for it); its worker ended (what was under way is answered from here,
 then likewise); the client left, or did what it may not (closed). So requests are neither lost nor read twice when a model is replaced or
 its worker dies.
+
+A client that takes scales is told in a NOTICE when the policy asks for another one. Such a NOTICE, which changes nothing about the
+answers, waits until the client has read most of what it was sent before: one that never reads keeps its room for answers.
 """
 
 import os
+import select
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -28,7 +32,7 @@ from edged.host.lender import Client, Loss
 from edged.runtime.lending import Lease, Why
 from edged.runtime.refusals import refusal
 from edged.tensor_socket import Notice, Open, TensorEntry, encode
-from edged.tensor_socket.messages import MAX_MESSAGE_BYTES
+from edged.tensor_socket.messages import MAX_MESSAGE_BYTES, permille
 
 MAX_UNREAD: Final = 1024
 """Messages that are thrown away when a connection is closed; more than its buffers hold of sensible ones."""
@@ -104,6 +108,8 @@ class TensorClient:
         self._worker: Worker | None = None
         self._number = 0
         self._has_left = False
+        self.told_permille = self._wanted(lease(opened.caller))
+        """What it was told last of the scale that is asked for, in OPENED at first; 0 if it takes none."""
 
     def fileno(self) -> int:
         """Return the connection's descriptor."""
@@ -128,9 +134,13 @@ class TensorClient:
             self._follow(target, worker)
 
     def amend(self) -> None:
-        """Apply the limits in force."""
-        if self._worker is not None:
-            self._worker.lender.amend(self._number, self._lease(self.caller))
+        """Apply the limits in force, and tell the client when another scale is asked for."""
+        if self._worker is None:
+            return
+        lease = self._lease(self.caller)
+        self._worker.lender.amend(self._number, lease)
+        if self._wanted(lease) != self.told_permille and self._has_read():
+            self._tell(self.target, lease)
 
     def leave(self) -> None:
         """Note that the client has closed its end: nobody waits for answers any more."""
@@ -167,8 +177,9 @@ class TensorClient:
                 )
             )
             return
+        lease = self._lease(self.caller)
         if (target.version, target.variant) != (told.version, told.variant):
-            self._send(encode(Notice(version=target.version, variant=target.variant)))
+            self._tell(target, lease)
         self.target = target
         opened = self._opened
         client = Client(
@@ -177,9 +188,10 @@ class TensorClient:
             memory_bytes=opened.memory_bytes,
             uid=self.caller.uid,
             is_background=self.opening.is_background,
+            wants_scales=self.opening.wants_scales,
         )
         try:
-            self._number = worker.lender.lend(client, self._lease(self.caller), self._returned)
+            self._number = worker.lender.lend(client, lease, self._returned)
         except UnavailableError as exc:
             self._end(exc)
             return
@@ -213,10 +225,26 @@ class TensorClient:
         self._moved(self)
         self._opened.release()
 
-    def _send(self, datagram: bytes) -> None:
-        # Whoever does not read its answers misses this one, too.
+    def _wanted(self, lease: Lease) -> int:
+        return permille(lease.scale) if self.opening.wants_scales else 0
+
+    def _tell(self, target: Target, lease: Lease) -> None:
+        wanted = self._wanted(lease)
+        if self._send(encode(Notice(version=target.version, variant=target.variant, wanted_permille=wanted))):
+            self.told_permille = wanted
+
+    def _has_read(self) -> bool:
+        """Tell whether most of what was sent was read: one may send while three quarters of the buffer are free (Linux, unix_writable)."""
+        poll = select.poll()
+        poll.register(self._opened.connection, select.POLLOUT)
+        return any(events & select.POLLOUT for _, events in poll.poll(0))
+
+    def _send(self, datagram: bytes) -> bool:
+        """Say something; whoever does not read its answers misses this one, too."""
         with suppress(OSError):
             self._opened.connection.send(datagram, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            return True
+        return False
 
 
 def discard_unread(connection: socket.socket) -> None:

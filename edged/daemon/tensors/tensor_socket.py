@@ -65,7 +65,7 @@ class TensorSocket:
         limits: Called for the limits in force.
         poison_rest_s: How long a user who ended two workers is refused.
         drain_s: How long a request may take once the end has begun, before it is stopped.
-        scale: Returns the share of the full size at which a kind of request for a model is answered now.
+        scale: Returns the share of the full size that the policy asks for of a kind of request for a model now.
         limiting: Returns what the policy decided about a kind of request, where it limits how many begin.
     """
 
@@ -148,7 +148,8 @@ class TensorSocket:
     def decided(self) -> None:
         """Take note that other variants than before may answer, or nothing: each connection goes where it belongs now, or ends.
 
-        A request that is under way is answered first. Those that stay where they are may be answered at another scale from then on.
+        A request that is under way is answered first. Those that stay where they are may be answered at another scale from then on, which
+        clients that take scales are told.
         """
         for client in tuple(self._clients.values()):
             client.settle()
@@ -216,7 +217,7 @@ class TensorSocket:
         self._clients[client.fileno()] = client
         self._leases.count()
         try:
-            _answer(opened, self._leases.lease(opening, caller))
+            _answer(opened, self._leases.lease(opening, caller), wanted_permille=client.told_permille)
         except EdgedError:
             del self._clients[client.fileno()]
             admission.release()
@@ -292,7 +293,7 @@ def _key(caller: Caller, target: Target) -> Key:
     return caller.uid, target.served.loadable.bundle.manifest.name, target.version
 
 
-def _answer(opened: Opened, lease: Lease) -> None:
+def _answer(opened: Opened, lease: Lease, *, wanted_permille: int) -> None:
     target = opened.target
     message = OpenedMessage(
         version=target.version,
@@ -301,6 +302,7 @@ def _answer(opened: Opened, lease: Lease) -> None:
         deadline_us=int(lease.deadline_s * 1e6),
         requests_per_1000_s=math.ceil(lease.rate_per_s * 1000),
         burst=lease.burst,
+        wanted_permille=wanted_permille,
         tensors=target.tensors,
     )
     try:

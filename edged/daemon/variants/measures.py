@@ -1,18 +1,22 @@
-"""What this device has learned about variants: whether they passed their validation kit here, how long runs take, what memory they need.
+"""What this device has learned about variants: whether they passed their validation kit here, and what their runs need.
 
-It is learned by looking now and then at those that are loaded, and kept over restarts of the daemon for as long as a slot has the version.
-It is written at most every ``WRITE_EVERY_S`` and at the end: a restart without an end forgets a few minutes of it.
+Times and memory are learned by looking now and then at the variants that are loaded, and kept over restarts of the daemon for as long as a
+slot has the version. They are written at most every ``WRITE_EVERY_S`` and at the end: a restart without an end forgets a few minutes of
+them. What energy runs take is looked up in the book of the last days (``edged.energy.days``), which is kept by itself.
 """
 
 import asyncio
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from operator import sub
 from pathlib import Path
 from typing import Final
 
 from edged.daemon.serving.served import Served
+from edged.daemon.variants.passed_over import Key, PassedOver
+from edged.energy.days import RunEnergy
+from edged.errors import StoreError
 from edged.ids import Digest
 from edged.select.decision import Measured
 from edged.select.observed import add_runs, by_bucket, is_like, p95_s
@@ -33,23 +37,23 @@ class Measures:
 
     Args:
         state: Where it is kept.
+        energy: Returns what a run of each variant takes, by its id, which names its model and version, too.
         proc: Where /proc is.
     """
 
-    def __init__(self, state: StateDb, *, proc: Path = PROC) -> None:
+    def __init__(self, state: StateDb, *, energy: Callable[[], Mapping[str, RunEnergy]], proc: Path = PROC) -> None:
         self._state = state
+        self._energy = energy
         self._proc = proc
-        self._known: dict[tuple[Digest, str], KeptVariant] = {
-            (item.digest, item.id): item for item in state.read_variants()
-        }
+        self._known: dict[Key, KeptVariant] = {(item.digest, item.id): item for item in state.read_variants()}
         self._seen: dict[Served, tuple[int, ...]] = {}
         """The runs, by bucket, that each loaded variant had at the last look."""
         self._published: dict[Digest, dict[str, Measured]] = {}
+        self._passed_over = PassedOver()
         self._is_new = False
         """There is something that is not on the disk."""
         self._written_s = -math.inf
-        for digest, _ in self._known:
-            self._publish(digest)
+        self._publish({digest for digest, _ in self._known})
 
     def of(self, digest: Digest) -> Mapping[str, Measured]:
         """Return what each variant of a version was seen to need, by id; the same object until a figure is another one."""
@@ -65,13 +69,20 @@ class Measures:
         if not self.has_passed(digest, variant):
             self._keep(replace(self._of(digest, variant), has_passed=True))
 
-    def look(self, loaded: Collection[Served]) -> set[Digest]:
-        """Take what loaded variants have done since the last look; returns the versions of which a figure is another one now."""
+    def look(self, loaded: Collection[Served], *, now_s: float) -> set[Digest]:
+        """Take what loaded variants have done since the last look; returns the versions of which a figure is another one now.
+
+        Args:
+            loaded: All of them.
+            now_s: Monotonic.
+        """
         self._seen = {served: runs for served, runs in self._seen.items() if served in loaded}
-        for served in loaded:
-            self._look_at(served)
-        digests = {served.loadable.bundle.digest for served in loaded}
-        return {digest for digest in digests if self._publish(digest)}
+        ran = [
+            (served.loadable.bundle.digest, served.loadable.variant.id) for served in loaded if self._look_at(served)
+        ]
+        for key in self._passed_over.look(ran, self._known, now_s=now_s):
+            self._keep(replace(self._known[key], runs=()))
+        return self._publish({served.loadable.bundle.digest for served in loaded})
 
     async def write(self, digests: Collection[Digest], *, now_s: float | None = None) -> None:
         """Keep what is new, unless it is too early for that; what is known of other versions is forgotten.
@@ -87,15 +98,21 @@ class Measures:
         if not (self._is_new or gone) or (now_s is not None and now_s < self._written_s + WRITE_EVERY_S):
             return
         kept = [item for key, item in self._known.items() if key not in gone]
-        await asyncio.to_thread(self._state.write_variants, kept)
+        # What is learned while the disk writes is news for the next time.
+        self._is_new = False
+        try:
+            await asyncio.to_thread(self._state.write_variants, kept)
+        except StoreError:
+            self._is_new = True
+            raise
         for key in gone:
             del self._known[key]
             self._published.pop(key[0], None)
-        self._is_new = False
         if now_s is not None:
             self._written_s = now_s
 
-    def _look_at(self, served: Served) -> None:
+    def _look_at(self, served: Served) -> bool:
+        """Take what one has done; tells whether it ran."""
         digest, id_ = served.loadable.bundle.digest, served.loadable.variant.id
         runs = by_bucket(served.run_times.fine_cumulative)
         new = tuple(map(sub, runs, self._seen[served])) if served in self._seen else runs
@@ -108,6 +125,7 @@ class Measures:
             known = replace(known, memory_bytes=needed)
         if known != self._of(digest, id_):
             self._keep(known)
+        return any(new)
 
     def _of(self, digest: Digest, variant: str) -> KeptVariant:
         return self._known.get((digest, variant)) or KeptVariant(digest=digest, id=variant)
@@ -116,9 +134,13 @@ class Measures:
         self._known[known.digest, known.id] = known
         self._is_new = True
 
-    def _publish(self, digest: Digest) -> bool:
-        """Bring what is said about a version up to date; tells whether a figure is another one now."""
-        new = {item.id: _measured(item) for key, item in self._known.items() if key[0] == digest}
+    def _publish(self, digests: Collection[Digest]) -> set[Digest]:
+        """Bring what is said about versions up to date; returns those of which a figure is another one now."""
+        energy = self._energy()
+        return {digest for digest in digests if self._publish_one(digest, energy)}
+
+    def _publish_one(self, digest: Digest, energy: Mapping[str, RunEnergy]) -> bool:
+        new = {item.id: _measured(item, energy.get(item.id)) for key, item in self._known.items() if key[0] == digest}
         before = self._published.get(digest, {})
         if new.keys() == before.keys() and all(is_like(measured, before[id_]) for id_, measured in new.items()):
             return False
@@ -140,5 +162,10 @@ def _read(proc: Path, pid: int) -> Figures | None:
         return None
 
 
-def _measured(item: KeptVariant) -> Measured:
-    return Measured(latency_s=p95_s(item.runs, _BOUNDS_S), memory_bytes=item.memory_bytes)
+def _measured(item: KeptVariant, energy: RunEnergy | None) -> Measured:
+    return Measured(
+        latency_s=p95_s(item.runs, _BOUNDS_S),
+        memory_bytes=item.memory_bytes,
+        joules=None if energy is None else energy.joules,
+        watts=None if energy is None else energy.watts,
+    )

@@ -43,6 +43,9 @@ class VariantReport:
                     requests_wait=line.is_cold and line.loading == variant.id,
                     p95_ms=None if latency_s is None else latency_s * 1000.0,
                     memory_bytes=None if figures is None else figures.memory_bytes,
+                    joules=None if figures is None else figures.joules,
+                    watts=None if figures is None else figures.watts,
+                    stated_watts=variant.budget.power_watts,
                 )
             )
         return found

@@ -278,7 +278,7 @@ class Variants:
     def _look(self) -> None:
         """See what has changed by itself: what was measured, and what has rested."""
         loaded = [served for model in self._lines for served in self._serving.variants(model)]
-        digests = self._measures.look(loaded)
+        digests = self._measures.look(loaded, now_s=self._clock.monotonic_s())
         for model, line in list(self._lines.items()):
             rested = [id_ for id_ in line.failures if not self._rests.is_resting(line.bundle.digest, id_)]
             for id_ in rested:

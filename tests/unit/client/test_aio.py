@@ -7,7 +7,16 @@ import pytest
 from edged.client.aio import AsyncClient
 from edged.errors import DaemonUnreachableError, DeadlineError, ModelUnknownError
 from tests.fakes.scripted_server import ScriptedServer
-from tests.unit.client.test_sync import ANSWER, INPUTS, hang_up, problem, reply
+from tests.unit.client.test_sync import (
+    ANSWER,
+    INPUTS,
+    PARAMETERS,
+    WISHES,
+    hang_up,
+    parameters_of,
+    problem,
+    reply,
+)
 
 
 @pytest.fixture
@@ -21,6 +30,14 @@ async def test_a_connection_is_used_again(path):
             answers = [(await edged.infer("adder", INPUTS))["sum"].item() for _ in range(2)]
 
     assert answers == [6.0, 6.0]
+
+
+async def test_what_an_app_says_of_a_request_is_sent(path):
+    with ScriptedServer(path, [reply(ANSWER)]) as server:
+        async with AsyncClient(str(path)) as edged:
+            await edged.infer("adder", INPUTS, **WISHES)
+
+    assert parameters_of(server.asked[0]) == PARAMETERS
 
 
 async def test_a_connection_that_was_closed_meanwhile_is_made_anew(path):

@@ -13,10 +13,11 @@ from hypothesis.extra import numpy as hnp
 from edged.api.oip.body import Body
 from edged.api.oip.request import parse_request
 from edged.api.ports import ModelView
-from edged.client.call import DATATYPES, Call, Result, from_data, read_body, to_array, to_data, write_body
+from edged.client.call import DATATYPES, Call, from_data, read_body, to_array, to_data, write_body
 from edged.errors import EdgedError, TensorError
 from edged.ids import ModelName, Version
 from edged.pipeline.spec import TensorSpec
+from edged.runtime.calls import RequestClass
 
 numbers = st.sampled_from(sorted(DATATYPES)).flatmap(
     lambda name: hnp.arrays(np.dtype(name), hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
@@ -60,14 +61,22 @@ def test_the_server_reads_what_the_client_writes(array, words):
         assert back.tolist() == arrays[tensor.name].tolist() or np.isnan(array.astype(np.float64)).any()
 
 
-@pytest.mark.parametrize("may_cache", [True, False])
-def test_the_server_hears_what_a_call_says_about_known_answers(may_cache):
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ({}, {"may_cache": True, "has_consent": False, "request_class": RequestClass.INTERACTIVE}),
+        ({"may_cache": False}, {"may_cache": False}),
+        ({"may_offload": True}, {"has_consent": True}),
+        ({"is_background": True}, {"request_class": RequestClass.BACKGROUND}),
+    ],
+)
+def test_the_server_hears_what_a_call_allows(said, heard):
     arrays = {"x": np.zeros(1, np.float32)}
-    parts, length = write_body(Call(inputs=arrays, may_cache=may_cache))
+    parts, length = write_body(Call(inputs=arrays, **said))
 
-    request = parse_request(Body(content=memoryview(b"".join(parts))), length, view_for(arrays))
+    wishes = parse_request(Body(content=memoryview(b"".join(parts))), length, view_for(arrays)).wishes
 
-    assert request.wishes.may_cache is may_cache
+    assert {name: getattr(wishes, name) for name in heard} == heard
 
 
 @pytest.mark.parametrize(
@@ -80,9 +89,18 @@ def test_the_server_hears_what_a_call_says_about_known_answers(may_cache):
     ],
 )
 def test_an_answer_tells_its_scale_and_whether_it_was_known(parameters, told):
-    result = Result(outputs={}, model="m", parameters=parameters)
+    document = {"model_name": "m", "outputs": [], "parameters": parameters}
+
+    result = read_body({}, json.dumps(document).encode())
 
     assert (result.scale, result.wanted_scale, result.is_cached) == told
+
+
+@pytest.mark.parametrize(("parameters", "told"), [({}, False), ({"features_cached": True}, True)])
+def test_an_answer_tells_whether_only_a_part_was_run_for_it(parameters, told):
+    document = {"model_name": "m", "outputs": [], "parameters": parameters}
+
+    assert read_body({}, json.dumps(document).encode()).had_features is told
 
 
 @given(array=numbers)

@@ -4,6 +4,7 @@ import fcntl
 import mmap
 import os
 import socket
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from edged.tensor_socket import (
     Placed,
     Result,
     TensorEntry,
+    decode_to_client,
     decode_to_server,
     encode,
 )
@@ -187,6 +189,38 @@ def test_a_model_that_was_replaced_is_noticed(path):
     assert (result.version, result["sum"].item()) == ("2.0.0", 1.0)
 
 
+def test_scales_are_told_with_each_answer_and_followed(path):
+    """What is asked for changes in a NOTICE; what was done is in each answer, and full where the app did it."""
+    model = Doubler()
+    first = encode(replace(OPENED, wanted_permille=500))
+    notice = encode(Notice(version="1.0.0", variant="v", wanted_permille=250))
+
+    def at(scale_permille):
+        return lambda *asked: encode(replace(decode_to_client(model.infer(*asked)), scale_permille=scale_permille))
+
+    def noted(*asked):
+        return [notice, at(250)(*asked)]
+
+    script = [lambda *asked: (model.open(*asked), first)[1], at(500), at(500), noted, at(0)]
+    with server(path, script) as played, session(path) as doubler:
+        assert doubler.wanted_scale == 0.5
+        results = [doubler.infer({"x": np.ones(1, dtype=np.float32), "words": ["w"]}) for _ in range(4)]
+        assert doubler.wanted_scale == 0.25
+
+    assert [(result.scale, result.wanted_scale) for result in results] == [
+        (0.5, 0.5), (0.5, 0.5), (0.25, 0.25), (1.0, 0.25)
+    ]  # fmt: skip
+    assert decode_to_server(played.asked[0]).wants_scales
+
+
+def test_a_daemon_that_tells_no_scale_asks_for_all(path):
+    model = Doubler()
+    with server(path, [model.open, model.infer]), session(path) as doubler:
+        result = doubler.infer({"x": np.ones(1, dtype=np.float32), "words": ["w"]})
+
+        assert (doubler.wanted_scale, result.wanted_scale, result.scale) == (1.0, 1.0, 1.0)
+
+
 def test_an_error_about_a_request_that_was_answered_already_is_nothing_to_the_next(path):
     """A worker that is lost in the moment of its answer leaves the daemon in doubt."""
     model = Doubler()
@@ -281,7 +315,7 @@ def test_a_call_can_be_asked_as_it_is(path):
         doubler.ask(
             Call(
                 inputs={"x": np.ones(1, dtype=np.float32), "words": np.array([b"w"], dtype=object)},
-                timeout_s=0.25,
+                timeout_s=25.0,
                 priority=2,
                 sequence=9,
                 is_start=True,
@@ -289,4 +323,4 @@ def test_a_call_can_be_asked_as_it_is(path):
         )
 
     request = decode_to_server(played.asked[1])
-    assert (request.deadline_us, request.priority, request.sequence, request.is_start) == (250_000, 2, 9, True)
+    assert (request.deadline_us, request.priority, request.sequence, request.is_start) == (25_000_000, 2, 9, True)

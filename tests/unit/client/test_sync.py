@@ -1,12 +1,14 @@
 """What the blocking client does with answers, errors, and connections that were closed in between."""
 
 import json
+import socket
 import threading
 
 import numpy as np
 import pytest
 
 from edged.client import Client
+from edged.client.sync import LARGE_BYTES
 from edged.errors import (
     DaemonUnreachableError,
     DeadlineError,
@@ -58,6 +60,45 @@ def test_answers_are_arrays_by_name(path):
     assert result["sum"].tolist() == [6.0]
     assert (result.version, result.variant) == ("1.0.0", "adder-1.0.0-fp32-any")
     assert server.asked[0].endswith(INPUTS["x"].tobytes())
+
+
+WISHES = {"timeout_s": 5.0, "priority": 2, "is_background": True, "may_offload": True, "may_cache": False}
+"""Everything that an app may say of a request, in the words of Python."""
+PARAMETERS = {
+    "binary_data_output": True,
+    "timeout": 5_000_000,
+    "priority": 2,
+    "request_class": "background",
+    "offload": True,
+    "cache": False,
+}
+"""The same in those of the protocol."""
+
+
+def parameters_of(message):
+    head, _, body = message.partition(b"\r\n\r\n")
+    (length,) = (line.split(b": ")[1] for line in head.split(b"\r\n") if line.startswith(b"inference-header"))
+    return json.loads(body[: int(length)])["parameters"]
+
+
+def test_what_an_app_says_of_a_request_is_sent(path):
+    with ScriptedServer(path, [reply(ANSWER)]) as server, client(path) as edged:
+        edged.infer("adder", INPUTS, **WISHES)
+
+    assert parameters_of(server.asked[0]) == PARAMETERS
+
+
+def test_a_large_request_that_may_leave_the_device_is_not_sent_where_nothing_leaves_it(path, tmp_path):
+    """Who shares memory with a worker is answered by that worker."""
+    large = {"x": np.zeros(LARGE_BYTES, dtype=np.float32)}
+    with (
+        ScriptedServer(path, [reply(ANSWER)]) as server,
+        ScriptedServer(tmp_path / "tensor.sock", kind=socket.SOCK_SEQPACKET),
+        Client(str(path), tensor_path=str(tmp_path / "tensor.sock")) as edged,
+    ):
+        edged.infer("adder", large, may_offload=True)
+
+    assert parameters_of(server.asked[0])["offload"] is True
 
 
 def test_one_connection_serves_many_requests(path):

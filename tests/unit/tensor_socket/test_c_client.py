@@ -30,7 +30,7 @@ def test_a_whole_client_has_less_than_300_lines():
 def test_it_writes_the_golden_bytes(client):
     dumped = subprocess.run([client, "--dump"], capture_output=True, text=True, check=True).stdout
 
-    assert dumped.splitlines() == [VECTORS["open"]["bytes"], VECTORS["infer"]["bytes"]]
+    assert dumped.splitlines() == [VECTORS["open-scales"]["bytes"], VECTORS["infer"]["bytes"]]
 
 
 @pytest.mark.parametrize(
@@ -39,14 +39,15 @@ def test_it_writes_the_golden_bytes(client):
         (
             "opened",
             [
-                "opened 1.0.0 magika-1.0.0-fp32-any memory 1048576 rate 50000 burst 100 deadline 30000000",
+                "opened 1.0.0 magika-1.0.0-fp32-any memory 1048576 rate 50000 burst 100 deadline 30000000 wanted 0",
                 "kind 1 index 0 datatype 13 flags 0 shape 1 file",
                 "kind 2 index 1 datatype 8 flags 0 shape -1x2048 bytes",
                 "kind 2 index 2 datatype 11 flags 1 shape 2x-1x128 état",
                 "kind 3 index 0 datatype 11 flags 0 shape  score",
             ],
         ),
-        ("result", ["output 0 shape 1x4"]),
+        ("result", ["scale 0", "output 0 shape 1x4"]),
+        ("result-scale", ["scale 500", "output 0 shape 1x4"]),
         (
             "error-of-connection",
             [
@@ -58,7 +59,8 @@ def test_it_writes_the_golden_bytes(client):
         ),
         ("error-of-request", ["error 429 quota-exceeded: too many requests  (retry 250 output ffffffff needed 0 flags 0)"]),
         ("error-of-room", ["error 400 tensor-invalid: output score needs 16 bytes  (retry 0 output 0 needed 16 flags 0)"]),
-        ("notice", ["notice 1.0.1 magika-1.0.1-int8-any"]),
+        ("notice", ["notice 1.0.1 magika-1.0.1-int8-any wanted 0"]),
+        ("notice-scale", ["notice 1.0.1 magika-1.0.1-int8-any wanted 333"]),
     ],
 )  # fmt: skip
 def test_it_reads_the_golden_bytes(client, name, words):

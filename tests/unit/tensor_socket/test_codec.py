@@ -30,13 +30,21 @@ from edged.tensor_socket import (
     encode,
 )
 from edged.tensor_socket.layout import MAX_AXIS, NO_OUTPUT
-from edged.tensor_socket.messages import MAX_MESSAGE_BYTES, MAX_RANK, MAX_TENSORS, MAX_TEXT_BYTES
+from edged.tensor_socket.messages import (
+    FULL_PERMILLE,
+    MAX_MESSAGE_BYTES,
+    MAX_RANK,
+    MAX_TENSORS,
+    MAX_TEXT_BYTES,
+    permille,
+)
 from tests.golden.tensor_socket import renew
 
 VECTORS = json.loads(renew.PATH.read_text(encoding="utf-8"))
 MESSAGES = renew.TO_SERVER | renew.TO_CLIENT
 
 u16, u32, u64 = (st.integers(0, 2**bits - 1) for bits in (16, 32, 64))
+permilles = st.integers(0, FULL_PERMILLE)
 requests = st.integers(1, 2**64 - 1)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 placed = st.builds(
@@ -44,7 +52,7 @@ placed = st.builds(
 )
 placed_many = st.lists(placed, min_size=1, max_size=4).map(tuple)
 to_server = st.one_of(
-    st.builds(Open, model=texts, version=texts, is_background=st.booleans()),
+    st.builds(Open, model=texts, version=texts, is_background=st.booleans(), wants_scales=st.booleans()),
     st.builds(
         Infer,
         request=requests,
@@ -76,8 +84,9 @@ to_client = st.one_of(
         tensors=st.lists(entries, max_size=4).map(tuple),
         requests_per_1000_s=u32,
         burst=u32,
+        wanted_permille=permilles,
     ),
-    st.builds(Result, request=requests, run_ns=u64, outputs=placed_many),
+    st.builds(Result, request=requests, run_ns=u64, outputs=placed_many, scale_permille=permilles),
     st.builds(
         Error,
         request=u64,
@@ -90,7 +99,7 @@ to_client = st.one_of(
         output=st.none() | st.integers(0, NO_OUTPUT - 1),
         needed_bytes=u64,
     ),
-    st.builds(Notice, version=texts, variant=texts),
+    st.builds(Notice, version=texts, variant=texts, wanted_permille=permilles),
 )
 
 
@@ -177,7 +186,7 @@ def test_messages_go_one_way(name):
     [
         ("open", 0, b"\xff", "header, size: 255, expected 30"),
         ("open", 4, b"\x07", "header, type: 7, expected 1 to 6"),
-        ("open", 6, b"\x02", "OPEN, flags: 0x2, known are 0x1"),
+        ("open", 6, b"\x04", "OPEN, flags: 0x4, known are 0x3"),
         ("open", 8, b"\x01", "OPEN, request: 1, expected 0"),
         ("open", 18, b"\x07", "OPEN, model: 7 bytes, but only 6 are left"),
         ("open", 18, b"\x05", "OPEN: 1 bytes after its last field"),
@@ -190,6 +199,9 @@ def test_messages_go_one_way(name):
         ("infer", 63, b"\xff", "INFER, input 0, axis 0: -"),
         ("infer", 76, b"\x01", "INFER, output 0, reserved: 1, expected 0"),
         ("opened", 36, b"\xc1", "OPENED, tensors: 193, expected 0 to 192"),
+        ("opened", 44, b"\xe9\x03", "OPENED, wanted_permille: 1001, expected 0 to 1000"),
+        ("result", 28, b"\xe9\x03", "RESULT, scale_permille: 1001, expected 0 to 1000"),
+        ("notice", 20, b"\xe9\x03", "NOTICE, wanted_permille: 1001, expected 0 to 1000"),
         ("error-of-connection", 16, b"\xc8\x00", "ERROR, status: 200, expected 400 to 599"),
         ("result", 24, b"\x02", "RESULT, output 1: 24 bytes, but only 0 are left"),
         ("notice", 6, b"\x01", "NOTICE, flags: 0x1, known are 0x0"),
@@ -227,12 +239,19 @@ OUTPUT = Room(index=0, offset=0, capacity=4)
             "RESULT, output 0, axis 0: -1",
         ),
         (Error(status=500, code="c", message="m", output=NO_OUTPUT), "ERROR, output: 4294967295"),
+        (Result(request=1, run_ns=0, outputs=(INPUT,), scale_permille=1001), "RESULT, scale_permille: 1001"),
         (Notice(version="v" * 4096, variant="v" * 4097), "NOTICE, variant, size: 4097"),
+        (Notice(version="v", variant="v", wanted_permille=1001), "NOTICE, wanted_permille: 1001"),
     ],
 )
 def test_nothing_is_written_that_could_not_be_read(message, complaint):
     with pytest.raises(ProtocolError, match=re.escape(complaint)):
         encode(message)
+
+
+@pytest.mark.parametrize(("share", "written"), [(1.0, 1000), (0.5, 500), (1 / 3, 333), (0.0001, 1)])
+def test_a_scale_is_written_in_thousandths_and_never_as_none(share, written):
+    assert permille(share) == written
 
 
 def test_messages_have_a_bounded_size():

@@ -81,6 +81,16 @@ def test_answers_have_the_same_bytes_if_and_only_if_their_outputs_are_the_same(
     assert (one[1] == two[1]) == (first == second)
 
 
+@given(st.lists(placed, min_size=1, max_size=3).map(tuple), st.integers(0, 1000), st.integers(0, 1000))
+def test_answers_of_different_scales_have_different_bytes(outputs, first, second):
+    one, two = (
+        split_result(encode(Result(request=1, run_ns=1, outputs=outputs, scale_permille=scale)))
+        for scale in (first, second)
+    )
+
+    assert (one == two) == (first == second)
+
+
 @given(st.binary(max_size=64))
 def test_what_is_no_answer_is_not_split(data):
     assert split_result(data) is None

@@ -55,6 +55,17 @@ def constant_of(device, served, *, data=(7,)):
     return constant_stand_in(Constant(outputs=(output,)), manifest, "a constant", stats)
 
 
+async def test_a_stop_also_ends_what_a_version_that_was_replaced_has_yet_to_finish(device):
+    old = await device.put("1.0.0")
+    runs, waits = device.ask()[0], device.ask()[0]
+    await device.put("1.1.0")
+    assert (runs.is_finished, waits.is_finished) == (False, False)
+    device.serving.hold(ECHO, stopped)
+
+    assert [asked.error.code for asked in (runs, waits)] == ["model-stopped"] * 2
+    assert old.stopped == old.runs, "and the run with it"
+
+
 async def test_held_model_refuses_and_stays_loaded(device):
     worker = await device.put("1.0.0")
     device.serving.hold(ECHO, stopped)

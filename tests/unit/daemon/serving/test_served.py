@@ -6,7 +6,8 @@ import gc
 import pytest
 
 from edged.errors import DeadlineError, TensorError, UnavailableError
-from tests.fakes.requests import BACKGROUND, INTERACTIVE
+from edged.runtime.calls import Features
+from tests.fakes.requests import BACKGROUND, INTERACTIVE, rows_of
 from tests.fakes.served_workers import settle
 
 
@@ -16,6 +17,24 @@ async def test_request_is_begun_before_submit_returns_and_answered_with_what_the
     assert bench.worker.asked == [b"a"]
     bench.worker.runs[0].answer()
     assert asked.answer == b"a"
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+async def test_worker_gets_features_of_its_own_bundle_only(bench, is_ours):
+    """A request may come here long after they were looked for, when another version answers."""
+    loadable = bench.served.loadable
+    features = Features(
+        digest=loadable.bundle.digest if is_ours else "another",
+        takes=loadable.variant.inputs,
+        gives=loadable.variant.outputs,
+        scale=1.0,
+        most_bytes=1 << 30,
+        tensors=(rows_of(b"f"),),
+    )
+    bench.ask(b"a", features=features)
+
+    (sent,) = bench.worker.runs[0].requests[0].sent
+    assert sent.data == (b"f" if is_ours else b"a")
 
 
 async def test_no_more_runs_are_under_way_than_the_worker_takes(make_bench):

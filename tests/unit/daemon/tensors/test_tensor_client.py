@@ -2,6 +2,7 @@
 
 import random
 import socket
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from edged.errors import ModelStoppedError, ModelUnknownError, UnavailableError,
 from edged.host.lender import Loss
 from edged.runtime.lending import Lease
 from edged.tensor_socket import Datatype, Error, Kind, Notice, Open, TensorEntry, decode_to_client
+from edged.tensor_socket.messages import MAX_MESSAGE_BYTES
 from tests.fakes.fast_paths import make_memory
 
 ENTRY = TensorEntry(kind=Kind.INPUT, index=0, name="x", datatype=Datatype.FP32, shape=(1,))
@@ -61,7 +63,7 @@ def new_worker():
 class Bench:
     """A client, its model, and the other end of its connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, wants_scales: bool = False) -> None:
         self.near, self.far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.near.settimeout(0)
         self.far.settimeout(0)
@@ -74,7 +76,7 @@ class Bench:
         self.ends = 0
         self.released = 0
         opened = Opened(
-            opening=Open(model="echo"),
+            opening=Open(model="echo", wants_scales=wants_scales),
             caller=SimpleNamespace(uid=1000),
             connection=self.near,
             memory=make_memory(4096),
@@ -267,6 +269,92 @@ def test_limits_follow_it(bench):
     bench.client.amend()
 
     assert bench.lender.leases == [Lease(deadline_s=1.0), Lease(deadline_s=2.0)]
+
+
+@pytest.fixture
+def scaled():
+    """A client that takes scales."""
+    bench = Bench(wants_scales=True)
+    bench.client.settle()
+    yield bench
+    bench.close()
+
+
+def wish(bench, scale: float) -> None:
+    """Another scale is asked for from now on."""
+    bench.lease = Lease(deadline_s=1.0, scale=scale)
+    bench.client.amend()
+
+
+def test_a_client_that_takes_scales_is_told_each_time_another_is_asked_for(scaled):
+    assert scaled.client.told_permille == 1000
+    for scale in (1.0, 0.5, 0.5, 1.0):
+        wish(scaled, scale)
+
+    assert [(told.version, told.wanted_permille) for told in scaled.told()] == [("1.0.0", 500), ("1.0.0", 1000)]
+
+
+def test_a_client_that_takes_none_hears_of_no_scale(bench):
+    """To it a NOTICE means that its model was replaced."""
+    wish(bench, 0.5)
+    bench.swap("2.0.0")
+    bench.client._worker.lender.give_back()
+
+    assert bench.told() == [Notice(version="2.0.0", variant="v", wanted_permille=0)]
+
+
+def test_a_replaced_model_and_another_scale_are_told_together(scaled):
+    old = scaled.lender
+    scaled.swap("2.0.0")
+    scaled.lease = Lease(deadline_s=1.0, scale=0.25)
+    old.give_back()
+    scaled.client.amend()
+
+    assert scaled.told() == [Notice(version="2.0.0", variant="v", wanted_permille=250)]
+
+
+def test_a_scale_that_is_asked_for_while_nobody_has_it_is_told_afterwards(scaled):
+    old = scaled.lender
+    scaled.served.worker = None
+    old.give_back(Loss(error=LOSS, request=0))
+    wish(scaled, 0.5)
+    assert scaled.told() == []
+
+    scaled.served.worker = new_worker()
+    scaled.client.settle()
+    scaled.client.amend()
+    assert scaled.told() == [Notice(version="1.0.0", variant="v", wanted_permille=500)]
+
+
+def test_a_client_that_does_not_read_keeps_its_room_for_answers_and_is_told_the_newest_scale_once_it_reads(scaled):
+    for i in range(2000):
+        wish(scaled, 0.25 if i % 2 else 0.5)
+    scaled.near.send(bytes(MAX_MESSAGE_BYTES))
+    wish(scaled, 0.75)
+
+    notices = []
+    while len(data := scaled.far.recv(MAX_MESSAGE_BYTES)) < MAX_MESSAGE_BYTES:
+        notices.append(decode_to_client(data).wanted_permille)
+    assert 1 < len(notices) < 200
+    scaled.client.amend()
+    assert [told.wanted_permille for told in scaled.told()] == [750]
+
+
+def test_a_scale_that_there_was_no_room_to_tell_is_told_later(scaled):
+    """Also where it went with the news of another version."""
+    old = scaled.lender
+    with suppress(BlockingIOError):
+        while True:
+            scaled.near.send(bytes(4096))
+    scaled.lease = Lease(deadline_s=1.0, scale=0.5)
+    scaled.swap("2.0.0")
+    old.give_back()
+    with suppress(BlockingIOError):
+        while True:
+            assert scaled.far.recv(4097) == bytes(4096)
+    scaled.client.amend()
+
+    assert scaled.told() == [Notice(version="2.0.0", variant="v", wanted_permille=500)]
 
 
 def test_what_is_unread_at_the_end_does_not_hide_what_was_told(bench):

@@ -108,7 +108,7 @@ class Device:
             table=self.table,
             turn=lambda model: turns[model],
             machine=MACHINE,
-            measures=Measures(self.state, proc=directory),
+            measures=Measures(self.state, energy=dict, proc=directory),
             check=self._check,
             available_bytes=lambda: 1 << 40,
             rules=WarmRules,
