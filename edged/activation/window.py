@@ -29,7 +29,7 @@ class WindowRules(Document, frozen=True, kw_only=True, omit_defaults=True):
     hours: tuple[Hours, ...] = ()
     """Any of these; empty means at any time."""
     idle_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-    """No app has asked any model for so long."""
+    """No app has asked any model for so long, nor was anybody at the device, as far as that is known."""
     plugged_in: bool = False
     cool_below_c: Annotated[float, msgspec.Meta(ge=-40, le=150)] | None = None
     """The hottest thermal zone, degrees Celsius."""
@@ -81,7 +81,7 @@ def _unmet(rules: WindowRules, conditions: Conditions) -> Iterator[str]:
         why = unknown.get("minute_of_day", "the time is not known") if minute is None else f"now {clock_text(minute)}"
         yield f"the hours {', '.join(rules.hours)} ({why})"
     if conditions.idle_s < rules.idle_s:
-        yield f"{rules.idle_s:g} s without a request (now {conditions.idle_s:.0f} s)"
+        yield f"{rules.idle_s:g} s without a request or a person (now {conditions.idle_s:.0f} s)"
     if rules.plugged_in and not conditions.is_plugged_in:
         is_known = conditions.is_plugged_in is not None
         why = "now on battery" if is_known else unknown.get("is_plugged_in", "the power source is not known")

@@ -15,17 +15,19 @@ import edged.no_tls  # noqa: F401 - first, for what it keeps out
 import asyncio
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import AsyncExitStack, closing
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, closing, nullcontext
 from pathlib import Path
 
 from edged.clock import SystemClock
 from edged.config.schema import Config
-from edged.daemon.decisions.decisions import decisions
+from edged.daemon.decisions.assembly import decisions
 from edged.daemon.decisions.rulebook import Rulebook
 from edged.daemon.doors import doors
+from edged.daemon.fleet.fleet import Fleet
 from edged.daemon.fleet.obedience import device_of, obedience
 from edged.daemon.frequency import wishing
+from edged.daemon.lifecycle.advice import LiveOrders
 from edged.daemon.lifecycle.lifecycle import Lifecycle
 from edged.daemon.lifecycle.slot_table import SlotTable
 from edged.daemon.lifecycle.window import Window
@@ -47,6 +49,9 @@ from edged.store.layout import StoreLayout
 from edged.store.state import StateDb
 from edged.telemetry.processes import read_available_bytes
 
+OrdersFrom = Callable[[Fleet], AbstractContextManager[LiveOrders]]
+"""What the orders are that the daemon follows, made of the fleet's; held while it runs."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon; returns the exit code."""
@@ -55,8 +60,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )  # (1)
 
 
-async def serve(config: Config, config_paths: Sequence[Path]) -> None:
+async def serve(config: Config, config_paths: Sequence[Path], *, orders_from: OrdersFrom = nullcontext) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reloads.
+
+    Args:
+        config: The settings.
+        config_paths: Where they came from.
+        orders_from: On a device, the fleet's orders are the only ones.
 
     Raises:
         StoreError: The slot table cannot be opened.
@@ -66,7 +76,7 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
     stop, reload = stop_event(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
     clock = SystemClock()
-    settings = Settings(config, config_paths)
+    settings = Settings(config, config_paths, clock)
     limits, rules = settings.limits, settings.rules
     started_at = clock.unix_s()
     async with AsyncExitStack() as stack:
@@ -98,7 +108,9 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
                 poll_interval_s=lambda: config.repository.poll_interval_s,
             )
         )
+        orders = stack.enter_context(orders_from(obeying.fleet))
         rulebook = Rulebook(config, fleet=obeying.fleet, diary=obeying.diary)
+        await rulebook.overrides.look()  # before one of them decides about anything
         aware = await stack.enter_async_context(
             awareness(
                 config,
@@ -114,16 +126,27 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
         window = Window(
             rules=lambda: (rules.window, obeying.fleet.window),
             contexts=aware.senses,
-            idle_s=serving.idle_s,
+            idle_s=lambda: aware.presence.idle_s(serving.idle_s()),
             clock=clock,
             notes=Path(config.paths.state) / "waits.json",
         )
-        measures = Measures(state)
+        beyond = stack.enter_context(
+            outside(
+                config,
+                serving=serving,
+                layout=layout,
+                contexts=aware.senses,
+                clock=clock,
+                unix_s=obeying.fleet.trusted_unix_s,
+                logs_each=lambda: rulebook.policies.regulatory.logs_decisions,
+            )
+        )
+        measures = Measures(state, energy=beyond.book.energy)
         lifecycle = Lifecycle(
             layout=layout,
             table=table,
             serving=serving,
-            orders=obeying.fleet,
+            orders=orders,
             window=window,
             machine=machine,
             available_bytes=read_available_bytes,
@@ -136,7 +159,7 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
             has_passed=measures.has_passed,
             beat=progress.beat,
         )
-        obeying.fleet.on_change(lifecycle.wake)
+        orders.on_change(lifecycle.wake)
         switched = switching(
             serving=serving,
             measures=measures,
@@ -149,17 +172,6 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
             beat=progress.beat,
         )
         variants = switched.variants
-        beyond = stack.enter_context(
-            outside(
-                config,
-                serving=serving,
-                layout=layout,
-                contexts=aware.senses,
-                clock=clock,
-                unix_s=obeying.fleet.trusted_unix_s,
-                logs_each=lambda: rulebook.policies.regulatory.logs_decisions,
-            )
-        )
         decided = stack.enter_context(
             decisions(
                 serving=serving,
@@ -173,7 +185,7 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
                 events=aware.events,
             )
         )
-        stack.enter_context(wishing(Path(config.paths.frequency_wish), decided.decider))
+        stack.enter_context(wishing(Path(config.paths.frequency_wish), decided.decider, aware.senses, clock))
         await lifecycle.boot()  # (4)
         progress.started()
         tensors = await stack.enter_async_context(
@@ -185,6 +197,7 @@ async def serve(config: Config, config_paths: Sequence[Path]) -> None:
                 lifecycle=lifecycle,
                 window=window,
                 fleet=obeying.fleet,
+                orders=orders,
                 rulebook=rulebook,
                 aware=aware,
                 switched=switched,

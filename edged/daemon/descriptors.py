@@ -20,8 +20,9 @@ PER_TENSOR_CLIENT: Final = 2
 """The connection, and the memory that came over it."""
 PER_PIECE: Final = 2
 """Of shared memory; one of them only with Python before 3.13."""
-RESERVE: Final = 512
-"""For everything else: libraries, the slot table, ten for each worker, connections that are refused the moment they come."""
+RESERVE: Final = 896
+"""For everything else: libraries, sensors (two for each thermal zone, one for each cooling device), the slot table, ten for each worker,
+connections that are refused the moment they come."""
 
 
 def descriptors_wanted(serve: ServeConfig) -> int:

@@ -12,15 +12,16 @@ from typing import Final
 from edged.api.app import make_app
 from edged.api.connection.gate import Gate
 from edged.api.connection.serve import serve_sites
+from edged.api.endpoints.metrics import Metrics
 from edged.api.endpoints.steering import SteeringRoutes
-from edged.api.metrics.models import Metrics
 from edged.api.oip.infer import Services
 from edged.callers.quotas import Quotas
 from edged.clock import Clock
 from edged.config.schema import Config
-from edged.daemon.decisions.decisions import Decisions
+from edged.daemon.decisions.assembly import Decisions
 from edged.daemon.decisions.rulebook import Rulebook
 from edged.daemon.fleet.fleet import Fleet
+from edged.daemon.lifecycle.advice import Orders
 from edged.daemon.lifecycle.lifecycle import Lifecycle
 from edged.daemon.lifecycle.slot_table import SlotTable
 from edged.daemon.lifecycle.steering import Steering
@@ -49,6 +50,7 @@ async def doors(
     lifecycle: Lifecycle,
     window: Window,
     fleet: Fleet,
+    orders: Orders,
     rulebook: Rulebook,
     aware: Awareness,
     switched: Switching,
@@ -67,6 +69,7 @@ async def doors(
         lifecycle: How candidates and trials are doing.
         window: When something may be activated.
         fleet: What its documents mean here.
+        orders: What should run.
         rulebook: The policy, for those who want to know of it or override it.
         aware: What the device knows of itself.
         switched: The variants.
@@ -83,11 +86,13 @@ async def doors(
         table=table,
         serving=serving,
         lifecycle=lifecycle,
-        orders=fleet,
+        orders=orders,
         device=fleet.device,
         variants=switched.report.of,
         decision=decided.of,
         background=decided.kept,
+        refused_policies=lambda: rulebook.policies.refused,
+        refused_reload=lambda: settings.refused,
         update_status=Path(config.paths.update_status),
         started_at=started_at,
     )

@@ -75,7 +75,8 @@ class Rollout(Document, frozen=True, kw_only=True):
     models: dict[Annotated[str, msgspec.Meta(pattern=MODEL_NAME_PATTERN)], RolloutEntry]
 
 
-Rule = Literal["pin", "next", "everyone", "nobody"]
+Rule = Literal["pin", "next", "everyone", "nobody", "local"]
+"""``local``: no rollout at all, but whoever runs edged for development (``edged dev --model``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ Rules:
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from typing import Final
 from edged import journal
 from edged.codec import Document, encode_canonical
 from edged.daemon.fleet.diary import Diary
-from edged.errors import EdgedError
+from edged.errors import DocumentError, EdgedError
 from edged.files import hash_bytes, read_limited
 from edged.ids import Digest
 from edged.ops.documents import KINDS, DocumentName, Kind, is_newer, merged
@@ -60,7 +60,7 @@ class Documents:
         self._in_force: dict[DocumentName, InForce] = {}
         self._files: dict[DocumentName, tuple[int, int, int]] = {}
         """What was read last of each name: inode, size, nanoseconds of its last change."""
-        self._complaints: dict[DocumentName, str] = {}
+        self._complaints: dict[DocumentName, tuple[str, ...]] = {}
         kept = state.read_documents()
         for kind in KINDS:  # (1)
             if kind.name in kept:
@@ -69,6 +69,10 @@ class Documents:
     def get(self, name: DocumentName) -> InForce | None:
         """Return the document of a name that is in force."""
         return self._in_force.get(name)
+
+    def complaint(self, name: DocumentName) -> Sequence[str]:
+        """Return what is wrong with the document that should be in force instead, a line each; empty when nothing is."""
+        return self._complaints.get(name, ())
 
     def look(self) -> frozenset[DocumentName]:
         """Read what has changed in the store; returns the names of those that are others now. Blocking."""
@@ -96,6 +100,9 @@ class Documents:
             self._files.pop(kind.name, None)
             return False
         except (EdgedError, OSError) as exc:  # (3)
+            if isinstance(exc, OSError):
+                # Once it can be read again, the complaint is over, also about a file that is the same.
+                self._files.pop(kind.name, None)
             self._complain(kind, exc)
             return False
         self._complaints.pop(kind.name, None)
@@ -121,10 +128,11 @@ class Documents:
         return True
 
     def _complain(self, kind: Kind, why: EdgedError | OSError) -> None:
-        reason = str(why)
-        if self._complaints.get(kind.name) == reason:
+        lines = why.lines if isinstance(why, DocumentError) else (str(why),)
+        if self._complaints.get(kind.name) == lines:
             return
-        self._complaints[kind.name] = reason
+        self._complaints[kind.name] = lines
+        reason = str(why)
         self._diary.note(Happening.DOCUMENT_REFUSED, cause=kind.name, reason=reason)
         journal.event(LOG, journal.DOCUMENT_REFUSED, document=kind.name, reason=reason)
 

@@ -10,7 +10,7 @@ A lease that runs out is noticed every ``LOOK_EVERY_S`` (``edged.ops.lease``).
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -136,10 +136,18 @@ class Fleet:
         """The rollout in force, for the history."""
         return self.cause_of("rollout")
 
+    def cause_for(self, model: ModelName) -> str:  # noqa: ARG002 - one rollout names the versions of all models
+        """Return what names the version of a model that should run: the rollout in force."""
+        return self.cause
+
     def cause_of(self, name: DocumentName) -> str:
         """Return the document of a name that is in force, for the history."""
         found = self._documents.get(name)
         return NO_CAUSE if found is None else found.cause
+
+    def refused(self, name: DocumentName) -> Sequence[str]:
+        """Return what is wrong with the document of a name that was not taken, a line each; empty when it was."""
+        return self._documents.complaint(name)
 
     @property
     def shadow(self) -> ShadowRules | None:

@@ -1,6 +1,6 @@
 """What the lifecycle asks others before it acts, and what they may answer: the seams between the parts that decide."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -33,11 +33,6 @@ class Orders(Protocol):
         ...
 
     @property
-    def cause(self) -> str:
-        """The rollout in force, for the history: ``rollout 3f9c0d2e``."""
-        ...
-
-    @property
     def shadow(self) -> ShadowRules | None:
         """What the policy document asks of shadow runs."""
         ...
@@ -45,6 +40,10 @@ class Orders(Protocol):
     @property
     def trial(self) -> TrialRules | None:
         """What the policy document asks of trials."""
+        ...
+
+    def cause_for(self, model: ModelName) -> str:
+        """Return what names the version of a model that should run, for the history: ``rollout 3f9c0d2e``."""
         ...
 
     def decision(self, model: ModelName, *, active: Version | None) -> RolloutDecision | None:
@@ -57,6 +56,14 @@ class Orders(Protocol):
 
     def stopped(self, model: ModelName, version: Version) -> Stopped | None:
         """Tell whether a version may not answer, and why."""
+        ...
+
+
+class LiveOrders(Orders, Protocol):
+    """Orders that say when they have changed."""
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Have somebody told whenever anything that can be asked here may have another answer."""
         ...
 
 

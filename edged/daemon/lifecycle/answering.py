@@ -83,7 +83,16 @@ class Answering:
                 return
             await self.follow_slots(model)
 
-    async def turn_down(self, model: ModelName, suspect: Slot, *, cause: str, reason: str, refuse: bool = True) -> bool:
+    async def turn_down(
+        self,
+        model: ModelName,
+        suspect: Slot,
+        *,
+        cause: str,
+        reason: str,
+        refuse: bool = True,
+        in_any_state: bool = False,
+    ) -> bool:
         """Turn the active version down, and have the one before it answer; tells whether there was still something to turn down.
 
         Args:
@@ -92,13 +101,15 @@ class Answering:
             cause: For the history.
             reason: Why.
             refuse: Whether this device will not try the version again by itself.
+            in_any_state: Turn it down also if its trial has ended meanwhile: it is the version that is meant, not what it was.
 
         Raises:
             StoreError: The disk refused; nothing changed.
         """
+        is_meant = _is_the_same_version if in_any_state else _is_as_it_was
         async with self.turn(model):
             name = self._table[model].active
-            if name is None or not _is_as_it_was(self._table[model][name], suspect):
+            if name is None or not is_meant(self._table[model][name], suspect):
                 return False
             await self._move_down(model, name, cause=cause, reason=reason, refuse=refuse)
             await self.follow_slots(model)
@@ -191,7 +202,13 @@ class Answering:
         return [Loadable(bundle=bundle, variant=variant) for variant in (*named, *proven)]
 
 
-def _is_as_it_was(slot: Slot, before: Slot) -> bool:
-    """Tell whether a slot was not moved, whichever variant of its version answers."""
+def _is_the_same_version(slot: Slot, before: Slot) -> bool:
+    """Tell whether a slot has the same version, whichever variant of it answers."""
     digests = [None if one.content is None else one.content.digest for one in (slot, before)]
-    return digests[0] == digests[1] and (slot.state, slot.changed_unix_s) == (before.state, before.changed_unix_s)
+    return digests[0] == digests[1]
+
+
+def _is_as_it_was(slot: Slot, before: Slot) -> bool:
+    """Tell whether a slot was not moved either."""
+    same = (slot.state, slot.changed_unix_s) == (before.state, before.changed_unix_s)
+    return same and _is_the_same_version(slot, before)

@@ -68,7 +68,7 @@ class Arrivals:
             variant = choose_variant(bundle.manifest, self._machine, present=bundle.variants).variant
         except IncompatibleError as exc:
             content = Content(version=version, digest=bundle.digest, variant="")
-            await self._table.refuse(model, content, cause=self._wishes.cause, reason=exc.message)
+            await self._table.refuse(model, content, cause=self._wishes.cause_for(model), reason=exc.message)
             return None
         return Loadable(bundle=bundle, variant=variant)
 
@@ -91,7 +91,7 @@ class Arrivals:
             StoreError: The disk refused a move.
         """
         bundle, model = loadable.bundle, loadable.bundle.manifest.model
-        slot, cause = self._table[model].spare, self._wishes.cause
+        slot, cause = self._table[model].spare, self._wishes.cause_for(model)
         await self._table.move(
             model, Move(slot=slot, what=SlotEvent.WRITE_BEGAN, cause=cause, content=_content(loadable))
         )
@@ -100,7 +100,9 @@ class Arrivals:
             await asyncio.to_thread(keep_bundle, bundle, top=self._layout.root)
             files = bundle.manifest.files_for([loadable.variant])
             await asyncio.to_thread(verify_files, bundle, files, progress=self._beat)
-        await self._table.move(model, Move(slot=slot, what=SlotEvent.WRITE_VERIFIED, cause=self._wishes.cause))
+        await self._table.move(
+            model, Move(slot=slot, what=SlotEvent.WRITE_VERIFIED, cause=self._wishes.cause_for(model))
+        )
 
     def set_aside(self, model: ModelName, version: Version, why: Exception) -> None:
         """Take note of what may be the device's passing trouble: the version is tried again after a while."""

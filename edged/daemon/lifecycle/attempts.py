@@ -19,7 +19,7 @@ heavy; being in the shadow is not.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -140,14 +140,23 @@ class Attempts:
         else:
             self._forget(model)
             await self._abandon(model)
-        resorts = [slot.content.version for slot in (slots.a, slots.b) if slot.content is not None]
-        for version in list(last_resorts(self._table[model], self._wishes.terms(model, resorts))):
+        for version in self._resorts(model):
             if self._table[model].active is None:
                 await self._try(model, version, is_resort=True)
 
+    def has_nothing_to_do(self, model: ModelName) -> bool:
+        """Tell whether ``look`` has nothing to do for a model until somebody wants something else."""
+        return self._wishes.next_step(model).action == "stay" and not self._resorts(model)
+
+    def _resorts(self, model: ModelName) -> Sequence[Version]:
+        """Return what is to be tried because nothing answers."""
+        slots = self._table[model]
+        versions = [slot.content.version for slot in (slots.a, slots.b) if slot.content is not None]
+        return list(last_resorts(slots, self._wishes.terms(model, versions)))
+
     async def _switch(self, model: ModelName) -> bool:
         """Activate the version in the fallback slot; tells whether it answers now."""
-        answers = await self._handover.go_back(model, cause=self._wishes.cause)
+        answers = await self._handover.go_back(model, cause=self._wishes.cause_for(model))
         if answers:
             self._be_through(model)
         return answers
@@ -264,7 +273,8 @@ class Attempts:
         served = await self._serving.load(loadable)
         async with self._answering.turn(model):
             spare, baseline = self._table[model].spare, self._trials.record(model)
-            move = Move(slot=spare, what=SlotEvent.ACTIVATED, cause=self._wishes.cause, baseline=baseline)
+            cause = self._wishes.cause_for(model)
+            move = Move(slot=spare, what=SlotEvent.ACTIVATED, cause=cause, baseline=baseline)
             await self._handover.activate(model, move, served)
         self._be_through(model)
 
@@ -301,7 +311,7 @@ class Attempts:
         reason: str = "",
         refuse: bool = False,
     ) -> None:
-        move = Move(slot=slot, what=what, cause=self._wishes.cause, reason=reason, refuse=refuse)
+        move = Move(slot=slot, what=what, cause=self._wishes.cause_for(model), reason=reason, refuse=refuse)
         await self._table.move(model, move)
 
     def _forget(self, model: ModelName) -> None:

@@ -3,7 +3,8 @@
 Four parts do it, each for one model at a time: ``Answering`` has the active slot's version answer, ``Trials`` watches what is not proven
 yet, ``Attempts`` takes what the rollout names to activation, and ``Shadows`` compares it with what answers on the way. Here they are
 called: for every model from a task of its own, so that one whose validation takes long holds up no other, and again whenever something
-has changed.
+has changed; beside that often while time alone may bring something on (a trial, a wait for the window or for the updater), and seldom
+while the model is at rest: each look wakes a processor.
 
 After a start, before anybody is asked (``boot``):
 
@@ -18,6 +19,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Final
 
 from edged.activation.shadow import ShadowRules
@@ -49,6 +51,9 @@ from edged.validation.validate import Infers
 LOG = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 1.0
+"""While something is under way with a model."""
+REST_EVERY_S: Final = 10.0
+"""While nothing is; no longer than the watchdog can wait for a sign of progress."""
 _LOOSE_ENDS: Final = {
     SlotState.WRITING: SlotEvent.WRITE_FAILED,
     SlotState.VALIDATION: SlotEvent.VALIDATION_INTERRUPTED,
@@ -104,6 +109,7 @@ class Lifecycle:
         self._orders = orders
         self._beat = beat
         self._changes: defaultdict[ModelName, asyncio.Event] = defaultdict(asyncio.Event)
+        self._orders_changed = asyncio.Event()
         self.rests: Final = Rests(clock)
         self.wishes: Final = Wishes(table, orders)
         self.crash_loop: Final = CrashLoop(table, clock)
@@ -162,6 +168,7 @@ class Lifecycle:
             check=check,
             beat=beat,
         )
+        serving.on_change(lambda model: self._changes[model].set())
 
     async def boot(self) -> None:
         """Serve again what was active before, without asking anyone."""
@@ -179,12 +186,13 @@ class Lifecycle:
         tended: set[ModelName] = set()
         async with asyncio.TaskGroup() as group:
             while True:
+                self._orders_changed.clear()
                 for model in self._models() - tended:
                     group.create_task(self._tend(model), name=f"lifecycle {model}")
                     tended.add(model)
                 await _is_done(self.crash_loop.forgive())
                 self._beat()
-                await asyncio.sleep(LOOK_EVERY_S)
+                await _wait(self._orders_changed, timeout_s=REST_EVERY_S)
 
     async def look(self) -> None:
         """Do for every model what can be done now."""
@@ -192,7 +200,7 @@ class Lifecycle:
 
     def wake(self) -> None:
         """Take note that something has changed which decides what runs: look at every model at once."""
-        for change in self._changes.values():
+        for change in (*self._changes.values(), self._orders_changed):
             change.set()
 
     async def end_cleanly(self) -> None:
@@ -210,11 +218,14 @@ class Lifecycle:
             change.clear()
             is_done = await _is_done(self._look_after(model))
             self._beat()
-            try:
-                async with asyncio.timeout(LOOK_EVERY_S if is_done else RETRY_AFTER_S):
-                    await change.wait()
-            except TimeoutError:
-                continue
+            pause_s = REST_EVERY_S if self._is_at_rest(model) else LOOK_EVERY_S
+            await _wait(change, timeout_s=pause_s if is_done else RETRY_AFTER_S)
+
+    def _is_at_rest(self, model: ModelName) -> bool:
+        """Tell whether nothing happens to a model unless somebody says so: nothing is tried, on trial, or yet to be served."""
+        slot = self._table[model].active_slot
+        is_served = slot is None or (slot.state is SlotState.GOOD and model in self._serving.served)
+        return is_served and self.attempts.has_nothing_to_do(model)
 
     async def _look_after(self, model: ModelName) -> None:
         """Go on with what was interrupted, then with the trial, then with what the rollout names.
@@ -237,6 +248,12 @@ class Lifecycle:
             what = _LOOSE_ENDS.get(slots[name].state)
             if what is not None:
                 await self._table.move(model, Move(slot=name, what=what, cause="boot", reason="interrupted"))
+
+
+async def _wait(change: asyncio.Event, *, timeout_s: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await change.wait()
 
 
 async def _is_done(work: Coroutine[Any, Any, None]) -> bool:

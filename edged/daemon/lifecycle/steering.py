@@ -54,7 +54,7 @@ class Steering:
                 hint="Roll out another version, or have the publisher stop the model.",
             )
         reason = reason or "an operator turned it down"
-        if not await self._lifecycle.answering.turn_down(model, active, cause=by, reason=reason):
+        if not await self._lifecycle.answering.turn_down(model, active, cause=by, reason=reason, in_any_state=True):
             raise NothingToDoError(f"model {model} was moved meanwhile", hint="Look at its status, and ask again.")
         instead = self._table[model].active_slot
         if instead is None or instead.content is None:

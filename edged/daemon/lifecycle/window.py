@@ -39,7 +39,7 @@ class Window:
     Args:
         rules: Returns those in force: the administrator's and the fleet's.
         contexts: What the sensors and the clock say.
-        idle_s: Returns how long no app has asked any model.
+        idle_s: Returns how long no app has asked any model, and nobody was seen at the device.
         clock: Measures waits.
         notes: The file that waits are kept in.
     """
@@ -141,7 +141,7 @@ def conditions_of(context: Context, *, idle_s: float) -> Conditions:
 
     Args:
         context: Of now.
-        idle_s: How long no app has asked any model; newer than what the context says of it.
+        idle_s: How long no app has asked any model, and nobody was seen at the device; newer than what the context says of it.
     """
     minute, power, hottest = context.minute_of_day, context.power, context.hottest_celsius
     reasons = {"minute_of_day": minute.reason, "is_plugged_in": power.reason, "hottest_c": hottest.reason}

@@ -20,10 +20,9 @@ class Wishes:
         self._table = table
         self._orders = orders
 
-    @property
-    def cause(self) -> str:
-        """The rollout in force, for the history."""
-        return self._orders.cause
+    def cause_for(self, model: ModelName) -> str:
+        """Return what names the version of a model that should run, for the history."""
+        return self._orders.cause_for(model)
 
     def wanted(self, model: ModelName) -> Version | None:
         """Return the version that the rollout names for this device."""

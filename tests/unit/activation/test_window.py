@@ -79,7 +79,7 @@ def test_every_condition_that_does_not_hold_is_named_with_what_is():
 
     assert unmet(ALL_RULES, busy) == [
         "the hours 02:00-04:00 (now 14:05)",
-        "60 s without a request (now 3 s)",
+        "60 s without a request or a person (now 3 s)",
         "mains power (now on battery)",
         "less than 50 degrees Celsius (now 61.2)",
     ]

@@ -1,13 +1,16 @@
 """A reload changes everything that may change, or nothing."""
 
 import asyncio
+import tomllib
 from contextlib import asynccontextmanager
 
 import pytest
 
 from edged.config.load import load_config
-from edged.daemon.settings import Settings
+from edged.config.schema import Config
+from edged.daemon.settings import TAKEN_AT_START, Settings
 from edged.errors import PolicyError, Problem
+from tests.fakes.clocks import ManualClock
 
 MORE = """\
 [serve]
@@ -72,7 +75,8 @@ class Device:
     def __init__(self, path) -> None:
         self.path = path
         self.path.write_text("")
-        self.settings = Settings(load_config([path]), [path])
+        self.clock = ManualClock()
+        self.settings = Settings(load_config([path]), [path], self.clock)
         self.policies, self.notifier, self.asked = Policies(), Notifier(), asyncio.Event()
 
     @asynccontextmanager
@@ -135,16 +139,59 @@ async def test_a_mistake_changes_nothing_and_the_next_reload_goes_on(device, mis
     assert device.in_force != before
 
 
+async def test_a_reload_that_was_refused_is_told_until_one_succeeds(device):
+    assert device.settings.refused is None
+    await device.reload("[serve]\nrequest_timeout_s = -1.0\n[nonsense]\n")
+    refused = device.settings.refused
+    assert refused.at == device.clock.unix_s()
+    assert [problem.startswith(f"{device.path}: ") for problem in refused.problems] == [True] * len(refused.problems)
+    assert any("serve.request_timeout_s: expected" in problem for problem in refused.problems)
+
+    device.clock.advance(60)
+    device.policies.trouble = PolicyError("policy.toml", [Problem(pointer="rule[0]", expected="expected a name")])
+    await device.reload("")
+    assert device.settings.refused.problems == ("policy.toml: rule[0]: expected a name",)
+    assert device.settings.refused.at == device.clock.unix_s()
+
+    device.policies.trouble = None
+    await device.reload("")
+    assert device.settings.refused is None
+
+
 @pytest.mark.parametrize(
-    ("text", "table"),
+    ("text", "said"),
     [
-        ('[paths]\nstate = "/elsewhere"\n', "[paths]"),
-        ('[device]\nid = "other"\n', "[device]"),
-        ("[worker]\nparallel = 3\n", "[worker]"),
-        ('[offload]\nuser = ""\n', "[offload]"),
+        (
+            '[paths]\nstate = "/elsewhere"\n',
+            "[paths] take effect after a restart of edged, edged-update, edged-egress,",
+        ),
+        ('[device]\nid = "other"\n', "[device] take effect after a restart of edged, edged-update"),
+        ("[repository]\npoll_interval_s = 5.0\n", "[repository] take effect after a restart of edged, edged-update"),
+        ("[update]\ntimeout_s = 5.0\n", "[update] take effect after a restart of edged-update"),
+        ('[egress]\nmetered = "yes"\n', "[egress] take effect after a restart of edged-egress"),
+        ('[offload]\nuser = ""\n', "[offload] take effect after a restart of edged, edged-egress, edged-offload"),
+        ("[worker]\nparallel = 3\n", "[worker] take effect after a restart of edged"),
+        ('[sense]\nsysfs = "/elsewhere"\n', "[sense] sysfs take effect after a restart of edged"),
+        ('[sense]\nprocfs = "/elsewhere"\n', "[sense] procfs take effect after a restart of edged"),
     ],
 )
-async def test_what_needs_a_restart_is_said(device, caplog, text, table):
+async def test_what_needs_a_restart_is_said_and_of_what(device, caplog, text, said):
     await device.reload(text)
 
-    assert f"Changes to {table} take effect after a restart" in caplog.text
+    assert f"Changes to {said}" in caplog.text
+
+
+async def test_what_the_same_services_take_at_start_is_said_at_once(device, caplog):
+    await device.reload('[worker]\nparallel = 3\n[sense]\nsysfs = "/a"\ncool_s = 5.0\n')
+
+    assert "Changes to [worker], [sense] sysfs take effect after a restart of edged\n" in caplog.text
+    assert device.settings.rules.sense.cool_s == 5.0
+
+
+def test_every_setting_is_taken_up_by_a_reload_or_said_to_need_a_restart():
+    """A table that is neither here nor there would be changed by a reload in vain, silently."""
+    taken_up = set(tomllib.loads(MORE)) | {"policy", "regulatory"}
+    at_start = {name for name in TAKEN_AT_START if "." not in name}
+
+    assert taken_up | at_start == set(Config.__struct_fields__)
+    assert not taken_up & at_start

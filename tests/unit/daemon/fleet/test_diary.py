@@ -9,7 +9,7 @@ from edged.store.history import Happening
 from edged.store.state import StateDb
 from tests.fakes.clocks import ManualClock
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 """Longest wait of a test that fails."""
 
 

@@ -137,9 +137,29 @@ async def test_document_that_cannot_be_read_changes_nothing_and_is_reported_once
 async def test_document_that_was_mended_counts_again(site):
     site.documents.write(site.layout.flags, b"{")
     site.fleet.look()
+    (line,) = site.fleet.refused("flags")
+    assert line.startswith(f"{site.layout.flags}: /: expected a JSON document")
     site.documents.flags(f={"default": 1})
     site.fleet.look()
 
+    assert site.fleet.flags == {"f": 1}
+    assert site.fleet.refused("flags") == ()
+
+
+async def test_document_that_could_not_be_read_for_a_while_is_not_refused_afterwards(site):
+    """It is the very file that was read before."""
+    site.documents.flags(f={"default": 1})
+    site.fleet.look()
+    aside = site.layout.flags.with_suffix(".aside")
+    site.layout.flags.rename(aside)
+    site.layout.flags.mkdir()
+    site.fleet.look()
+    assert site.fleet.refused("flags")
+
+    site.layout.flags.rmdir()
+    aside.rename(site.layout.flags)
+    site.fleet.look()
+    assert site.fleet.refused("flags") == ()
     assert site.fleet.flags == {"f": 1}
 
 

@@ -5,10 +5,11 @@ import asyncio
 import pytest
 
 from edged.activation.trial import TrialRules
+from edged.daemon.lifecycle.slot_changes import Move
 from edged.errors import BackendError, ModelUnknownError, NothingToDoError, NotPermittedError
 from edged.ids import Version
 from edged.store.history import Happening
-from edged.store.slots import SlotState
+from edged.store.slots import SlotEvent, SlotState
 from tests.fakes.daemons import ADDER, until
 from tests.fakes.served_workers import settle
 
@@ -58,6 +59,22 @@ async def test_rollback_that_comes_before_a_verdict_is_not_undone_by_it(disk):
             look = asyncio.create_task(device.lifecycle.trials.look(ADDER))
             await settle()
         await asyncio.gather(rollback, look)
+
+        assert (await device.answer())[0] == "1.0.0"
+        assert device.slots.b.state is SlotState.BAD
+
+
+async def test_rollback_that_comes_while_a_trial_ends_well_turns_the_version_down(disk):
+    """It is the version that is meant, not its trial."""
+    async with disk.start() as device:
+        await take(disk, device, "1.0.0")
+        device.trial = TrialRules(min_s=3600)
+        await take(disk, device, "1.1.0")
+        async with device.lifecycle.answering.turn(ADDER):
+            rollback = asyncio.create_task(device.steering.rollback("adder", reason="wrong", by=ALICE))
+            await settle()
+            await device.table.move(ADDER, Move(slot="b", what=SlotEvent.HEALTH_PASSED, cause="trial"))
+        await rollback
 
         assert (await device.answer())[0] == "1.0.0"
         assert device.slots.b.state is SlotState.BAD
@@ -181,6 +198,7 @@ async def test_apply_lets_nothing_run_that_must_not(disk):
 async def test_apply_wakes_whoever_looks_after_the_model(disk, monkeypatch):
     """At once, not when the next look is due."""
     monkeypatch.setattr("edged.daemon.lifecycle.lifecycle.LOOK_EVERY_S", 3600.0)
+    monkeypatch.setattr("edged.daemon.lifecycle.lifecycle.REST_EVERY_S", 3600.0)
     async with disk.start() as device:
         await take(disk, device, "1.0.0")
         device.window.reasons = ["mains power"]

@@ -9,10 +9,10 @@ from edged.bundle.manifest import Tolerance, Validation
 from edged.daemon.serving.keeper import Loadable
 from edged.daemon.shadow.run import LOOK_EVERY_S, ShadowRun
 from edged.errors import BackendError, DeadlineError, SequenceError, TensorError, UnavailableError
-from edged.runtime.calls import SequenceStep
+from edged.runtime.calls import Features, SequenceStep
 from edged.runtime.tensors import InferResult
 from edged.telemetry.shadow import ShadowStats
-from tests.fakes.requests import Asked, request_of, rows_of
+from tests.fakes.requests import Asked, features_of, request_of, rows_of
 from tests.fakes.served_workers import FakeWorker, loadable_of, settle
 
 TIMEOUT_S = 30.0
@@ -74,6 +74,19 @@ async def test_candidate_is_asked_what_the_active_version_has_answered(stage):
     await stage.answer(b"7")
     assert (stage.run.found.requests, stage.run.found.agreed) == (1, 1)
     assert stage.stats.results == {"agreed": 1}
+
+
+async def test_candidate_is_asked_from_the_inputs_also_where_it_is_known_what_the_active_version_makes_of_them(stage):
+    """Its steps may make something else of them."""
+    loadable = stage.bench.served.loadable
+    digest, takes, gives = loadable.bundle.digest, loadable.variant.inputs, loadable.variant.outputs
+    made = features_of(rows_of(b"7"))
+    features = Features(digest=digest, takes=takes, gives=gives, scale=1.0, most_bytes=9, tensors=made)
+    await stage.ask(b"7", features=features)
+
+    assert stage.bench.worker.runs[0].requests[0].sent == made
+    (shadowed,) = stage.worker.runs[0].requests
+    assert shadowed.sent == shadowed.inputs
 
 
 async def test_answer_that_differs_counts_and_its_output_is_named(stage):
