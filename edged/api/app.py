@@ -5,12 +5,13 @@ from typing import Final
 
 from aiohttp import web
 
+from edged.api.description.operations import OPERATIONS
 from edged.api.endpoints.device import Device
 from edged.api.endpoints.flags import Flags
-from edged.api.endpoints.replies import answer
+from edged.api.endpoints.metrics import Metrics
+from edged.api.endpoints.replies import FOR_ADMINS, answer
+from edged.api.endpoints.statistics import Statistics
 from edged.api.endpoints.v2 import V2
-from edged.api.metrics.models import Metrics
-from edged.api.oip.statistics import Statistics
 from edged.api.ports import FlagsSource, Models, StatusSource, UsageSource
 
 MAX_BODY_BYTES: Final = 64 << 10
@@ -46,4 +47,5 @@ def make_app(
     app.add_routes(Flags(flags).routes())
     app.add_routes(metrics.routes())
     app.add_routes(routes)
+    app[FOR_ADMINS] = frozenset(operation.path for operation in OPERATIONS if operation.is_for_admins)
     return app

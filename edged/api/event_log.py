@@ -17,11 +17,13 @@ from typing import Final
 
 import msgspec
 
-from edged.api.documents.models import EventType
+from edged.api.documents.events import EventType
 
 MAX_EVENTS: Final = 512
 MAX_BYTES: Final = 1 << 20
 """Of the data of all events that are kept."""
+SINCE_START: Final = "0-0"
+"""The ID that no event has, for all that came since the daemon's start."""
 _ID: Final = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,15})\Z", re.ASCII)
 
 
@@ -91,9 +93,12 @@ class Events:
     def find(self, last_id: str) -> int | None:
         """Return the number that an ID names; None where what came after it is not known here any more, or never was."""
         found = _ID.match(last_id)
-        if found is None or found[1] != self._epoch:
+        if last_id == SINCE_START:
+            number = 0
+        elif found is None or found[1] != self._epoch:
             return None
-        number = int(found[2])
+        else:
+            number = int(found[2])
         return number if self.reaches(number) and number <= self._newest else None
 
     def reaches(self, number: int) -> bool:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
+from edged.api.documents.accuracy import AccuracyWord
 from edged.api.documents.decisions import DecisionChange, DecisionStatus
 from edged.api.documents.policy import ExplanationDocument, GivenValue, OverrideStatus, PolicyDocument
 from edged.api.documents.status import Status
@@ -20,9 +21,6 @@ from edged.sense.assemble import Sensor
 from edged.sense.context import Context
 from edged.store.history import Entry
 from edged.telemetry.serving import ServingStats
-
-AccuracyWord = Literal["ok", "degraded"]
-"""How a model's answers do, as apps say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +57,7 @@ class Taken:
     model: ModelView
     """What answers."""
     decision: Decision | None = None
-    """None where nothing but the built-in rule decided, or nothing at all: of a model that is stopped or has a stand-in."""
+    """None where no rule decides: of a model that has a stand-in."""
     is_offloaded: bool = False
     """The model's cloud endpoint answers."""
     scale: float | None = None

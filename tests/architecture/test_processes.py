@@ -6,17 +6,20 @@ import sys
 import pytest
 
 PUBLISHING = "jsonschema rfc8785 edged.publish edged.client edged.cli hypothesis pytest"
-UPDATING = "tuf securesystemslib cryptography requests edged.update.trust.trust"
+UPDATING = "tuf securesystemslib cryptography requests edged.update.refresh edged.update.trust edged.update.origins edged.update.download"
+POLLING = "edged.update.service edged.update.lookout edged.update.waits"
 COMPUTING = "numpy onnxruntime edged.worker.serve edged.worker.backends edged.pipeline.kernels"
 SERVING = "aiohttp sqlite3 edged.api edged.daemon"
 RARE = "argparse difflib hashlib"
 """What a service needs when somebody makes a mistake, gives it arguments, or has it hash something."""
 
 ABSENT = {
-    "edged.daemon": f"ssl difflib {COMPUTING} {UPDATING} {PUBLISHING}",
+    "edged.daemon": f"ssl difflib jeepney {COMPUTING} {UPDATING} {PUBLISHING}",
     "edged.egress": f"ssl {RARE} {COMPUTING} {UPDATING} {SERVING} {PUBLISHING}",
+    "edged.presence": f"asyncio ssl {RARE} {COMPUTING} {UPDATING} {SERVING} {PUBLISHING}",
     "edged.offload": f"aiohttp sqlite3 edged.daemon {COMPUTING} {UPDATING} {PUBLISHING}",
-    "edged.update": f"{RARE} {COMPUTING} {SERVING} {PUBLISHING}",
+    "edged.update": f"{RARE} edged.update.traffic {COMPUTING} {UPDATING} {SERVING} {PUBLISHING}",
+    "edged.update.refresh": f"urllib3 requests {COMPUTING} {SERVING} {PUBLISHING} {POLLING}",
     "edged.worker.template": f"ssl asyncio {UPDATING} {SERVING} {PUBLISHING}",
 }
 """By process, as ``python -m`` starts it."""

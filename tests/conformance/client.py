@@ -4,7 +4,7 @@
     python -m tests.conformance.client --metadata-dir D --metadata-url U refresh
     python -m tests.conformance.client --metadata-dir D --metadata-url U --target-name N... --target-dir T --target-base-url B download
 
-Exit code 0 when all of it succeeded, 1 when any of it failed. What decides is ``edged.update.trust.trust``; what fetches is
+Exit code 0 when all of it succeeded, 1 when any of it failed. What decides is ``edged.update.trust``; what fetches is
 ``edged.update.origins.fetcher`` through a gate of its own, for which every name is this machine. README.md says how to run the suite.
 
 It differs from a device in one thing: delegated roles may delegate further, which the suite asks for and a device refuses.

@@ -51,6 +51,18 @@ def test_a_backend_names_itself_and_its_version(backend):
     assert version[0].isdigit()
 
 
+def test_a_session_answers_as_before_after_memory_was_given_back(backend):
+    session = backend.load(ADD, variant_of(ADD, *FLOATS))
+    x = np.zeros((2, 4), np.float32)
+
+    answers = []
+    for _ in range(2):
+        answers.append(run(session, x)["y"].tolist())
+        backend.shrink()
+
+    assert answers == [[[1.0] * 4] * 2] * 2
+
+
 def test_a_session_gives_every_output_by_name(backend):
     session = backend.load(ADD, variant_of(ADD, *FLOATS))
 

@@ -19,8 +19,8 @@ import msgspec
 
 from edged import __version__
 from edged.api.description.operations import OPERATIONS, Bodies, Operation
-from edged.api.documents.models import DEFAULT_ENTRIES, EVENT_TYPES, MOST_ENTRIES
-from edged.api.endpoints.events import LAST_EVENT_ID
+from edged.api.documents.events import EVENT_TYPES, LAST_EVENT_ID
+from edged.api.documents.updates import DEFAULT_ENTRIES, MOST_ENTRIES
 from edged.api.http.problems import CONTENT_TYPE, ProblemBody
 from edged.api.oip.request import HEADER_LENGTH
 from edged.bundle.fallback import FallbackUse
@@ -96,7 +96,8 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
     LAST_EVENT_ID: {
         "name": LAST_EVENT_ID,
         "in": "header",
-        "description": "The ID of the last event that the caller has: the answer begins with what came after it.",
+        "description": "The ID of the last event that the caller has: the answer begins with what came after it. "
+        "0-0 is before the first event since the start.",
         "schema": {"type": "string"},
     },
     "flag": {
@@ -128,8 +129,8 @@ _HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "schema": {"enum": list(get_args(FallbackUse))},
     },
     "Edged-Decision": {
-        "description": "The rule of the device's policy that decided, and what it asked for, as a dictionary of structured fields "
-        "(RFC 9651); not there when no policy did.",
+        "description": "The rule that decided, and what it asked for, as a dictionary of structured fields (RFC 9651); not there when "
+        "something else answered in the model's place.",
         "schema": {"type": "string"},
     },
     "ETag": {"description": "Changes with what is answered, for If-None-Match.", "schema": {"type": "string"}},

@@ -8,26 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
+from edged.api.documents.accuracy import ACCURACY_PATH, AccuracyHint, AccuracyTaken
 from edged.api.documents.budget import BUDGET_PATH, BudgetDocument
-from edged.api.documents.context import ContextDocument
+from edged.api.documents.context import CONTEXT_PATH, ContextDocument
 from edged.api.documents.decisions import DECISIONS_PATH, DecisionsDocument
-from edged.api.documents.models import (
-    ACCURACY_PATH,
-    APPLY_PATH,
-    CONTEXT_PATH,
-    EVENTS_PATH,
-    FLAGS_PATH,
-    HISTORY_PATH,
-    ROLLBACK_PATH,
-    AccuracyHint,
-    AccuracyTaken,
-    Apply,
-    FlagDocument,
-    FlagsDocument,
-    ModelList,
-    Rollback,
-    Switched,
-)
+from edged.api.documents.events import CONTENT_TYPE as EVENT_STREAM
+from edged.api.documents.events import EVENTS_PATH, LAST_EVENT_ID
+from edged.api.documents.flags import FLAGS_PATH, FlagDocument, FlagsDocument
+from edged.api.documents.models import ModelList
 from edged.api.documents.policy import (
     CLEAR_PATH,
     EXPLAIN_PATH,
@@ -42,8 +30,7 @@ from edged.api.documents.policy import (
     PolicyDocument,
 )
 from edged.api.documents.status import Status
-from edged.api.endpoints.events import CONTENT_TYPE as EVENT_STREAM
-from edged.api.endpoints.events import LAST_EVENT_ID
+from edged.api.documents.updates import APPLY_PATH, HISTORY_PATH, ROLLBACK_PATH, Apply, Rollback, Switched
 from edged.api.oip import schemas
 from edged.api.oip.decision_summary import DECISION
 from edged.api.oip.infer import FALLBACK

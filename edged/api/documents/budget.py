@@ -21,6 +21,8 @@ class VariantCost(Document, frozen=True, kw_only=True):
     """Of the measured runs; None where none was measured."""
     joules_per_run: float | None
     """None where too few runs were measured."""
+    watts: float | None
+    """What the device drew more than idle while one run was under way; None where too little is known."""
 
 
 class ModelCost(Document, frozen=True, kw_only=True):

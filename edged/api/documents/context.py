@@ -15,6 +15,8 @@ from edged.policy.quantities import QUANTITIES, Kind, Quantity
 from edged.sense.assemble import Sensor
 from edged.sense.context import Context
 
+CONTEXT_PATH: Final = "/edged/v1/context"
+
 _NOBODY: Final = Ask(model="")
 _OF_REQUESTS: Final = frozenset({"model", "request", "consent", "accuracy"})
 OF_CONTEXT: Final[Mapping[str, Quantity]] = {

@@ -2,9 +2,10 @@
 
 from typing import Literal
 
+from edged.api.documents.background import BackgroundStatus
 from edged.api.documents.decisions import DecisionStatus
-from edged.api.metrics.background import BackgroundStatus
 from edged.codec import Document
+from edged.ops.rollout import Rule
 from edged.update.protocol.phases import UpdateStatus
 
 
@@ -47,7 +48,7 @@ class RolloutStatus(Document, frozen=True, kw_only=True):
 
     version: str | None
     """What should run here; None: nothing."""
-    rule: Literal["pin", "next", "everyone", "nobody"]
+    rule: Rule
     reason: str
     floor: str | None = None
     """Versions below are not activated."""
@@ -148,6 +149,12 @@ class VariantStatus(Document, frozen=True, kw_only=True):
     """95 of 100 of its latest runs took up to so long; None while too few are known."""
     memory_bytes: int | None = None
     """The most that its worker was seen to need; None while nobody knows."""
+    joules: float | None = None
+    """Of one run, on average over the last days; None while too few are measured."""
+    watts: float | None = None
+    """Likewise: what the device draws more than idle while one run is under way."""
+    stated_watts: float | None = None
+    """What the manifest states of that; None where it does not."""
 
 
 class ModelStatus(Document, frozen=True, kw_only=True):
@@ -184,6 +191,15 @@ class DeviceStatus(Document, frozen=True, kw_only=True):
     labels: dict[str, str]
 
 
+class RefusedReload(Document, frozen=True, kw_only=True):
+    """A reload that changed nothing, because settings or policies have a mistake."""
+
+    at: float
+    """Unix seconds."""
+    problems: tuple[str, ...]
+    """``file: key: expected, got``, each."""
+
+
 class Status(Document, frozen=True, kw_only=True):
     """The whole device."""
 
@@ -198,3 +214,12 @@ class Status(Document, frozen=True, kw_only=True):
     """What edged-update last reported; None when it has not run since boot."""
     device: DeviceStatus | None = None
     """None where this device has no ID."""
+    refused_policies: tuple[str, ...] = ()
+    """What is wrong with policies that should be in force; the last good ones are."""
+    refused_reload: RefusedReload | None = None
+    """The last reload, where it was refused: settings are as they were before."""
+
+    @property
+    def has_refusals(self) -> bool:
+        """Whether settings or policies that should be in force are not."""
+        return bool(self.refused_policies) or self.refused_reload is not None

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from edged.api.documents.models import ACCURACY_PATH, AccuracyHint, AccuracyTaken
+from edged.api.documents.accuracy import ACCURACY_PATH, AccuracyHint, AccuracyTaken
 from edged.api.endpoints.replies import json_reply
 from edged.api.ports import AccuracyHints, Models
 from edged.callers.peer import peer_of

@@ -2,8 +2,7 @@
 
 from aiohttp import web
 
-from edged.api.documents.context import describe_context
-from edged.api.documents.models import CONTEXT_PATH
+from edged.api.documents.context import CONTEXT_PATH, describe_context
 from edged.api.endpoints.replies import json_reply
 from edged.api.ports import ContextSource
 

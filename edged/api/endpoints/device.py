@@ -1,11 +1,14 @@
 """edged's own endpoints, ``/edged/v1``: what the device does and which models it has; and what all endpoints are."""
 
+from collections.abc import Sequence
+
+import msgspec
 from aiohttp import web
 
 from edged.api.description.openapi import document
-from edged.api.documents.models import list_models
+from edged.api.documents.models import ModelEntry, ModelList
 from edged.api.endpoints.replies import json_reply
-from edged.api.ports import Models, StatusSource
+from edged.api.ports import Models, ModelView, StatusSource
 
 
 class Device:
@@ -34,3 +37,22 @@ class Device:
     async def openapi(self, _request: web.Request) -> web.Response:
         """Give the description of the API."""
         return web.Response(body=document(), content_type="application/json")
+
+
+def list_models(views: Sequence[ModelView]) -> ModelList:
+    """Describe models for edged's own endpoint."""
+    return ModelList(models=tuple(_entry(view) for view in views))
+
+
+def _entry(view: ModelView) -> ModelEntry:
+    return ModelEntry(
+        name=view.name,
+        version=str(view.version),
+        variant=view.variant,
+        platform=view.platform,
+        ready=view.is_ready,
+        inputs=tuple(view.inputs),
+        raw_inputs=tuple(view.raw_inputs),
+        outputs=tuple(view.outputs),
+        least_scale=view.least_scale if view.least_scale < 1.0 else msgspec.UNSET,
+    )

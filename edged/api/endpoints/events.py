@@ -3,7 +3,8 @@
 Each stream follows the ring of ``edged.api.event_log``:
 
 1. It begins with what came after ``Last-Event-ID``, or without that with what comes next. Where something after that ID is not known any
-   more, or the ID is of another start of the daemon, an event ``missed`` comes first, then all that is known.
+   more, or the ID is of another start of the daemon, an event ``missed`` comes first, then all that is known. ``0-0`` is before the
+   first event since the start.
 2. While nothing happens a comment goes out every ``HEARTBEAT_S``, so that a listener can tell quiet from gone.
 3. A listener that reads so slowly that the ring overtakes it gets an event ``dropped``, and its stream ends. One that does not read at
    all is cut off by its connection's guard (``edged.api.connection.guard``).
@@ -20,14 +21,12 @@ from typing import Final
 
 from aiohttp import web
 
-from edged.api.documents.models import EVENT_TYPES, EVENTS_PATH
+from edged.api.documents.events import CONTENT_TYPE, EVENT_TYPES, EVENTS_PATH, LAST_EVENT_ID
 from edged.api.event_log import Event, Events
 from edged.api.http.responses import SERVER
 from edged.callers.peer import peer_of
 from edged.errors import QuotaError, RequestError, UnavailableError
 
-CONTENT_TYPE: Final = "text/event-stream"
-LAST_EVENT_ID: Final = "Last-Event-ID"
 HEARTBEAT_S: Final = 15.0
 MAX_STREAMS: Final = 16
 MAX_STREAMS_PER_USER: Final = 4
@@ -119,7 +118,11 @@ class EventStreams:
             raise UnavailableError("its caller left")
         uid = peer_of(sock).uid
         if self._listeners[uid] >= MAX_STREAMS_PER_USER:
-            raise QuotaError(f"A user may listen {MAX_STREAMS_PER_USER} times at once.", limit="streams")
+            raise QuotaError(
+                f"A user may listen {MAX_STREAMS_PER_USER} times at once.",
+                hint="End one of the others, such as another edgectl events.",
+                limit="streams",
+            )
         if self._listeners.total() >= MAX_STREAMS:
             raise UnavailableError(f"All {MAX_STREAMS} places for listeners are taken.")
         self._listeners[uid] += 1

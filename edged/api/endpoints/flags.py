@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from edged.api.documents.models import FLAGS_PATH, FlagDocument, FlagsDocument
+from edged.api.documents.flags import FLAGS_PATH, FlagDocument, FlagsDocument
 from edged.api.ports import FlagsSource
 from edged.errors import FlagUnknownError
 

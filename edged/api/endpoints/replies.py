@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
+from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -12,9 +13,12 @@ from edged.api.http.bugs import report_bug
 from edged.api.http.problems import CONTENT_TYPE, ProblemDetails, for_error, for_status
 from edged.api.http.responses import SERVER
 from edged.callers.peer import peer_of
-from edged.errors import EdgedError
+from edged.errors import EdgedError, PathUnknownError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+FOR_ADMINS: Final = web.AppKey("FOR_ADMINS", frozenset[str])
+"""The paths that only the administrators' socket has."""
 
 
 def json_reply(
@@ -64,19 +68,28 @@ async def _respond(request: web.Request, handler: Handler) -> web.StreamResponse
 def _http_reply(error: web.HTTPException, request: web.Request) -> web.Response:
     """Give what aiohttp refuses (no such path, another method) a problem body, and keep its headers that matter."""
     status = HTTPStatus(error.status)
-    hint = ""
     match status:
         case HTTPStatus.NOT_FOUND:
-            detail = "There is nothing at this path."
-            hint = "/openapi.json lists the paths, and which of them only the administrators' socket has."
+            problem = for_error(_path_unknown(request))
         case HTTPStatus.METHOD_NOT_ALLOWED:
-            detail = f"This path does not take {request.method}."
+            problem = for_status(status, f"This path does not take {request.method}.")
         case _:
-            detail = error.text or status.phrase
-    reply = problem_reply(for_status(status, detail, hint=hint), path=request.path)
+            problem = for_status(status, error.text or status.phrase)
+    reply = problem_reply(problem, path=request.path)
     if "Allow" in error.headers:
         reply.headers["Allow"] = error.headers["Allow"]
     return reply
+
+
+def _path_unknown(request: web.Request) -> PathUnknownError:
+    # No secret: /openapi.json says the same to everybody.
+    if request.path in request.app[FOR_ADMINS]:
+        return PathUnknownError(
+            "This socket has nothing at this path.",
+            hint="It is for administrators, on their socket: /run/edged/admin.sock, unless paths.admin_socket says otherwise.",
+        )
+    hint = "/openapi.json lists the paths, and which of them only the administrators' socket has."
+    return PathUnknownError("There is nothing at this path.", hint=hint)
 
 
 def _caller(request: web.Request) -> dict[str, object]:

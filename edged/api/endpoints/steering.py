@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import msgspec
 from aiohttp import web
 
-from edged.api.documents.models import (
+from edged.api.documents.updates import (
     APPLY_PATH,
     DEFAULT_ENTRIES,
     HISTORY_PATH,

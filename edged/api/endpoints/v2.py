@@ -24,6 +24,7 @@ from edged.api.oip.schemas import (
     Liveness,
     ModelConfig,
     ModelMetadata,
+    ModelParameters,
     ModelReadiness,
     Readiness,
     SequenceBatching,
@@ -100,6 +101,7 @@ class V2:
                 platform=view.platform,
                 inputs=tuple(_metadata(spec) for spec in view.inputs),
                 outputs=tuple(_metadata(spec) for spec in view.outputs),
+                parameters=ModelParameters(least_scale=view.least_scale) if view.least_scale < 1.0 else msgspec.UNSET,
             )
         )
 

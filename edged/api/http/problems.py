@@ -22,7 +22,6 @@ RETRY_AFTER: Final = "Retry-After"
 
 _STATUS_CODES: Final[Mapping[int, str]] = {
     400: "request-invalid",
-    404: "path-unknown",
     405: "method-not-allowed",
     408: "request-timeout",
     411: "length-required",

@@ -1,27 +1,9 @@
-"""What is told of background requests that are kept until they may run: in the status document and in metrics. Pure."""
+"""What became of background requests that are kept until they may run, as metrics. Pure."""
 
 from collections.abc import Mapping
-from typing import Final, Literal
 
-from edged.codec import Document
+from edged.api.documents.background import ENDS, BackgroundStatus
 from edged.telemetry.exposition import Exposition
-
-End = Literal["finished", "deadline", "abandoned", "refused"]
-"""What became of a request: what the model said, its deadline came while it was kept, its caller left, or there was no room for it."""
-ENDS: Final[tuple[End, ...]] = ("finished", "deadline", "abandoned", "refused")
-
-
-class BackgroundStatus(Document, frozen=True, kw_only=True):
-    """The background requests of one model that are kept, and what became of those that were since the daemon started."""
-
-    kept: int
-    under_way: int
-    """Kept before, and now in the model's queue or in its worker."""
-    size_bytes: int
-    """Inputs of those that are kept."""
-    longest_s: float
-    """For how long the oldest has been kept; 0 without any."""
-    ended: dict[End, int]
 
 
 def add_background(text: Exposition, work: Mapping[str, BackgroundStatus]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from edged.api.ports import AccuracyWord
+from edged.api.documents.accuracy import AccuracyWord
 from edged.sense.context import Context, Level, Link, PowerSource
 from edged.sense.reading import Reading
 from edged.telemetry.exposition import Exposition, Labels

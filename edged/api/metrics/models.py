@@ -1,79 +1,11 @@
-"""``/metrics``: what edged counted, for Prometheus and whatever else reads its text format.
+"""The metrics of models: their requests, their runs and their workers. Pure."""
 
-Labels are few and of edged's own making: models, versions, codes, reasons. Nothing tells one caller from another, so every app may read it.
-"""
-
-import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from aiohttp import web
-
-from edged import __version__
-from edged.api.metrics.shadow import add_shadows
-from edged.api.ports import ModelUsage, UsageSource
-from edged.ids import ModelName
-from edged.telemetry.exposition import CONTENT_TYPE, Exposition, Labels
-from edged.telemetry.processes import OwnUse, ProcessMemory, read_memory, read_own_use
+from edged.api.ports import ModelUsage
+from edged.telemetry.exposition import Exposition, Labels
+from edged.telemetry.processes import ProcessMemory
 from edged.telemetry.serving import OK
-from edged.telemetry.shadow import ShadowStats
-
-
-class Metrics:
-    """The handler of ``/metrics``.
-
-    Args:
-        usage: What each model did and does.
-        connections: Returns the number of open connections by socket (``app``, ``admin``).
-        reviews: Returns for each model whether it needs review, those of which nothing answers included.
-        shadows: Returns what was counted of each model whose candidates were in the shadow of its active version.
-        started_unix_s: When the daemon started.
-        more: Each adds metrics of its own, after those of models.
-    """
-
-    def __init__(
-        self,
-        *,
-        usage: UsageSource,
-        connections: Callable[[], Mapping[str, int]],
-        reviews: Callable[[], Mapping[str, bool]],
-        shadows: Callable[[], Mapping[ModelName, ShadowStats]],
-        started_unix_s: float,
-        more: Sequence[Callable[[Exposition], None]] = (),
-    ) -> None:
-        self._usage = usage
-        self._connections = connections
-        self._reviews = reviews
-        self._shadows = shadows
-        self._started_unix_s = started_unix_s
-        self._more = more
-        self._turn = asyncio.Lock()
-
-    def routes(self) -> list[web.RouteDef]:
-        """Return the route."""
-        return [web.get("/metrics", self.metrics)]
-
-    async def metrics(self, _request: web.Request) -> web.Response:
-        """Give all metrics."""
-        async with self._turn:  # However many ask, one at a time has processes looked into.
-            pids = [model.worker_pid for model in self._usage.usage() if model.worker_pid is not None]
-            memory, own = await asyncio.to_thread(_look, pids)
-        text = Exposition()
-        add_models(text, self._usage.usage(), memory)
-        text.gauge(
-            "edged_model_needs_review",
-            "1 after a version was refused or rolled back, until a newer one is good.",
-            (({"model": model}, int(needs_review)) for model, needs_review in sorted(self._reviews().items())),
-        )
-        add_shadows(text, self._shadows())
-        for add in self._more:
-            add(text)
-        add_daemon(text, own, connections=self._connections(), started_unix_s=self._started_unix_s)
-        # As a header, because aiohttp's arguments for type and charset know no version.
-        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
-
-
-def _look(pids: Sequence[int]) -> tuple[dict[int, ProcessMemory], OwnUse]:
-    return read_memory(pids), read_own_use()
 
 
 def add_models(text: Exposition, models: Sequence[ModelUsage], memory: Mapping[int, ProcessMemory]) -> None:
@@ -104,6 +36,13 @@ def _add_requests(text: Exposition, models: Sequence[ModelUsage]) -> None:
         "edged_cache_lookups_total",
         "Requests whose answer was looked for among those that are known already, by whether it was there: hit or miss.",
         _by_word(by_name, "result", lambda model: {"hit": model.stats.hits.count, "miss": model.stats.misses}),
+    )
+    text.counter(
+        "edged_cache_feature_lookups_total",
+        "Of those with a miss, requests for which it was looked for what the steps before the model make of them: hit or miss.",
+        _by_word(
+            by_name, "result", lambda model: {"hit": model.stats.feature_hits, "miss": model.stats.feature_misses}
+        ),
     )
     text.histogram(
         "edged_request_duration_seconds",
@@ -185,22 +124,6 @@ def _add_workers(text: Exposition, models: Sequence[ModelUsage], memory: Mapping
         "Memory in which tensors pass between the daemon and the worker, in use or kept for the next request.",
         ((labels, model.shared_memory_bytes) for labels, model in by_name),
     )
-
-
-def add_daemon(text: Exposition, own: OwnUse, *, connections: Mapping[str, int], started_unix_s: float) -> None:
-    """Add the metrics of the daemon itself; those named ``process_`` are what every Prometheus client library gives."""
-    text.gauge("edged_build_info", "Version of edged; the value is 1.", [({"version": __version__}, 1)])
-    text.gauge(
-        "edged_connections",
-        "Connections that are open, by socket.",
-        (({"socket": name}, count) for name, count in connections.items()),
-    )
-    text.counter("process_cpu_seconds_total", "User and system time of the daemon.", [({}, own.cpu_s)])
-    text.gauge("process_start_time_seconds", "When the daemon started, Unix seconds.", [({}, started_unix_s)])
-    text.gauge("process_resident_memory_bytes", "Memory of the daemon.", [({}, own.resident_bytes)])
-    text.gauge("process_virtual_memory_bytes", "Addresses that the daemon uses.", [({}, own.virtual_bytes)])
-    text.gauge("process_open_fds", "Descriptors that the daemon has open.", [({}, own.open_descriptors)])
-    text.gauge("process_max_fds", "Descriptors that it may have open.", [({}, own.max_descriptors)])
 
 
 def _by_word(

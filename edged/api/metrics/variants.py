@@ -40,6 +40,16 @@ def add_variants(text: Exposition, models: Sequence[ModelVariants]) -> None:
         "Most memory that a worker of the variant was seen to need.",
         ((labels, variant.memory_bytes) for labels, variant in each),
     )
+    text.gauge(
+        "edged_variant_run_joules",
+        "Energy of one run of the variant, on average over the last days.",
+        ((labels, variant.joules) for labels, variant in each),
+    )
+    text.gauge(
+        "edged_variant_run_watts",
+        "What the device draws more than idle while one run of the variant is under way, on average over the last days.",
+        ((labels, variant.watts) for labels, variant in each),
+    )
     text.counter(
         "edged_variant_switches_total",
         "Switches from one variant to another: warm between loaded ones, cold where requests waited for the other to be loaded.",

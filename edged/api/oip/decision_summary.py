@@ -10,7 +10,7 @@ from typing import Final
 from edged.select.decision import Decision
 
 DECISION: Final = "Edged-Decision"
-"""Only there when a rule decided that is not built in."""
+"""There whenever a rule decided, the built-in one included; not where a stand-in answered."""
 
 
 def summarize(decision: Decision) -> str:

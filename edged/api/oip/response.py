@@ -48,6 +48,8 @@ def build_response(request: ParsedRequest, answer: Answer) -> tuple[list[Buffer]
         parameters["scale"] = taken.scale
     if taken.is_cached:
         parameters["cached"] = True
+    if answer.result.had_features:
+        parameters["features_cached"] = True
     head = {
         "model_name": model.name,
         "model_version": str(model.version),

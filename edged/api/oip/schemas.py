@@ -2,7 +2,7 @@
 
 Names are those of the specification and of Triton's extensions. Every type refuses members it does not have, so what is described is
 all there is; only ``parameters`` are open, as ``edged.api.oip.parameters`` says. Counts of requests have types of their own in
-``edged.api.oip.statistics``, edged's own endpoints in ``edged.api.documents.models`` and ``edged.api.documents.status``. Pure.
+``edged.api.oip.statistics``, edged's own endpoints in ``edged.api.documents``. Pure.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -104,8 +104,9 @@ class InferResponse(Document, frozen=True, kw_only=True):
     """The answer to a request for an inference.
 
     ``parameters`` has the ``variant`` of the model that gave it; ``fallback`` where something else answered in the model's place;
-    ``decision`` where a rule of a policy decided, with the text of the header Edged-Decision; ``offloaded`` (true) where the model's
-    cloud endpoint answered.
+    otherwise ``decision``, with the text of the header Edged-Decision; ``offloaded`` (true) where the model's cloud endpoint answered;
+    ``cached`` (true) where the answer was known already, and ``features_cached`` (true) where it was known what the steps before the model
+    make of the inputs; ``scale`` where a rule asked for less than the full size: the share that was used.
     """
 
     model_name: str
@@ -151,6 +152,14 @@ class TensorMetadata(Document, frozen=True, kw_only=True):
     shape: SpecShape
 
 
+class ModelParameters(Document, frozen=True, kw_only=True):
+    """What else there is to know of a model that can be asked for less than its full size."""
+
+    least_scale: Annotated[
+        float, msgspec.Meta(gt=0, lt=1, description="Smallest share of the full size that its inputs may have.")
+    ]
+
+
 class ModelMetadata(Document, frozen=True, kw_only=True):
     """What a model takes and gives."""
 
@@ -159,6 +168,7 @@ class ModelMetadata(Document, frozen=True, kw_only=True):
     platform: str
     inputs: tuple[TensorMetadata, ...]
     outputs: tuple[TensorMetadata, ...]
+    parameters: ModelParameters | msgspec.UnsetType = msgspec.UNSET
 
 
 class ConfigTensor(Document, frozen=True, kw_only=True):

@@ -7,15 +7,13 @@ in another way:
   ``compute_output`` take 0;
 - times of running are those of runs, not of requests: what three requests share counts once (Triton counts it three times);
 - counts are those of the model's name since the daemon started, whichever version answered; only the active version is listed;
-- a miss of the cache takes no time of its own.
+- a miss of the cache takes no time of its own. ``feature_hit`` and ``feature_miss`` are edged's own: of those misses, requests for which
+  it was looked for what the steps before the model make of them. Neither takes time of its own.
 """
 
 from collections.abc import Sequence
 
-from aiohttp import web
-
-from edged.api.endpoints.replies import json_reply
-from edged.api.ports import Models, ModelUsage, UsageSource
+from edged.api.ports import ModelUsage
 from edged.codec import Document
 from edged.telemetry.serving import ServingStats, Tally
 
@@ -39,6 +37,8 @@ class InferStatistics(Document, frozen=True, kw_only=True):
     compute_output: DurationStatistic
     cache_hit: DurationStatistic
     cache_miss: DurationStatistic
+    feature_hit: DurationStatistic
+    feature_miss: DurationStatistic
 
 
 class BatchStatistics(Document, frozen=True, kw_only=True):
@@ -72,31 +72,6 @@ class StatisticsDocument(Document, frozen=True, kw_only=True):
     model_stats: tuple[ModelStatistics, ...]
 
 
-class Statistics:
-    """The handlers of the extension."""
-
-    def __init__(self, *, models: Models, usage: UsageSource) -> None:
-        self._models = models
-        self._usage = usage
-
-    def routes(self) -> list[web.RouteDef]:
-        """Return every route; the first would otherwise be that of a model called stats."""
-        return [
-            web.get("/v2/models/stats", self.all),
-            web.get("/v2/models/{model}/stats", self.model),
-            web.get("/v2/models/{model}/versions/{version}/stats", self.model),
-        ]
-
-    async def all(self, _request: web.Request) -> web.Response:
-        """Give the counts of every model."""
-        return json_reply(statistics_of(self._usage.usage()))
-
-    async def model(self, request: web.Request) -> web.Response:
-        """Give the counts of one model."""
-        view = self._models.view(request.match_info["model"], request.match_info.get("version"))
-        return json_reply(statistics_of([model for model in self._usage.usage() if model.view.name == view.name]))
-
-
 def statistics_of(models: Sequence[ModelUsage]) -> StatisticsDocument:
     """Put what was counted into the extension's form."""
     return StatisticsDocument(
@@ -122,6 +97,8 @@ def _model(name: str, version: str, stats: ServingStats) -> ModelStatistics:
             compute_output=_nothing(runs),
             cache_hit=_duration(stats.hits),
             cache_miss=DurationStatistic(count=stats.misses),
+            feature_hit=DurationStatistic(count=stats.feature_hits),
+            feature_miss=DurationStatistic(count=stats.feature_misses),
         ),
         batch_stats=tuple(
             BatchStatistics(

@@ -28,6 +28,7 @@ PATH = Path(__file__).with_name("vectors.json")
 TO_SERVER = {
     "open": Open(model="magika"),
     "open-background-version": Open(model="magika", version="1.0.0", is_background=True),
+    "open-scales": Open(model="magika", wants_scales=True),
     "infer": Infer(
         request=1,
         inputs=(Placed(index=0, shape=(1, 4), offset=0, size=16),),
@@ -64,7 +65,18 @@ TO_CLIENT = {
             TensorEntry(kind=Kind.OUTPUT, index=0, name="score", datatype=Datatype.FP32, shape=()),
         ),
     ),
+    "opened-scale": Opened(
+        version="1.0.0",
+        variant="magika-1.0.0-fp32-any",
+        memory_bytes=4096,
+        deadline_us=30_000_000,
+        tensors=(TensorEntry(kind=Kind.OUTPUT, index=0, name="score", datatype=Datatype.FP32, shape=()),),
+        wanted_permille=500,
+    ),
     "result": Result(request=1, run_ns=123_456, outputs=(Placed(index=0, shape=(1, 4), offset=4096, size=16),)),
+    "result-scale": Result(
+        request=1, run_ns=123_456, outputs=(Placed(index=0, shape=(1, 4), offset=4096, size=16),), scale_permille=500
+    ),
     "error-of-connection": Error(
         status=404,
         code="model-unknown",
@@ -79,6 +91,7 @@ TO_CLIENT = {
         request=3, status=400, code="tensor-invalid", message="output score needs 16 bytes", output=0, needed_bytes=16
     ),
     "notice": Notice(version="1.0.1", variant="magika-1.0.1-int8-any"),
+    "notice-scale": Notice(version="1.0.1", variant="magika-1.0.1-int8-any", wanted_permille=333),
 }
 
 

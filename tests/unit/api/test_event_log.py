@@ -87,6 +87,15 @@ def test_an_id_is_found_while_all_after_it_is_known(last_id, number):
     assert events.find(last_id) == number
 
 
+@pytest.mark.parametrize(("published", "number"), [(0, 0), (2, 0), (3, None)])
+def test_everything_since_the_start_is_found_while_nothing_of_it_is_lost(published, number):
+    events = Events(epoch="a1", max_events=2)
+    for _ in range(published):
+        events.publish("slot", {})
+
+    assert events.find("0-0") == number
+
+
 def test_what_id_of_gives_is_found_again():
     events = Events(epoch="68fa")
     events.publish("slot", {})

@@ -1,6 +1,7 @@
 """What Prometheus reads about background work."""
 
-from edged.api.metrics.background import BackgroundStatus, add_background
+from edged.api.documents.background import BackgroundStatus
+from edged.api.metrics.background import add_background
 from edged.telemetry.exposition import Exposition
 
 

@@ -6,7 +6,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edged import __version__
-from edged.api.metrics.models import add_daemon, add_models
+from edged.api.metrics.models import add_models
+from edged.api.metrics.process import add_daemon
 from edged.telemetry.exposition import Exposition
 from edged.telemetry.processes import OwnUse, ProcessMemory
 from edged.telemetry.serving import ServingStats
@@ -26,6 +27,9 @@ def counted():
     stats.finished("ok", 0.75)
     stats.finished("deadline-exceeded", 2.0)
     stats.restarted()
+    stats.misses = 5
+    for found in (True, False, False):
+        stats.looked_for_features(found=found)
     return stats
 
 
@@ -100,6 +104,11 @@ def test_no_family_and_no_sample_is_there_twice():
 def test_requests_are_counted_by_code_and_refusals_by_reason():
     assert values("edged_requests_total") == {("echo", "ok"): 1, ("echo", "deadline-exceeded"): 1}
     assert values("edged_rejected_requests_total") == {("echo", "queue-full"): 2, ("echo", "quota"): 1}
+
+
+def test_what_was_looked_for_in_the_cache_is_counted_apart_from_features():
+    assert values("edged_cache_lookups_total") == {("echo", "hit"): 0, ("echo", "miss"): 5}
+    assert values("edged_cache_feature_lookups_total") == {("echo", "hit"): 1, ("echo", "miss"): 2}
 
 
 def test_answers_of_a_model_that_was_never_asked_are_zero():

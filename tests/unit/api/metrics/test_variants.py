@@ -16,7 +16,9 @@ def lines_of(*variants: VariantStatus, **switches: int) -> list[str]:
 
 
 def test_each_variant_is_told_with_what_is_known_of_it():
-    lines = lines_of(variant("a", "answers", p95_ms=2.0, memory_bytes=5), variant("b", "unusable"), warm=3)
+    known = variant("a", "answers", p95_ms=2.0, memory_bytes=5, joules=0.02, watts=2.5)
+
+    lines = lines_of(known, variant("b", "unusable"), warm=3)
 
     assert lines == [
         'edged_variant_loaded{model="echo",variant="a"} 1',
@@ -25,6 +27,8 @@ def test_each_variant_is_told_with_what_is_known_of_it():
         'edged_variant_usable{model="echo",variant="b"} 0',
         'edged_variant_run_p95_seconds{model="echo",variant="a"} 0.002',
         'edged_variant_memory_bytes{model="echo",variant="a"} 5',
+        'edged_variant_run_joules{model="echo",variant="a"} 0.02',
+        'edged_variant_run_watts{model="echo",variant="a"} 2.5',
         'edged_variant_switches_total{model="echo",how="warm"} 3',
         'edged_variant_switches_total{model="echo",how="cold"} 0',
     ]

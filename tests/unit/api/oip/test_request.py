@@ -305,6 +305,20 @@ def test_each_output_chooses_its_form():
     ]
 
 
+@pytest.mark.parametrize(("had_features", "said"), [(True, {"features_cached": True}), (False, {})])
+def test_an_answer_says_when_only_a_part_was_run_for_it(had_features, said):
+    outputs = (TensorSpec(name="y", dtype="UINT8", shape=(1,)),)
+    view = view_of(spec(), outputs=outputs)
+    request = parse(body_of({"name": "x", "datatype": "FP32", "shape": [1], "data": [1]}), None, view)
+    result = InferResult(
+        outputs=[Tensor(name="y", dtype="UINT8", shape=(1,), data=b"7")], run_s=0.0, had_features=had_features
+    )
+
+    parts, _ = build_response(request, Answer(result=result, taken=Taken(model=view)))
+
+    assert json.loads(parts[0])["parameters"] == {"variant": view.variant, **said}
+
+
 def test_bytes_that_are_not_utf8_are_not_given_as_json():
     with pytest.raises(RequestError, match="UTF-8") as caught:
         data_to_json(pack_bytes([b"\xff"]), "BYTES", "y")

@@ -27,11 +27,14 @@ def counted():
     for total_s in (0.75, 0.75, 1.0):
         stats.finished("ok", total_s)
     stats.finished("worker-lost", 2.0)
+    stats.misses = 3
+    for found in (True, False, True):
+        stats.looked_for_features(found=found)
     return stats
 
 
 def test_every_field_of_the_extension_is_there():
-    """As docs/protocol/extension_statistics.md lists them."""
+    """As docs/protocol/extension_statistics.md lists them; those of features are edged's own."""
     nothing = {"count": 3, "ns": 0}
     of_five, of_one = {"count": 2, "ns": 10**9}, {"count": 1, "ns": 5 * 10**8}
 
@@ -51,7 +54,9 @@ def test_every_field_of_the_extension_is_there():
                     "compute_infer": {"count": 3, "ns": 1_500_000_000},
                     "compute_output": nothing,
                     "cache_hit": {"count": 0, "ns": 0},
-                    "cache_miss": {"count": 0, "ns": 0},
+                    "cache_miss": {"count": 3, "ns": 0},
+                    "feature_hit": {"count": 2, "ns": 0},
+                    "feature_miss": {"count": 1, "ns": 0},
                 },
                 "batch_stats": [
                     {
