@@ -15,7 +15,8 @@ ROOTS: Final = {
     "update": ("edged.update.__main__", "fetch, verify and stage bundles (edged-update.service)"),
     "egress": ("edged.egress.__main__", "let allowed connections out of the device (edged-egress.service)"),
     "offload": ("edged.offload.__main__", "ask endpoints outside of the device (edged-offload.service)"),
-    "dev": ("edged.dev.__main__", "all three, unprivileged, in a directory of your own"),
+    "presence": ("edged.presence.__main__", "say whether somebody uses the device (edged-presence.service)"),
+    "dev": ("edged.dev.__main__", "all of them, unprivileged, in a directory of your own"),
 }
 
 
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _usage() -> str:
-    verbs = "".join(f"  {verb:<8}{what}\n" for verb, (_, what) in ROOTS.items())
+    verbs = "".join(f"  {verb:<10}{what}\n" for verb, (_, what) in ROOTS.items())
     return (
         f"usage: edged VERB [OPTION ...]\n\n{verbs}\n"
         "`edged VERB --help` tells a verb's options. Use edgectl to talk to a running edged.\n"

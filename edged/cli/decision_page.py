@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
+from edged.api.documents.background import BackgroundStatus
 from edged.api.documents.decisions import DecisionStatus
-from edged.api.metrics.background import BackgroundStatus
 from edged.cli.table import printable
 from edged.cli.words import duration
 
 
 def decision_rows(decision: DecisionStatus | None) -> Iterator[tuple[str, str]]:
-    """Give what was decided and why, as rows of a heading and a text; nothing where only the built-in rule decides."""
-    if decision is None or decision.origin == "built-in":
+    """Give what was decided and why, as rows of a heading and a text; nothing where the built-in rule is all that there is to say."""
+    if decision is None or (decision.origin == "built-in" and len(decision.reasons) <= 1):
         return
     parts = [decision.action if decision.variant is None else f"{decision.action} {decision.variant}"]
     if decision.scale != 1.0:
@@ -26,7 +26,7 @@ def background_rows(background: BackgroundStatus | None) -> Iterator[tuple[str, 
         return
     parts = []
     if background.kept:
-        parts.append(f"{background.kept} kept for up to {duration(background.longest_s)}")
+        parts.append(f"{background.kept} kept, the longest for {duration(background.longest_s)} so far")
     if background.under_way:
         parts.append(f"{background.under_way} under way")
     yield "Background", ", ".join(parts)

@@ -28,7 +28,8 @@ def delivery_rows(model: ModelStatus, now_s: float) -> Iterator[tuple[str, str]]
         yield from _candidate(model.candidate, now_s)
     if model.rollout is not None:
         wanted = "nothing" if model.rollout.version is None else printable(model.rollout.version)
-        yield "Rollout", f"{wanted} should run here: {printable(model.rollout.reason)}"
+        heading = "Local" if model.rollout.rule == "local" else "Rollout"
+        yield heading, f"{wanted} should run here: {printable(model.rollout.reason)}"
         if model.rollout.floor is not None:
             yield "Floor", f"{printable(model.rollout.floor)}; nothing lower is activated"
 

@@ -27,7 +27,7 @@ def _rows(document: ContextDocument) -> Iterator[tuple[str, str]]:
     quantities = _Quantities(document)
     heat = [
         quantities.say("hottest_celsius", "hottest {:.1f} degC"),
-        quantities.say("headroom", "headroom {:.2f}"),
+        quantities.say("headroom", "headroom {:.2f} (serious at 1)"),
         quantities.say("next_level_s", "next level in {}", duration),
     ]
     yield "Heat", quantities.line("thermal", *heat)

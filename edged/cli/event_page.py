@@ -57,7 +57,8 @@ def _decision(data: bytes) -> tuple[float, str]:
         f"scale {now.scale:g}" if now.scale != 1 else "",
         f"again in {duration(now.retry_after_s)}" if now.retry_after_s else "",
     ]
-    subject = f"{now.model} {now.request}: {now.action} by {now.rule} ({now.origin})"
+    kind = f"{now.request} with consent" if now.consent else now.request
+    subject = f"{now.model} {kind}: {now.action} by {now.rule} ({now.origin})"
     return change.at, ", ".join(filter(None, [subject, *details]))
 
 

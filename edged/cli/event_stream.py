@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from edged.api.documents.models import EVENTS_PATH
+from edged.api.documents.events import EVENTS_PATH
 from edged.cli.http import UnixConnection
 from edged.errors import DaemonUnreachableError, EdgedError, NotPermittedError, UnavailableError
 from edged.problems import error_from_body

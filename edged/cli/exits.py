@@ -2,12 +2,13 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Final
 
 from edged import errors
 from edged.cli.table import printable
+from edged.cli.words import duration
 from edged.errors import EdgedError
 
 
@@ -78,6 +79,7 @@ EXITS: Final[Mapping[type[EdgedError], Exit]] = {
     errors.BodyTooLargeError: Exit.USAGE,
     errors.ModelUnknownError: Exit.NOT_FOUND,
     errors.FlagUnknownError: Exit.NOT_FOUND,
+    errors.PathUnknownError: Exit.NOT_FOUND,
     errors.ModelChangedError: Exit.FAILED,
     errors.SequenceError: Exit.FAILED,
     errors.PoisonError: Exit.FAILED,
@@ -140,12 +142,20 @@ def _give_up_on_stdout() -> None:
 
 
 def print_error(error: EdgedError) -> None:
-    """Print an error for a person on standard error: a sentence and its code, then a hint where there is one.
+    """Print an error for a person on standard error: a sentence and its code, then when to come again, and a hint, where there are any.
 
-    A message may quote what comes from outside, so it is made safe for a terminal and cut where it would fill screens.
+    Problems of a document take a line each. A message may quote what comes from outside, so it is made safe for a terminal and cut where
+    it would fill screens.
     """
-    message = printable(error.message)
+    message = "\n".join(map(printable, _sentences(error)))
     if len(message) > MAX_MESSAGE:
         message = f"{message[:MAX_MESSAGE]}..."
+    wait_s = error.retry_after_s if isinstance(error, errors.UnavailableError | errors.QuotaError) else 0
+    # A second is no time for a person.
+    again = f"again after {duration(wait_s)}\n" if wait_s > 1 else ""
     hint = f"hint: {printable(error.hint)}\n" if error.hint else ""
-    sys.stderr.write(f"{message} [{error.code}]\n{hint}")
+    sys.stderr.write(f"{message} [{error.code}]\n{again}{hint}")
+
+
+def _sentences(error: EdgedError) -> Sequence[str]:
+    return error.lines if isinstance(error, errors.DocumentError) else (error.message,)

@@ -85,15 +85,19 @@ class Client:
             raise NotPermittedError(f"This user may not open {self.socket_path}.", hint=hint) from exc
         except (OSError, http.client.HTTPException) as exc:
             hint = "systemctl status edged says whether it runs; --socket names another socket."
+            why = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
             raise DaemonUnreachableError(
-                f"The daemon does not answer at {self.socket_path}: {exc}.", hint=hint
+                f"The daemon does not answer at {self.socket_path}: {why}.", hint=hint
             ) from exc
         finally:
             connection.close()
         if len(content) > MAX_REPLY_BYTES:
             raise EdgedError(f"The daemon's answer is larger than {MAX_REPLY_BYTES} bytes.")
         if response.status >= 400:
-            raise error_from_body(response.status, content)
+            retry_after = response.getheader("Retry-After", "")
+            raise error_from_body(
+                response.status, content, retry_after_s=int(retry_after) if retry_after.isdigit() else None
+            )
         return Reply(headers={key.lower(): value for key, value in response.getheaders()}, body=content)
 
     @staticmethod

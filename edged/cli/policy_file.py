@@ -2,19 +2,24 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final, get_args
 
 from edged.api.documents.decisions import describe_decision
 from edged.api.documents.policy import Explanation, ExplanationDocument, GivenValue, describe_verdicts
+from edged.bundle.manifest import Precision
 from edged.errors import PolicyError, Problem, StoreError, UsageError
 from edged.files import read_limited
 from edged.policy.asked import ask_rules
 from edged.policy.combine import combine
+from edged.policy.conditions import one_of
 from edged.policy.document import PolicyFile
 from edged.policy.given import MODEL, given_problems, situation_of
 from edged.policy.parse import MAX_POLICY_FILE_BYTES, parse_policy
 from edged.select.check import made_up_variants
 from edged.select.decide import decide
 from edged.select.decision import Circumstances, Regulatory
+
+_PRECISIONS: Final = get_args(Precision)
 
 
 def read_policy(path: Path) -> PolicyFile:
@@ -24,7 +29,7 @@ def read_policy(path: Path) -> PolicyFile:
         PolicyError: It cannot be read, or is none.
     """
     try:
-        text = read_limited(path, max_bytes=MAX_POLICY_FILE_BYTES)
+        text = read_limited(path, max_bytes=MAX_POLICY_FILE_BYTES, may_wait=True)
     except (OSError, StoreError) as exc:
         found = exc.message if isinstance(exc, StoreError) else str(exc.strerror)
         raise PolicyError(
@@ -50,9 +55,11 @@ def explain_offline(
     if problems := given_problems(given):
         raise UsageError("; ".join(f"--set {problem}" for problem in problems))
     situation = situation_of({"model": model or MODEL, **given})
+    if unknown := [name for name in precisions if name not in _PRECISIONS]:
+        raise UsageError(f"--variants: {one_of(_PRECISIONS, unknown[0])}, got {unknown[0]!r}")
+    if len(set(precisions)) < len(precisions):
+        raise UsageError(f"--variants: expected each precision once, got {','.join(precisions)!r}")
     variants = made_up_variants(precisions, model=situation.ask.model)
-    if len(variants) < len(precisions):
-        raise UsageError(f"{','.join(precisions)}: each of the variants has to be another precision")
     rules = combine(local=policy)
     regulatory = Regulatory(name=situation.context.regulatory)
     decision = decide(

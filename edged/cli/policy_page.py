@@ -1,6 +1,6 @@
 """The policy for people: what is in force, what it decides, and why. Pure.
 
-A rule takes a line: its place, whose it is, its name, when it applies, and what it asks for.
+A rule takes a line: its place, whose it is, its name, when it applies, and what it asks for behind an arrow.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from edged.api.documents.policy import (
     RuleVerdict,
 )
 from edged.cli.table import align, printable
-from edged.cli.words import duration
+from edged.cli.words import count, duration
 from edged.policy.document import Alternative, Condition, Then
 from edged.policy.override import then_text
 
@@ -59,7 +59,13 @@ def render_explanations(document: ExplanationDocument) -> str:
 
 def decision_text(status: DecisionStatus) -> str:
     """Say in a few words what becomes of requests."""
-    what = " ".join(part for part in (status.action, status.precision or status.variant) if part)
+    variant = status.precision or status.variant
+    # What an endpoint does not answer, the device does.
+    what = (
+        status.action
+        if variant is None
+        else f"{status.action}{', else' if status.action == 'offload' else ''} {variant}"
+    )
     details = [
         text
         for text, is_said in (
@@ -85,6 +91,7 @@ def then_words(then: Then) -> str:
         for name, value in (
             ("max_latency_ms", then.max_latency_ms),
             ("max_watts", then.max_watts),
+            ("max_joules", then.max_joules),
             ("max_concurrent", then.max_concurrent),
             ("max_rate_per_s", then.max_rate_per_s),
             ("frequency_share", then.frequency_share),
@@ -95,7 +102,7 @@ def then_words(then: Then) -> str:
 
 
 def _sources(sources: Sequence[PolicySourceStatus]) -> list[tuple[str, ...]]:
-    rows = [(item.origin, item.name, f"{item.rules} rules", item.place) for item in sources]
+    rows = [(item.origin, item.name, count(item.rules, "rule"), item.place) for item in sources]
     return [tuple(map(printable, row)) for row in [*rows, ("built-in", "run-best", "1 rule", "edged itself")]]
 
 
@@ -109,7 +116,12 @@ def _rules(rules: Sequence[RuleStatus]) -> list[tuple[str, ...]]:
         tuple(
             map(
                 printable,
-                (str(item.rank), item.origin, item.rule.name, _when(item.rule.when), then_words(item.rule.then)),
+                (
+                    str(item.rank),
+                    item.origin,
+                    item.rule.name,
+                    f"{_when(item.rule.when)} -> {then_words(item.rule.then)}",
+                ),
             )
         )
         for item in rules

@@ -1,6 +1,6 @@
 """The page that ``edgectl status`` shows to a person. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from edged.api.documents.status import DeviceStatus, ModelStatus, SlotStatus, Status
@@ -27,16 +27,34 @@ def render(status: Status, *, now_s: float) -> str:
         now_s: Unix seconds, on the clock the document's times are from.
     """
     blocks = [align(list(_device(status, now_s)))]
+    blocks += _refused(status, now_s)
     blocks += [_model(model, now_s) for model in status.models]
     return "\n".join([*blocks, render_update(status.update, now_s=now_s)])
 
 
 def _device(status: Status, now_s: float) -> Iterator[tuple[str, str]]:
     yield "edged", status.edged
-    yield "State", _STATES[status.state]
+    yield (
+        "State",
+        _STATES[status.state] + (", with settings or policies that are refused" if status.has_refusals else ""),
+    )
     yield "Up", duration(now_s - status.started_at)
     if status.device is not None:
         yield "Device", _identity(status.device)
+
+
+def _refused(status: Status, now_s: float) -> Iterator[str]:
+    reload = status.refused_reload
+    if reload is not None:
+        yield f"Reload refused {ago(reload.at, now_s)}, so that settings are as before:\n{_lines(reload.problems)}"
+    # A reload that was refused because of a policy has said so.
+    policies = [line for line in status.refused_policies if reload is None or line not in reload.problems]
+    if policies:
+        yield f"Policies refused, so that the last good ones are in force:\n{_lines(policies)}"
+
+
+def _lines(texts: Iterable[str]) -> str:
+    return "".join(f"{_INDENT}{printable(text)}\n" for text in texts)
 
 
 def _identity(device: DeviceStatus) -> str:
@@ -72,12 +90,14 @@ def _slot(slot: SlotStatus, model: ModelStatus, now_s: float) -> list[str]:
     if slot.version is None:
         return [f"slot {slot.slot}", mark, slot.state]
     reason = f"({printable(slot.reason)})" if slot.reason else ""
+    # A policy may have another variant answer than the one that was activated.
+    answering = next((variant.id for variant in model.variants if mark and variant.state == "answers"), slot.variant)
     cells = [
         f"slot {slot.slot}",
         mark,
         slot.state,
         slot.version,
-        slot.variant or "-",
+        printable(answering or "-"),
         f"since {ago(slot.changed_at, now_s)} {reason}",
     ]
     return [cell.rstrip() for cell in cells]

@@ -1,11 +1,11 @@
 """What edgectl asks on the administrators' socket: rollbacks, candidates to go on at once, overrides of the policy, and the history."""
 
 import urllib.parse
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from edged.api.documents.models import APPLY_PATH, HISTORY_PATH, ROLLBACK_PATH, Apply, Rollback, Switched
 from edged.api.documents.policy import (
     CLEAR_PATH,
     OVERRIDE_PATH,
@@ -14,6 +14,7 @@ from edged.api.documents.policy import (
     OverridesDocument,
     OverrideStatus,
 )
+from edged.api.documents.updates import APPLY_PATH, HISTORY_PATH, ROLLBACK_PATH, Apply, Rollback, Switched
 from edged.cli.http import Client
 from edged.codec import decode_json
 from edged.config.schema import PathsConfig
@@ -27,13 +28,12 @@ class Steering:
     """Asks the daemon what only administrators may.
 
     Args:
-        socket_path: The socket that edgectl was told, or has chosen. The apps' socket of a packaged edged stands for the
-            administrators' own, so that who may not open that is told so.
+        socket_path: The socket that edgectl was told, or has chosen. The apps' socket stands for the administrators' own beside it, so
+            that who may not open that is told so.
     """
 
     def __init__(self, socket_path: str) -> None:
-        paths = PathsConfig()
-        self._client = Client(paths.admin_socket if socket_path == paths.app_socket else socket_path)
+        self._client = Client(administrators_socket(socket_path))
 
     def rollback(self, model: str, *, reason: str) -> Switched:
         """Turn a model's active version down.
@@ -82,3 +82,9 @@ class Steering:
 
     def _ask(self, method: str, path: str, body: bytes | None, type_: type[T]) -> T:
         return decode_json(type_, self._client.request(method, path, body=body).body, source=path)
+
+
+def administrators_socket(path: str) -> str:
+    """Return the administrators' socket beside an apps' socket that is called as usual, and any other path as it is."""
+    apps, administrators = map(Path, (PathsConfig().app_socket, PathsConfig().admin_socket))
+    return str(Path(path).with_name(administrators.name)) if Path(path).name == apps.name else path

@@ -115,7 +115,7 @@ def _ask(socket_path: str, request: Request) -> socket.socket:
         connection.close()
         raise DaemonUnreachableError(
             f"The updater does not answer at {socket_path}: {exc.strerror}.",
-            hint="systemctl status edged-update.socket edged-update.service says whether it runs.",
+            hint="systemctl status edged-update.socket edged-update.service says whether it runs; --updater names another socket.",
         ) from exc
     return connection
 

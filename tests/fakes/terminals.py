@@ -1,4 +1,4 @@
-"""A person at a terminal: a program on a pseudo-terminal of its own, whose prompts are waited for and answered."""
+"""A person at a terminal: a program on a pseudo-terminal of its own, whose prompts are waited for and answered; or as if on one."""
 
 import os
 import select

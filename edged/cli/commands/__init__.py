@@ -1,1 +1,1 @@
-"""edgectl's verbs, one module each: ``add`` makes the parser, ``run`` does the work."""
+"""edgectl's verbs, one module each, or a folder with one for each verb below: ``add`` makes the parser, ``run`` does the work."""

@@ -3,11 +3,11 @@
 import argparse
 from typing import Any
 
-from edged.api.documents.context import ContextDocument
-from edged.api.documents.models import CONTEXT_PATH
+from edged.api.documents.context import CONTEXT_PATH, ContextDocument
 from edged.cli.commands import device_budget
 from edged.cli.device_page import render
 from edged.cli.exits import Exit
+from edged.cli.folding import fitted
 from edged.cli.http import Client
 from edged.cli.watching import WATCH_S, show
 from edged.codec import encode_readable
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> Exit:
     client = Client(args.socket)
 
     def text(document: ContextDocument) -> str:
-        return encode_readable(document).decode() if args.json else render(document)
+        return encode_readable(document).decode() if args.json else fitted(render(document))
 
     show(lambda: client.get(CONTEXT_PATH, ContextDocument), text, is_watching=args.watch)
     return Exit.OK

@@ -5,14 +5,18 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from edged.api.documents.budget import BUDGET_PATH, BudgetDocument, DayCost, ModelCost, VariantCost
+from edged.cli.arguments import whole_number
 from edged.cli.exits import Exit
+from edged.cli.folding import fitted
 from edged.cli.http import Client
 from edged.cli.table import align, printable
-from edged.cli.words import duration, size
+from edged.cli.words import duration, joules_text, size
 from edged.codec import encode_readable
 
 DEFAULT_DAYS: Final = 7
-_HEADINGS: Final = ("MODEL", "VARIANT", "RUNS", "EACH", "ENERGY", "EACH", "UPDATES", "OFFLOAD")
+MOST_DAYS: Final = 366
+"""More than are kept."""
+_HEADINGS: Final = ("MODEL", "VARIANT", "RUNS", "EACH", "ENERGY", "EACH", "DRAWS", "UPDATES", "OFFLOAD")
 _LEVELS: Final = ("nominal", "fair", "serious", "critical", "unknown")
 
 
@@ -22,7 +26,11 @@ def add(verbs: Any) -> None:
         "budget", help="show bytes, energy and thermal levels of the last days, by model"
     )
     parser.add_argument(
-        "--days", type=_days, default=DEFAULT_DAYS, metavar="N", help="show so many days, newest first (%(default)s)"
+        "--days",
+        type=whole_number(least=1, most=MOST_DAYS),
+        default=DEFAULT_DAYS,
+        metavar="N",
+        help="show so many days, newest first (%(default)s)",
     )
     parser.add_argument("--json", action="store_true", help=f"print the document of {BUDGET_PATH}, with all days")
     parser.set_defaults(run=run)
@@ -31,7 +39,7 @@ def add(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> Exit:
     """Print the budget."""
     document = Client(args.socket).get(BUDGET_PATH, BudgetDocument)
-    print(encode_readable(document).decode() if args.json else render(document, days=args.days), end="")
+    print(encode_readable(document).decode() if args.json else fitted(render(document, days=args.days)), end="")
     return Exit.OK
 
 
@@ -42,13 +50,6 @@ def render(document: BudgetDocument, *, days: int) -> str:
     parts = [_day_text(day) for day in document.days[:days]]
     parts.append(_energy_text(document))
     return "\n".join(parts)
-
-
-def _days(text: str) -> int:
-    days = int(text)
-    if days < 1:
-        raise argparse.ArgumentTypeError("at least one day")
-    return days
 
 
 def _day_text(day: DayCost) -> str:
@@ -77,13 +78,14 @@ def _rows(model: ModelCost) -> Iterator[tuple[str, ...]]:
 
 def _variant_cells(variant: VariantCost | None) -> tuple[str, ...]:
     if variant is None:
-        return ("-", "0", "-", "-", "-")
+        return ("-", "0", "-", "-", "-", "-")
     return (
         printable(variant.variant),
         str(variant.runs),
         f"{1000 * variant.run_s / variant.runs:.2f} ms" if variant.runs else "-",
         "unknown" if variant.joules is None else joules_text(variant.joules),
         "unknown" if variant.joules_per_run is None else joules_text(variant.joules_per_run),
+        "unknown" if variant.watts is None else f"{variant.watts:.2f} W",
     )
 
 
@@ -99,10 +101,3 @@ def _energy_text(document: BudgetDocument) -> str:
         return f"Energy is not measured now: {printable(energy.reason)}.\n"
     baseline = "" if energy.baseline_watts is None else f" Idle baseline: {energy.baseline_watts:.2f} W."
     return f"How energy is known: {printable(energy.method)}{baseline}\n"
-
-
-def joules_text(joules: float) -> str:
-    """Write an energy with a unit in which it is neither very large nor very small."""
-    if joules >= 3600:
-        return f"{joules / 3600:.2f} Wh"
-    return f"{joules:.1f} J" if joules >= 1 else f"{1000 * joules:.2f} mJ"

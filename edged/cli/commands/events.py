@@ -6,10 +6,11 @@ import sys
 import time
 from typing import Any
 
-from edged.api.documents.models import EVENT_TYPES, EVENTS_PATH
+from edged.api.documents.events import EVENT_TYPES, EVENTS_PATH
 from edged.cli.event_page import line
 from edged.cli.event_stream import EventStream, StreamEvent
 from edged.cli.exits import Exit
+from edged.cli.folding import fitted
 
 
 def add(verbs: Any) -> None:
@@ -31,7 +32,7 @@ def add(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> Exit:
     """Print events until interrupted, or until there are no more."""
     for event in EventStream(args.socket, types=args.types, since=args.since, follows=not args.no_follow):
-        print(_as_json(event) if args.json else line(event, now_s=time.time()))
+        print(f"{_as_json(event)}\n" if args.json else fitted(f"{line(event, now_s=time.time())}\n"), end="")
         # Whoever reads this from a pipe wants it now.
         sys.stdout.flush()
     return Exit.OK

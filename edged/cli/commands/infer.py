@@ -4,19 +4,28 @@ import argparse
 import sys
 import time
 import urllib.parse
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from edged.api.oip.schemas import ModelMetadata
+from edged.cli.arguments import seconds, whole_number
 from edged.cli.exits import Exit, exit_code_for, print_error
-from edged.cli.http import Client
+from edged.cli.folding import fitted
+from edged.cli.http import TIMEOUT_S, Client
+from edged.cli.infer_request import Body, Parameters, described_body, whole_body
 from edged.cli.table import align, printable
 from edged.errors import DaemonUnreachableError, EdgedError, ModelUnknownError, NotPermittedError, UsageError
 
 SHOWN_VALUES: Final = 4
 """How many values of an output are shown; --json has them all."""
+MOST_PRIORITY: Final = 65535
+"""The daemon's queue tells larger numbers no longer apart."""
+GRACE_S: Final = 5.0
+"""Beyond its time, an answer is waited for so much longer: it says that the time is over."""
 
 
 class _Output(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,17 +57,38 @@ def add(verbs: Any) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print a line of JSON for each file, with the API's response"
     )
+    parser.add_argument(
+        "--offload", action="store_true", help="the files may leave this device, where its policy has them do so"
+    )
+    parser.add_argument(
+        "--background",
+        action="store_true",
+        help="nobody waits: may be kept until the policy lets it run (see --timeout)",
+    )
+    parser.add_argument(
+        "--no-cache", action="store_true", help="do not take an answer that is known already, and keep none"
+    )
+    parser.add_argument(
+        "--priority", metavar="N", type=whole_number(least=1, most=MOST_PRIORITY), help="1 goes first (default: 4)"
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="S",
+        type=seconds,
+        help="seconds after which an answer is worth nothing (default: the daemon's)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> Exit:
     """Ask about each file; one that fails does not keep the others from being answered."""
-    client = Client(args.socket)
+    client = Client(args.socket, timeout_s=max(TIMEOUT_S, (args.timeout or 0) + GRACE_S))
+    write = _writer(client, args)
     answers: list[Answered] = []
     worst = Exit.OK
     for file in args.files:
         try:
-            answer = ask(client, args.model, file)
+            answer = ask(client, args.model, file, write)
         except (DaemonUnreachableError, NotPermittedError, ModelUnknownError):
             # The same for every other file.
             raise
@@ -71,29 +101,30 @@ def run(args: argparse.Namespace) -> Exit:
                 print(as_json_line(answer))
             answers.append(answer)
     if answers and not args.json:
-        print(render(answers), end="")
+        print(fitted(render(answers)), end="")
     return worst
 
 
-def ask(client: Client, model: str, file: str) -> Answered:
+def ask(client: Client, model: str, file: str, write: Callable[[bytes], Body]) -> Answered:
     """Send one file.
 
+    Args:
+        client: Of the daemon.
+        model: Its name.
+        file: Its name.
+        write: Makes a request of a file's content.
+
     Raises:
-        UsageError: The file cannot be read.
+        UsageError: The file cannot be read, or is nothing that the model takes.
         EdgedError: What the daemon answered.
     """
     try:
         content = Path(file).read_bytes()
     except OSError as exc:
         raise UsageError(f"The file cannot be read: {exc.strerror}.") from exc
+    body = write(content)
     start_s = time.monotonic()
-    reply = client.request(
-        "POST",
-        f"/v2/models/{urllib.parse.quote(model, safe='')}/infer",
-        body=content,
-        # 0: the body is all tensor.
-        headers={"Inference-Header-Content-Length": "0", "Content-Type": "application/octet-stream"},
-    )
+    reply = client.request("POST", f"{_path(model)}/infer", body=body.content, headers=body.headers)
     return Answered(file=file, body=reply.body, elapsed_s=time.monotonic() - start_s)
 
 
@@ -119,12 +150,44 @@ def render(answers: list[Answered]) -> str:
         [
             printable(answer.file),
             *(_values(output) for output in response.outputs),
-            str(response.parameters.get("variant", "")),
+            printable(_variant(response.parameters)),
             f"{answer.elapsed_s * 1e3:.1f}",
         ]
         for answer, response in zip(answers, responses, strict=True)
     ]
     return align([headings, *rows])
+
+
+def _path(model: str) -> str:
+    return f"/v2/models/{urllib.parse.quote(model, safe='')}"
+
+
+def _writer(client: Client, args: argparse.Namespace) -> Callable[[bytes], Body]:
+    """Return what makes a request of a file; where something is said beside it, the model is asked what it takes."""
+    parameters = _parameters(args)
+    if not parameters:
+        return whole_body
+    metadata = client.get(_path(args.model), ModelMetadata)
+    return lambda content: described_body(content, metadata, parameters)
+
+
+def _parameters(args: argparse.Namespace) -> Parameters:
+    parameters: dict[str, bool | int | str] = {}
+    if args.offload:
+        parameters["offload"] = True
+    if args.background:
+        parameters["request_class"] = "background"
+    if args.no_cache:
+        parameters["cache"] = False
+    if args.priority is not None:
+        parameters["priority"] = args.priority
+    if args.timeout is not None:
+        parameters["timeout"] = max(1, round(1e6 * args.timeout))
+    return parameters
+
+
+def _variant(parameters: dict[str, Any]) -> str:
+    return f"{parameters.get('variant', '')}{' (cached)' if parameters.get('cached') is True else ''}"
 
 
 def _values(output: _Output) -> str:

@@ -4,8 +4,11 @@ import argparse
 from collections.abc import Iterable
 from typing import Any, Final
 
-from edged.api.documents.models import ModelList
+from msgspec import UNSET
+
+from edged.api.documents.models import ModelEntry, ModelList
 from edged.cli.exits import Exit
+from edged.cli.folding import fitted
 from edged.cli.http import Client
 from edged.cli.table import align
 from edged.codec import encode_readable
@@ -24,7 +27,7 @@ def add(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> Exit:
     """Print the models."""
     listed = Client(args.socket).get("/edged/v1/models", ModelList)
-    print(encode_readable(listed).decode() if args.json else render(listed), end="")
+    print(encode_readable(listed).decode() if args.json else fitted(render(listed)), end="")
     return Exit.OK
 
 
@@ -33,10 +36,15 @@ def render(listed: ModelList) -> str:
     if not listed.models:
         return "No model is active on this device.\n"
     rows = [
-        (m.name, m.version, m.variant, "yes" if m.ready else "no", _tensors(m.inputs), _tensors(m.outputs))
+        (m.name, m.version, m.variant, "yes" if m.ready else "no", _takes(m), _tensors(m.outputs))
         for m in listed.models
     ]
     return align([_HEADINGS, *rows])
+
+
+def _takes(model: ModelEntry) -> str:
+    inputs = _tensors(model.inputs)
+    return inputs if model.least_scale is UNSET else f"{inputs}; down to scale {model.least_scale:g}"
 
 
 def _tensors(specs: Iterable[TensorSpec]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from edged.api.documents.status import Status
 from edged.cli.exits import Exit
+from edged.cli.folding import fitted
 from edged.cli.http import Client
 from edged.cli.status_page import render
 from edged.cli.watching import WATCH_S, show
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> Exit:
     client = Client(args.socket)
 
     def text(status: Status) -> str:
-        return encode_readable(status).decode() if args.json else render(status, now_s=time.time())
+        return encode_readable(status).decode() if args.json else fitted(render(status, now_s=time.time()))
 
     status = show(lambda: client.get("/edged/v1/status", Status), text, is_watching=args.watch)
-    return Exit.DEGRADED if status.state == "degraded" else Exit.OK
+    return Exit.DEGRADED if status.state == "degraded" or status.has_refusals else Exit.OK

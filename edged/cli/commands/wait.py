@@ -1,12 +1,12 @@
 """``edgectl wait``: return when the device, or one model, serves; fail when it will not, or not in time."""
 
 import argparse
-import math
 import time
 from collections.abc import Callable
 from typing import Any, Final, Literal, get_args
 
 from edged.api.documents.status import Status
+from edged.cli.arguments import seconds
 from edged.cli.exits import Exit
 from edged.cli.http import Client
 from edged.clock import Clock, SystemClock
@@ -33,7 +33,7 @@ def add(verbs: Any) -> None:
         help="what to wait for; good: the model's active version has passed its trial (default: %(default)s)",
     )
     parser.add_argument(
-        "--timeout", metavar="S", type=_seconds, default=60.0, help="seconds to wait at most (default: %(default)s)"
+        "--timeout", metavar="S", type=seconds, default=60.0, help="seconds to wait at most (default: %(default)s)"
     )
     parser.set_defaults(run=run)
 
@@ -124,11 +124,3 @@ def judge(status: Status, *, model: str | None, version: str | None, goal: Goal 
     is_good = active.state == "good"
     text = f"Model {model} is {found.state}, active version {active.version}"
     return is_there and (is_good or goal == "serving"), f"{text}." if is_good else f"{text}, on trial."
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    # Neither infinity nor NaN ever passes.
-    if not 0 <= value < math.inf:
-        raise ValueError
-    return value

@@ -29,7 +29,7 @@ def test_a_trial_says_how_long_it_has_run_and_what_it_waits_for():
     trial = TrialStatus(reason="watched for 60 of 300 s", began_at=NOW_S - 60)
 
     assert render_delivery(model(trial=trial), now_s=NOW_S) == (
-        "Model gauge: 1.1.0 active, trial\n  Trial  began 1 min 0 s ago: watched for 60 of 300 s\n"
+        "Model gauge: 1.1.0 active, trial\n  Trial  began 1 min ago: watched for 60 of 300 s\n"
     )
 
 
@@ -41,6 +41,14 @@ def test_a_device_that_is_not_meant_says_why():
     )
     nothing = RolloutStatus(version=None, rule="nobody", reason="no segment fits")
     assert "Rollout  nothing should run here: no segment fits" in render_delivery(model(rollout=nothing), now_s=NOW_S)
+
+
+def test_what_a_developer_runs_by_themselves_is_no_rollout():
+    own = RolloutStatus(version="0.1.0-local.1", rule="local", reason="unsigned, made of gauge.onnx")
+
+    text = render_delivery(model(rollout=own), now_s=NOW_S)
+
+    assert "  Local  0.1.0-local.1 should run here: unsigned, made of gauge.onnx\n" in text
 
 
 def test_a_stop_comes_first_with_its_reason():
@@ -90,7 +98,7 @@ def test_a_shadow_run_says_how_the_candidate_does_and_how_long_it_may_last():
     assert "is in the shadow of the active version" in page
     assert (
         "Shadow     412 requests (0.1 of all), 1 failed, 3 shed, 0 workers lost, 99.5% of its answers agree, 95 % within 9 ms "
-        "(active version 8.25 ms); 412 of 500 requests seen; at most 1 h 0 min left\n"
+        "(active version 8.25 ms); 412 of 500 requests seen; at most 1 h left\n"
     ) in page
 
 

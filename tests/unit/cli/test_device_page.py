@@ -21,7 +21,7 @@ def test_what_is_known_is_said_in_peoples_units():
     situation = {"thermal": "serious", "headroom": 1.05, "hottest_celsius": 83, "next_level_s": 240}
     text = page(situation_of(situation | {"power": "battery:42", "metered": True, "idle_s": 75}).context)
 
-    assert line(text, "Heat") == "serious, hottest 83.0 degC, headroom 1.05, next level in 4 min 0 s"
+    assert line(text, "Heat") == "serious, hottest 83.0 degC, headroom 1.05 (serious at 1), next level in 4 min"
     assert line(text, "Power") == "battery, 42 %, draws 5.0 W"
     assert line(text, "Throttled") == "no"
     assert line(text, "Network") == "ethernet, metered, round trip 20 ms"

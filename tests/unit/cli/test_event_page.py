@@ -60,7 +60,10 @@ def test_a_decision_is_said_with_its_rule():
         == "08:00:00  decision  gauge interactive: run by hot (packaged), variant gauge-1.0.0-int8-any, scale 0.5"
     )
     assert shown("decision", {"at": NOW_S, "decision": later}).endswith(
-        "gauge background: defer by hot (packaged), again in 1 min 0 s"
+        "gauge background: defer by hot (packaged), again in 1 min"
+    )
+    assert "gauge interactive with consent: run" in shown(
+        "decision", {"at": NOW_S, "decision": decision | {"consent": True}}
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from edged import errors
 from edged.cli.exits import EXITS, Exit, exit_code_for, run_command
-from edged.errors import EdgedError, ModelUnknownError, UnavailableError
+from edged.errors import ConfigError, EdgedError, ModelUnknownError, Problem, UnavailableError
 
 
 def every_error(root=EdgedError):
@@ -46,6 +46,24 @@ def test_an_error_is_one_sentence_with_its_code_and_one_hint(capsys):
     code = run_command(lambda: raise_(UnavailableError("Loading.", hint="Wait.")))
 
     assert (code, capsys.readouterr()) == (8, ("", "Loading. [unavailable]\nhint: Wait.\n"))
+
+
+@pytest.mark.parametrize(("wait_s", "said"), [(30, "again after 30 s\n"), (90, "again after 1 min 30 s\n"), (1, "")])
+def test_an_error_that_goes_away_says_when(capsys, wait_s, said):
+    run_command(lambda: raise_(UnavailableError("Too hot.", retry_after_s=wait_s, hint="Ask again after that time.")))
+
+    assert capsys.readouterr().err == f"Too hot. [unavailable]\n{said}hint: Ask again after that time.\n"
+
+
+def test_problems_of_a_document_take_a_line_each(capsys):
+    problems = [Problem(pointer=name, expected="expected a\nnumber", found="x") for name in ("first", "second")]
+    run_command(lambda: raise_(ConfigError("a.toml", problems, hint="Mend it.")))
+
+    assert capsys.readouterr().err.splitlines() == [
+        "a.toml: first: expected a\\nnumber, got x",
+        "a.toml: second: expected a\\nnumber, got x [config-invalid]",
+        "hint: Mend it.",
+    ]
 
 
 def test_an_error_without_a_hint_is_one_line(capsys):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from edged.cli.policy_page import then_words
+from edged.api.documents.decisions import DecisionStatus
+from edged.cli.policy_page import decision_text, then_words
 from edged.policy.document import Then
 
 
@@ -14,6 +15,7 @@ from edged.policy.document import Then
         (Then(deny="under repair"), "deny: under repair"),
         (Then(defer_s=60, offload="fall-back"), "defer for 60 s, offload fall-back"),
         (Then(max_latency_ms=150, max_watts=4), "run, max_latency_ms 150, max_watts 4"),
+        (Then(max_joules=0.5), "run, max_joules 0.5"),
         (Then(max_concurrent=1, max_rate_per_s=4), "run, max_concurrent 1, max_rate_per_s 4"),
         (Then(frequency_share=0.6), "run, frequency_share 0.6"),
     ],
@@ -28,3 +30,12 @@ def test_nothing_that_a_rule_may_ask_for_is_left_out(name):
     then = Then(**{name: examples.get(name, 1)})
 
     assert then_words(then) != then_words(Then())
+
+
+@pytest.mark.parametrize(("action", "words"), [("run", "run fp32"), ("offload", "offload, else fp32")])
+def test_who_answers_where_the_endpoint_does_not_is_said(action, words):
+    status = DecisionStatus(
+        model="m", request="interactive", consent=True, action=action, rule="r", origin="local", precision="fp32"
+    )
+
+    assert decision_text(status) == words

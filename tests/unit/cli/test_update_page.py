@@ -41,7 +41,7 @@ def test_a_day_whose_bytes_are_used_up_says_until_when():
     assert render_update(update, now_s=NOW_S) == (
         "Updates: deferred\n"
         "  Repository    https://m.example/\n"
-        "  Put off       50 MB were fetched today. [max-bytes-per-day], for 1 h 0 min more\n"
+        "  Put off       50 MB were fetched today. [max-bytes-per-day], for 1 h more\n"
         "  Last success  never\n"
         "  Clock         wrong: it is behind the build of this package, which counts as the time instead\n"
     )

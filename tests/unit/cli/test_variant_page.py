@@ -23,7 +23,7 @@ def test_each_variant_has_a_row_with_what_is_known_and_why_it_is_not_used():
         variant("b", "loaded"),
         variant("c", "unusable", reasons=("needs gpu\x1b[2J", "too large")),
     ) == [
-        ("Variants", "a (quality) answers; 95 % of runs within 1.23 ms; 14.0 MiB"),
+        ("Variants", "a (quality) answers; 95 % of runs within 1.23 ms; 14.7 MB"),
         ("", "b (quality) loaded, could answer at once"),
         ("", "c (quality) not usable: needs gpu\\x1b[2J; too large"),
     ]
@@ -33,3 +33,18 @@ def test_cold_switch_is_told_as_one():
     ((_, text),) = rows(variant("a", "loading", requests_wait=True))
 
     assert "requests wait" in text
+
+
+def test_what_a_variant_draws_stands_beside_what_its_manifest_states():
+    (_, stated), (_, unstated) = rows(
+        variant("a", "answers", joules=0.0123, watts=2.125, stated_watts=1.0),
+        variant("b", "loaded", joules=1.5, watts=3.0),
+    )
+
+    assert stated == "a (quality) answers; 12.30 mJ a run, draws 2.12 W (its manifest states 1 W)"
+    assert unstated == "b (quality) loaded, could answer at once; 1.5 J a run, draws 3.00 W"
+
+
+def test_only_variant_has_a_row_where_it_draws_more_than_its_manifest_states():
+    assert len(rows(variant("a", "answers", joules=0.01, watts=2.0, stated_watts=1.0))) == 1
+    assert rows(variant("a", "answers", joules=0.01, watts=0.5, stated_watts=1.0)) == []

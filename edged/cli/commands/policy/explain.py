@@ -8,6 +8,7 @@ import msgspec
 
 from edged.api.documents.policy import EXPLAIN_PATH, ExplainRequest, ExplanationDocument
 from edged.cli.exits import Exit
+from edged.cli.folding import fitted
 from edged.cli.http import Client
 from edged.cli.policy_file import explain_offline, read_policy
 from edged.cli.policy_page import render_explanations
@@ -49,13 +50,13 @@ def run(args: argparse.Namespace) -> Exit:
     """Print the explanation."""
     given = dict(args.given) | ({"request": args.request} if args.request else {})
     if args.file is not None:
-        precisions = tuple((args.variants or _PRECISIONS).split(","))
+        precisions = tuple((_PRECISIONS if args.variants is None else args.variants).split(","))
         found = explain_offline(read_policy(args.file), model=args.model, given=given, precisions=precisions)
     elif args.variants is not None:
         raise UsageError("--variants goes with --file: a model of this device has the variants that it has")
     else:
         found = _ask(args.socket, ExplainRequest(model=args.model, given=given))
-    print(encode_readable(found).decode() if args.json else render_explanations(found), end="")
+    print(encode_readable(found).decode() if args.json else fitted(render_explanations(found)), end="")
     return Exit.OK
 
 

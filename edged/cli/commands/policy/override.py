@@ -1,10 +1,10 @@
 """``edgectl policy override``: decide about a model in the policy's place, for a while."""
 
 import argparse
-import re
-from typing import Any, Final
+from typing import Any
 
 from edged.api.documents.policy import OverrideStatus
+from edged.cli.arguments import span
 from edged.cli.exits import Exit
 from edged.cli.steering import Steering
 from edged.cli.table import printable
@@ -13,9 +13,6 @@ from edged.codec import encode_readable
 from edged.errors import UsageError
 from edged.policy.document import Then
 from edged.policy.override import MAX_OVERRIDE_S, then_text
-
-_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)(s|min|m|h|d)\Z")
-_SECONDS: Final = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def add(verbs: Any) -> None:
@@ -30,10 +27,19 @@ def add(verbs: Any) -> None:
     )
     what.add_argument("--deny", metavar="WHY", help="nothing answers, and callers are told why")
     what.add_argument(
-        "--defer", metavar="SPAN", type=_span, help="nothing answers now; callers are to come again after this"
+        "--defer",
+        metavar="SPAN",
+        type=span(most_s=MAX_OVERRIDE_S),
+        help="nothing answers now; callers are to come again after this",
     )
     what.add_argument("--clear", action="store_true", help="end the override now")
-    parser.add_argument("--for", metavar="SPAN", dest="for_s", type=_span, help="how long: 90s, 30m, 2h, at most 7d")
+    parser.add_argument(
+        "--for",
+        metavar="SPAN",
+        dest="for_s",
+        type=span(most_s=MAX_OVERRIDE_S),
+        help="how long: 90s, 30m, 2h, at most 7d",
+    )
     parser.add_argument("--reason", metavar="TEXT", help="for the history")
     parser.add_argument("--json", action="store_true", help="print what the daemon answers")
     parser.set_defaults(run=run)
@@ -65,11 +71,3 @@ def _then(args: argparse.Namespace) -> Then:
 
 def _line(status: OverrideStatus) -> str:
     return printable(f"{status.model}: {then_text(status.then)}, for {duration(status.left_s)}")
-
-
-def _span(text: str) -> float:
-    match = _SPAN.match(text)
-    seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
-    if not 0 < seconds <= MAX_OVERRIDE_S:
-        raise argparse.ArgumentTypeError(f"{text!r} is no span such as 90s, 30m, 2h or 1d, or is longer than 7d")
-    return seconds

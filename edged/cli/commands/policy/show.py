@@ -5,6 +5,7 @@ from typing import Any
 
 from edged.api.documents.policy import POLICY_PATH, PolicyDocument
 from edged.cli.exits import Exit
+from edged.cli.folding import fitted
 from edged.cli.http import Client
 from edged.cli.policy_page import render_policy
 from edged.codec import encode_readable
@@ -20,5 +21,5 @@ def add(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> Exit:
     """Print what is in force."""
     policy = Client(args.socket).get(POLICY_PATH, PolicyDocument)
-    print(encode_readable(policy).decode() if args.json else render_policy(policy), end="")
+    print(encode_readable(policy).decode() if args.json else fitted(render_policy(policy)), end="")
     return Exit.OK

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edged.cli.exits import Exit, print_error
+from edged.cli.folding import fitted
 from edged.cli.policy_file import read_policy
 from edged.cli.table import align, printable
+from edged.cli.words import count
 from edged.codec import Document, encode_readable
 from edged.errors import PolicyError
 from edged.policy.document import PolicyFile
@@ -68,7 +70,7 @@ def run(args: argparse.Namespace) -> Exit:
         is_good = is_good and not any(case.failures for case in cases)
         statuses.append(FileStatus(file=str(path), tests=tuple(map(_status, cases))))
         if not args.json:
-            print(_page(path, policy, cases), end="")
+            print(fitted(_page(path, policy, cases)), end="")
     if args.json:
         print(encode_readable(TestsDocument(files=tuple(statuses))).decode(), end="")
     return Exit.OK if is_good else Exit.FAILED
@@ -91,13 +93,14 @@ def _page(path: Path, policy: PolicyFile, cases: Sequence[Case]) -> str:
     passed = sum(not case.failures for case in cases)
     table = align([_row(case) for case in cases], indent="  ").splitlines()
     lines = [line for row, case in zip(table, cases, strict=True) for line in (row, *_failures(case))]
-    head = f"{path}: policy {policy.name}, {len(policy.rules)} rules"
-    return "".join(f"{printable(line)}\n" for line in (head, *lines, f"  {passed} of {len(cases)} tests pass"))
+    head = f"{path}: policy {policy.name}, {count(len(policy.rules), 'rule')}"
+    end = f"{passed} of {count(len(cases), 'test')} passed" if cases else "it has no tests"
+    return "".join(f"{printable(line)}\n" for line in (head, *lines, f"  {end}"))
 
 
 def _row(case: Case) -> tuple[str, ...]:
     decision = case.decision
-    return "FAIL" if case.failures else "ok", case.test.name, f"{decision.action.value}, by {decision.rule}"
+    return "FAIL" if case.failures else "ok", f"{decision.action.value}, by {decision.rule}", case.test.name
 
 
 def _failures(case: Case) -> Iterator[str]:

@@ -4,8 +4,10 @@ import argparse
 from datetime import datetime
 from typing import Any, Final
 
-from edged.api.documents.models import DEFAULT_ENTRIES, MOST_ENTRIES
+from edged.api.documents.updates import DEFAULT_ENTRIES, MOST_ENTRIES
+from edged.cli.arguments import whole_number
 from edged.cli.exits import Exit
+from edged.cli.folding import fitted
 from edged.cli.steering import Steering
 from edged.cli.table import align, printable
 from edged.codec import encode_readable
@@ -23,7 +25,7 @@ def add(verbs: Any) -> None:
     parser.add_argument(
         "--limit",
         metavar="N",
-        type=_count,
+        type=whole_number(least=1, most=MOST_ENTRIES),
         default=DEFAULT_ENTRIES,
         help=f"the newest so many, at most {MOST_ENTRIES} (default: %(default)s)",
     )
@@ -34,14 +36,19 @@ def add(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> Exit:
     """Print what happened."""
     history = Steering(args.socket).history(model=args.model, limit=args.limit)
-    print(encode_readable(history).decode() if args.json else render(history), end="")
+    print(encode_readable(history).decode() if args.json else fitted(render(history, model=args.model)), end="")
     return Exit.OK
 
 
-def render(history: History) -> str:
-    """Lay out a history for a person, newest first as it comes; times are local."""
+def render(history: History, *, model: str | None = None) -> str:
+    """Lay out a history for a person, newest first as it comes; times are local.
+
+    Args:
+        history: What happened.
+        model: The only one that was asked about; None for all.
+    """
     if not history.entries:
-        return "Nothing has happened yet.\n"
+        return f"Nothing has happened {'yet' if model is None else f'to a model {printable(model)} here'}.\n"
     return align([_HEADINGS, *(_row(entry) for entry in history.entries)])
 
 
@@ -54,10 +61,3 @@ def _row(entry: Entry) -> tuple[str, ...]:
         what = f"slot {entry.slot} {event.replace('-', ' ')}"
     subject = " ".join(part for part in (entry.model, entry.version) if part) or "-"
     return tuple(map(printable, (when, what, subject, entry.cause, why)))
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= MOST_ENTRIES:
-        raise ValueError
-    return value

@@ -7,6 +7,7 @@ from typing import Any
 from edged.api.documents.status import Status
 from edged.cli.delivery_page import render_delivery
 from edged.cli.exits import Exit
+from edged.cli.folding import fitted
 from edged.cli.http import Client
 from edged.cli.update_page import render_update
 from edged.cli.watching import WATCH_S, show
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> Exit:
     client = Client(args.socket)
 
     def text(status: Status) -> str:
-        return encode_readable(status).decode() if args.json else render(status, now_s=time.time())
+        return encode_readable(status).decode() if args.json else fitted(render(status, now_s=time.time()))
 
     show(lambda: client.get("/edged/v1/status", Status), text, is_watching=args.watch)
     return Exit.OK

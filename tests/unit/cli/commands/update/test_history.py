@@ -51,3 +51,4 @@ def test_each_line_has_when_what_which_who_and_why(zone):
 
 def test_an_empty_history_is_a_sentence():
     assert render(History(entries=())) == "Nothing has happened yet.\n"
+    assert render(History(entries=()), model="nosuch") == "Nothing has happened to a model nosuch here.\n"
