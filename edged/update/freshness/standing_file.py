@@ -1,8 +1,8 @@
 """Keep ``standing.json`` of the store: when the repository was last seen to be fresh, and the floors of its models.
 
 The updater's process writes it while no refresh runs, and a refresh before it has planned what to bring
-(``edged.update.protocol.messages.Planned``): never two at once. It is written rarely, because each time
-costs a flash memory some life: at once when a floor rises, otherwise every ``REFRESHED_EVERY_S`` at most.
+(``edged.update.protocol.messages.Planned``): never two at once. It is written rarely, because each time costs a flash memory some life: at
+once when a floor rises, otherwise every ``REFRESHED_EVERY_S`` at most.
 """
 
 import logging

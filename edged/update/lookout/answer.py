@@ -1,37 +1,21 @@
-"""Read what a host answers to a small request, HTTP/1.1 (RFC 9112). Pure.
+"""Read what a host answers to the question for its timestamp: a whole answer, HTTP/1.1 (RFC 9112). Pure.
 
 For the one question that the updater's process asks by itself, whose answers are short and plain. Whatever is not is refused here rather
 than interpreted; ``edged.update.origins.fetcher`` then finds out what it is.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-MAX_HEAD_BYTES: Final = 16_384
+from edged.http_head import AnswerError, Head, parse_head
+
 MAX_BODY_BYTES: Final = 16_384
 """What python-tuf takes for a timestamp."""
 
-_HEAD_END: Final = b"\r\n\r\n"
-_STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
-_FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*")
 _LENGTH: Final = re.compile(rb"[0-9]{1,9}")
 _CHUNK_HEAD: Final = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 _LONGEST_CHUNK_HEAD: Final = 256
-
-
-class AnswerError(ValueError):
-    """An answer is not one of those that are understood here."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """The beginning of an answer."""
-
-    status: int
-    fields: Mapping[str, str]
-    """By their names in small letters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,38 +30,6 @@ class Answer:
         """Whether the host closes the connection now."""
         options = self.head.fields.get("connection", "").lower().split(",")
         return "close" in {option.strip() for option in options}
-
-
-def parse_head(data: bytes) -> tuple[Head, bytes] | None:
-    """Read the head of an answer.
-
-    Args:
-        data: What has come so far.
-
-    Returns:
-        The head and what came after it; None while it is not complete.
-
-    Raises:
-        AnswerError: It is none, or too long.
-    """
-    text, end, rest = data.partition(_HEAD_END)
-    if len(text) > MAX_HEAD_BYTES:
-        raise AnswerError(f"a head of more than {MAX_HEAD_BYTES} bytes")
-    if not end:
-        return None
-    first, *lines = text.split(b"\r\n")
-    status = _STATUS_LINE.fullmatch(first)
-    if status is None:
-        raise AnswerError(f"no status line of HTTP/1.1: {first[:80]!r}")
-    fields: dict[str, str] = {}
-    for line in lines:
-        field = _FIELD.fullmatch(line)
-        if field is None:
-            raise AnswerError(f"no header field: {line[:80]!r}")
-        name, value = field[1].decode("ascii").lower(), field[2].decode("latin-1")
-        # Section 5.3 of RFC 9110: what comes more than once is one list.
-        fields[name] = f"{fields[name]}, {value}" if name in fields else value
-    return Head(status=int(status[1]), fields=fields), rest
 
 
 def parse_answer(data: bytes) -> Answer | None:

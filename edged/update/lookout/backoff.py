@@ -4,6 +4,7 @@ Exponential with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS 
 not come back together.
 """
 
+import math
 from typing import Final
 
 SHORTEST_POLL: Final = 0.75
@@ -22,6 +23,16 @@ def backoff_s(*, failures: int, minimum_s: float, maximum_s: float, draw: float)
     """
     doublings = min(failures - 1, 32)  # beyond that every maximum is reached, and a float would overflow
     return draw * min(maximum_s, minimum_s * 2.0**doublings)
+
+
+def failures_until_s(ceiling_s: float, *, minimum_s: float) -> int:
+    """Return after how many failures in a row the wait has at least this ceiling, where the maximum allows it; 1 or more.
+
+    Args:
+        ceiling_s: More than 0.
+        minimum_s: Ceiling of the first wait, more than 0.
+    """
+    return max(1, 1 + math.ceil(math.log2(ceiling_s / minimum_s)))
 
 
 def poll_wait_s(interval_s: float, *, draw: float) -> float:

@@ -105,7 +105,7 @@ class Lookout:
         """
         return claimed_version(self.host_has) > 0 and self.host_has not in {self.trusted, self._looked_at}
 
-    def look(self) -> None:
+    def note_look(self) -> None:
         """Take note that something looks at what the host has."""
         self._looked_at = self.host_has
 

@@ -1,4 +1,4 @@
-"""Ask the repository's host whether its timestamp is still the one that this device trusts: some hundred bytes when it is.
+"""Ask the repository's host for its timestamp, unless that is still the one that is known here: some hundred bytes when it is.
 
 There is an answer only when it is certain: the host says that nothing has changed since it sent those very bytes, or it sends a whole
 file. Why there is none, or what is wrong with the gate, is not judged here: the refresh that follows names the trouble.
@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from edged import __version__
 from edged.clock import Clock
-from edged.update.lookout.answer import Answer, AnswerError, parse_answer, parse_head
+from edged.http_head import AnswerError, parse_head
+from edged.update.lookout.answer import Answer, parse_answer
 from edged.update.waits.line import Line
 from edged.update.waits.waiting import Waits
 
@@ -72,17 +73,6 @@ class Question:
         self._tls = tls
         self._line: Line | None = None
         self._seen = _Seen(data=b"", conditions={})
-
-    def is_unchanged(self, trusted: bytes) -> bool:
-        """Tell whether the host certainly still has the timestamp that this device trusts.
-
-        Args:
-            trusted: Its bytes.
-
-        Raises:
-            StopAskedError: The process was told to stop.
-        """
-        return self.fetch(trusted) == trusted
 
     def fetch(self, known: bytes) -> bytes | None:
         """Return what the host certainly has for a timestamp now, true or not; None when nothing is certain.

@@ -93,6 +93,8 @@ class Finding(Document, frozen=True, kw_only=True, tag="finding"):
     """Whether the flag of that name is on here (``edged.ops.flags``); None when the refresh did not come so far."""
     wanted: tuple[Digest, ...] | None = None
     """Every blob that is wanted here; None when the refresh does not know them all."""
+    has_brought: bool = False
+    """Whether bytes of bundles came that are right and were not here before, all of a bundle or a part."""
     checked_unix_s: dict[Digest, float]
 
 

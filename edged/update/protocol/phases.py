@@ -20,7 +20,7 @@ class Phase(StrEnum):
     DEFERRED = "deferred"
     """All is well, but bundles wait for something that is to come by itself; ``deferred`` says for what."""
     WAITING = "waiting"
-    """The last poll failed; ``error`` says why, ``next_poll_at`` when it is tried again."""
+    """The last poll failed; ``error`` says why, ``next_poll_at`` when it is tried again at the latest."""
 
 
 TimeSource = Literal["system", "package", "signed"]

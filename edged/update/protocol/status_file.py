@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from edged.codec import decode_json, encode_canonical
-from edged.files import read_limited
+from edged.files import read_limited, replace_shown
 from edged.update.protocol.phases import UpdateStatus
 
 MAX_STATUS_BYTES: Final = 1 << 16
@@ -16,10 +16,7 @@ def write_status(path: Path, status: UpdateStatus) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_bytes(encode_canonical(status))
-    temporary.chmod(0o644)
-    temporary.replace(path)
+    replace_shown(path, encode_canonical(status))
 
 
 def read_status(path: Path) -> UpdateStatus | None:

@@ -8,28 +8,24 @@ import edged.update.refresh.no_http_client  # first, for what it keeps out
 # isort: split
 
 import logging
-import os
 import socket
-import sys
-import threading
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING
 
 import msgspec
 
 import edged
-from edged import journal
-from edged.clock import Clock, SystemClock
+from edged.clock import Clock
 from edged.errors import EdgedError
 from edged.store.layout import StoreLayout
 from edged.update.freshness.now import Now
 from edged.update.origins.fetcher import Host
-from edged.update.protocol.messages import Finding, Milestone, Settled, Step, Task, decode_task, encode, failure_of
-from edged.update.protocol.phases import Phase, Progress, Report
+from edged.update.protocol.messages import Finding, Milestone, Settled, Task, failure_of
+from edged.update.protocol.phases import Report
 from edged.update.refresh.device import is_stop_sensitive, this_device
-from edged.update.refresh.refresh import Client, Summary
+from edged.update.refresh.refresh import Refresh, Summary
 from edged.update.refresh.source import Source
 from edged.update.refresh.undone import choose_failure
 from edged.update.traffic.budget import Budget
@@ -40,67 +36,6 @@ if TYPE_CHECKING:
     from edged.update.refresh.bundles import Bundles
 
 LOG = logging.getLogger(__name__)
-
-SAY_EVERY_S: Final = 0.5
-
-
-class Teller:
-    """Tells the updater what is going on: each new phase at once, and twice a second that there is progress.
-
-    Args:
-        channel: To the updater.
-        clock: Monotonic.
-    """
-
-    def __init__(self, channel: socket.socket, clock: Clock) -> None:
-        self._channel = channel
-        self._clock = clock
-        self._step = Step(phase=Phase.POLLING)
-        self._told_s: float | None = None
-
-    def report(self, phase: Phase, progress: Progress | None = None) -> None:
-        """Take note of what is done now."""
-        is_new = phase is not self._step.phase
-        self._step = Step(phase=phase, progress=progress)
-        self._tell(at_once=is_new)
-
-    def tell(self, milestone: Milestone) -> None:
-        """Take note of how far it is."""
-        self._say(milestone)
-
-    def go_on(self) -> None:
-        """Take note that it is still being done."""
-        self._tell(at_once=False)
-
-    def _tell(self, *, at_once: bool) -> None:
-        now_s = self._clock.monotonic_s()
-        if at_once or self._told_s is None or now_s - self._told_s >= SAY_EVERY_S:
-            self._told_s = now_s
-            self._say(self._step)
-
-    def _say(self, message: Step | Milestone) -> None:
-        try:
-            self._channel.sendall(encode(message))
-        except ConnectionError:
-            _leave()
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Do what the updater asks for."""
-    journal.set_up("edged-update")
-    # A copy: the descriptor itself stays open until the process is really gone, and the updater sees its end no earlier.
-    with socket.socket(fileno=os.dup(int(arguments[0]))) as channel:
-        with channel.makefile("rb") as lines:
-            task = decode_task(lines.readline())
-        threading.Thread(target=_watch, args=(channel,), daemon=True).start()
-        clock = SystemClock()
-        teller = Teller(channel, clock)
-        if len(arguments) > 1:
-            stick = socket.socket(fileno=int(arguments[1]))
-            found = find_on_stick(stick, task, clock, teller.report, on_answer=teller.go_on, tell=teller.tell)
-        else:
-            found = find(task, clock, teller.report, on_answer=teller.go_on, tell=teller.tell)
-        channel.sendall(encode(found))
 
 
 def find(
@@ -201,7 +136,7 @@ class Setting:
             report: Told each step.
             tell: Told how far it is.
         """
-        client = Client(
+        refresh = Refresh(
             source=source,
             root=Path(self._config.repository.root),
             layout=self._layout,
@@ -210,7 +145,7 @@ class Setting:
         )
         try:
             try:
-                summary = client.refresh(report, tell=tell, brings_bundles=self._brings_bundles)
+                summary = refresh.run(report, tell=tell, brings_bundles=self._brings_bundles)
             finally:
                 self._budget.close()
             return self._describe(summary)
@@ -221,7 +156,10 @@ class Setting:
             LOG.exception("refresh failed in an unforeseen way")
             failure = failure_of(EdgedError(f"unforeseen: {error!r}"))
         return Finding(
-            failure=failure, checked_unix_s=self._checked_unix_s, is_stop_sensitive=self._is_stop_sensitive()
+            failure=failure,
+            checked_unix_s=self._checked_unix_s,
+            is_stop_sensitive=self._is_stop_sensitive(),
+            has_brought=self._has_brought,
         )
 
     def _make_bundles(self, source: Source) -> "Bundles":
@@ -260,23 +198,12 @@ class Setting:
             deferred=summary.deferred,
             is_stop_sensitive=self._is_stop_sensitive(),
             wanted=summary.wanted,
+            has_brought=self._has_brought,
         )
+
+    @property
+    def _has_brought(self) -> bool:
+        return self.traffic.new_bytes > 0
 
     def _is_stop_sensitive(self) -> bool:
         return is_stop_sensitive(self._layout, lambda: this_device(self._config))
-
-
-def _watch(channel: socket.socket) -> None:
-    """End this process when the updater is gone or wants no answer any more; it sends nothing after its task."""
-    with suppress(OSError):
-        channel.recv(1)
-    _leave()
-
-
-def _leave() -> NoReturn:
-    # At once, in the middle of whatever the other thread does: nobody waits for it, and the disk is as after a power cut at worst.
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -52,8 +52,8 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
-    """Keeps one store up to date with one repository.
+class Refresh:
+    """Brings one store up to date with one repository.
 
     Args:
         source: Where the repository is.
@@ -69,7 +69,7 @@ class Client:
     make_bundles: "Callable[[], Bundles]"
     now_unix_s: Callable[[], float]
 
-    def refresh(
+    def run(
         self, report: Report, *, tell: Callable[[Milestone], None] = lambda _: None, brings_bundles: bool = True
     ) -> Summary:
         """Bring the store up to date with the repository.

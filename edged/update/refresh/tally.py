@@ -33,6 +33,7 @@ class Tally:
     def add(self, size: int) -> None:
         """Take note of bytes that are here and right."""
         self._received += size
+        self._traffic.new_bytes += size if self._source else 0
         rate = self._traffic.bytes_per_s() if self._source else None
         self._report(
             Phase.DOWNLOADING,

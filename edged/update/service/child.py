@@ -1,4 +1,4 @@
-"""The refresh process as the updater sees it: started, listened to, ended.
+"""The refresh process as the updater sees it: started, listened to (``edged.update.service.talk``), ended.
 
 It is there only while there is something to fetch or to check, because it needs python-tuf and what that needs: three times the memory of
 all the rest of the updater. It can be killed at any moment: whatever it does to the disk is made to survive a power cut. That is what
@@ -11,53 +11,26 @@ import os
 import signal
 import socket
 import sys
-from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import edged
 from edged.clock import Clock
 from edged.errors import EdgedError
-from edged.update.protocol.messages import (
-    Finding,
-    MessageError,
-    Milestone,
-    Step,
-    Task,
-    decode_answer,
-    encode,
-    failure_of,
-)
+from edged.update.protocol.messages import Finding, MessageError, Task, failure_of
 from edged.update.protocol.phases import Report
-from edged.update.waits.line import Line
+from edged.update.service.talk import Talk, Watch
 from edged.update.waits.waiting import Waits
 
 LOG = logging.getLogger(__name__)
 
 CHILD_DESCRIPTOR: Final = 3
 STICK_DESCRIPTOR: Final = 4
-MAX_LINE_BYTES: Final = 4 << 20
 _OWN_VARIABLES: Final = ("LISTEN_", "NOTIFY_", "WATCHDOG_")
 """Beginnings of what systemd tells the updater's own process and nobody else."""
 _BLOCKED_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 """What systemd and terminals send to all processes of a group; they mean the updater, which ends the refresh itself."""
-
-
-class Watch(Protocol):
-    """Looks, while a refresh runs, at what it does and at the host; ``edged.update.service.watches``."""
-
-    def wait_s(self) -> float:
-        """Return the seconds until the host is to be asked again."""
-        ...
-
-    def goes_on(self, milestone: Milestone) -> bool:
-        """Take note of how far the refresh is; false when it is to be ended."""
-        ...
-
-    def is_outdated(self) -> bool:
-        """Ask the host; true when the refresh is to be ended for what it says."""
-        ...
 
 
 class RefreshProcess:
@@ -76,7 +49,7 @@ class RefreshProcess:
         waits: Waits,
         clock: Clock,
         silence_s: float,
-        program: Sequence[str] = ("-m", "edged.update.refresh.finding"),
+        program: Sequence[str] = ("-m", "edged.update.refresh"),
     ) -> None:
         self._waits = waits
         self._clock = clock
@@ -104,93 +77,23 @@ class RefreshProcess:
                 with theirs:
                     process = _Process(_spawn(self._program, theirs.fileno(), stick))
                 try:
-                    return self._listen(process, Line(ours, self._waits), task, report, watch)
+                    return self._listen(process, ours, task, report, watch)
                 finally:
                     process.end()
         except (OSError, MessageError) as exc:
             return _failed(task, f"the refresh cannot be run: {exc}")
 
-    def _listen(self, process: "_Process", line: Line, task: Task, report: Report, watch: Watch) -> Finding | None:
-        talk = _Talk(line, watch, self._clock, silence_s=self._silence_s)
+    def _listen(
+        self, process: "_Process", connection: socket.socket, task: Task, report: Report, watch: Watch
+    ) -> Finding | None:
+        talk = Talk(connection, self._waits, self._clock, watch=watch, report=report, silence_s=self._silence_s)
         try:
-            line.send(encode(task), deadline_s=self._clock.monotonic_s() + self._silence_s)
-            while (text := talk.hear()) is not None:
-                match decode_answer(text):
-                    case Finding() as finding:
-                        return finding
-                    case Step(phase=phase, progress=progress):
-                        report(phase, progress)
-                    case milestone:
-                        if not watch.goes_on(milestone):
-                            return None
-        except _OutdatedError:
-            return None
+            return talk.run(task)
         except TimeoutError:
             return _failed(task, f"the refresh did not move for {self._silence_s:g} s and was ended")
         except ConnectionError as exc:
-            LOG.debug("the refresh closed its end: %s", exc)
+            LOG.debug("%s", exc)
         return _failed(task, f"the refresh ended by itself, with {_how(process.end())}")
-
-
-class _OutdatedError(Exception):
-    """The watch wants the refresh to be ended."""
-
-
-class _Talk:
-    """What a refresh says, and between that the question whether it is still of use.
-
-    Args:
-        line: To the refresh.
-        watch: Asked.
-        clock: Monotonic.
-        silence_s: Longest time without a word.
-    """
-
-    def __init__(self, line: Line, watch: Watch, clock: Clock, *, silence_s: float) -> None:
-        self._line = line
-        self._watch = watch
-        self._clock = clock
-        self._silence_s = silence_s
-        self._heard_s = clock.monotonic_s()
-        self._ask_s = self._heard_s + watch.wait_s()
-        self._texts: deque[bytes] = deque()
-        self._rest = b""
-
-    def hear(self) -> bytes | None:
-        """Return the next line; None when there is none any more.
-
-        Raises:
-            _OutdatedError: It is to be ended.
-            TimeoutError: It said nothing for too long.
-            MessageError: A line is too long.
-            OSError: The connection broke.
-        """
-        while not self._texts:
-            self._ask_if_due()
-            try:
-                block = self._line.receive(deadline_s=min(self._heard_s + self._silence_s, self._ask_s))
-            except TimeoutError:
-                # It is no silence while the updater itself was busy looking: what came meanwhile has just been looked for.
-                if self._clock.monotonic_s() >= self._heard_s + self._silence_s:
-                    raise
-                continue
-            if not block:
-                return None
-            self._take(block)
-        return self._texts.popleft()
-
-    def _ask_if_due(self) -> None:
-        if self._clock.monotonic_s() >= self._ask_s:
-            if self._watch.is_outdated():
-                raise _OutdatedError
-            self._ask_s = self._clock.monotonic_s() + self._watch.wait_s()
-
-    def _take(self, block: bytes) -> None:
-        self._heard_s = self._clock.monotonic_s()
-        *texts, self._rest = (self._rest + block).split(b"\n")
-        self._texts += texts
-        if len(self._rest) > MAX_LINE_BYTES:
-            raise MessageError(f"a message of more than {MAX_LINE_BYTES} bytes")
 
 
 class _Process:

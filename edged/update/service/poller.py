@@ -25,7 +25,7 @@ from edged.update.freshness.timestamp import claimed_version
 from edged.update.lookout.lookout import Lookout
 from edged.update.protocol.messages import Finding, Settled, Task
 from edged.update.protocol.phases import Report
-from edged.update.service.child import Watch
+from edged.update.service.talk import Watch
 from edged.update.service.watches import HostWatch, StickWatch
 
 LOG = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Poller:
         return self._keep(found)
 
     def has_news(self) -> bool:
-        """Tell whether the host has a timestamp that no refresh has looked at: reason to try again before its time.
+        """Tell whether the host has a timestamp that no refresh has gone by, but for looks: reason to try again before its time.
 
         A host that was away and is back counts as having one.
 
@@ -115,15 +115,20 @@ class Poller:
         return self._lookout.wait_s()
 
     def _run(self, report: Report) -> Finding:
-        while (found := self._refresh(self._task(), report, HostWatch(self._lookout, self._look))) is None:
+        watch = HostWatch(self._lookout, self._look)
+        while (found := self._refresh(self._task(), report, watch)) is None:
             LOG.info("The host has a newer timestamp: the refresh begins again")
+            watch = HostWatch(self._lookout, self._look)
         if found.settled is not None:
             self._lookout.host_has = found.settled.timestamp
+        elif self._lookout.host_has and watch.went_by:
+            # Bundles of what only a look has gone by are still to be brought. A host that is away stays one that is to come back.
+            self._lookout.host_has = watch.went_by
         return found
 
     def _look(self) -> Finding | None:
         """Run a light refresh; whatever runs beside it shows how far it is itself."""
-        self._lookout.look()
+        self._lookout.note_look()
         task = Task(config=self._config, checked_unix_s={}, brings_bundles=False)
         found = self._refresh(task, lambda *_: None, HostWatch(self._lookout, self._look))
         if found is not None:

@@ -1,5 +1,9 @@
 """The updater's loop: poll, say what is going on, wait, again. It never ends because of what a repository, a network or a disk does.
 
+After a failure it waits, and longer after each further one. The wait ends early when the question of a poll interval finds that the host
+is back, or has what no refresh has gone by. After that, and after a refresh that failed but has brought a part of what is wanted, a wait is
+at most about as long as a poll interval and grows from there: something has changed, and the host is asked no more often than it expects.
+
 The status document and the journal are written from here: the document whenever what it says changes, the journal once per new reason of
 failure, not once per try.
 """
@@ -15,7 +19,7 @@ from edged import journal
 from edged.clock import Clock
 from edged.config.schema import UpdateConfig
 from edged.errors import EdgedError, NothingToDoError
-from edged.update.lookout.backoff import backoff_s
+from edged.update.lookout.backoff import backoff_s, failures_until_s
 from edged.update.protocol.asking import Outcome
 from edged.update.protocol.messages import Failure, Finding, failure_of
 from edged.update.protocol.phases import Deferred, Phase, Progress, Report, TimeSource, UpdateError, UpdateStatus
@@ -84,6 +88,8 @@ class Service:
         self._waits = waits
         self._draw = draw
         self._failures = 0
+        self._counted = 0
+        """How many failures make the next wait as long as it is."""
         self._reported: tuple[str, str] | None = None
         self._status = UpdateStatus(
             phase=Phase.IDLE if repository else Phase.UNCONFIGURED,
@@ -129,8 +135,14 @@ class Service:
                 return True
             wait_s -= step_s
             if wait_s > 0 and self._poller.has_news():
+                self._forgive()
                 return False
         return False
+
+    def _forgive(self) -> None:
+        """Have the next failure followed by a wait of about a poll interval at most."""
+        few = failures_until_s(self._poller.wait_s(), minimum_s=self._config.backoff_min_s)
+        self._counted = min(self._counted, few - 1)
 
     def _decline(self) -> None:
         """Answer those who want a poll where there is nothing to poll."""
@@ -170,10 +182,12 @@ class Service:
         self._control.end_check(_outcome(found))
         if found.failure is None:
             return self._succeeded(found.deferred, wait_s=poller.wait_s())
+        if found.has_brought:
+            self._forgive()
         return self._failed(found.failure, found.deferred, poll_wait_s=poller.wait_s())
 
     def _succeeded(self, deferred: Deferred | None, *, wait_s: float) -> float:
-        self._failures = 0
+        self._failures = self._counted = 0
         self._reported = None
         now_s = self._clock.unix_s()
         phase = Phase.IDLE if deferred is None else Phase.DEFERRED
@@ -182,10 +196,13 @@ class Service:
 
     def _failed(self, failure: Failure, deferred: Deferred | None, *, poll_wait_s: float) -> float:
         self._failures += 1
-        wait_s = poll_wait_s
-        if not failure.is_for_publisher:
+        if failure.is_for_publisher:
+            self._counted = 0
+            wait_s = poll_wait_s
+        else:
+            self._counted += 1
             wait_s = backoff_s(
-                failures=self._failures,
+                failures=self._counted,
                 minimum_s=self._config.backoff_min_s,
                 maximum_s=self._config.backoff_max_s,
                 draw=self._draw(),

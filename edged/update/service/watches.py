@@ -5,7 +5,7 @@ Two refreshes must not use the metadata at once, so how that is done depends on 
 (1) before it has said ``Planned`` it is ended and begun again: it has brought nothing yet that would be lost
 (2) afterwards, a light refresh runs beside it, which brings metadata and documents, and finds out which blobs are wanted now. The one
     that runs goes on as long as the blob that it obtains is among them; so a download takes its time however often something is signed.
-    What else is wanted comes with the next poll.
+    What else is wanted comes with the next poll, also where this one fails and waits to be tried again (``edged.update.service.poller``).
 
 A refresh that takes what somebody brings on a stick is never ended by (2): all of that is to come in. By (1) it is ended only once for the
 same timestamp of the host, because one that cannot be trusted must not keep sticks out.
@@ -35,11 +35,12 @@ class HostWatch:
     def __init__(self, lookout: Lookout, look: Look) -> None:
         self._lookout = lookout
         self._look = look
-        self._has_trusted = False
         self._has_asked = False
         self._is_planned = False
         self._blob: Digest | None = None
         self._wanted: Collection[Digest] | None = None
+        self.went_by = b""
+        """The timestamp that the refresh goes by; empty while it trusts none."""
 
     def wait_s(self) -> float:
         """Return the seconds until the host is to be asked again, however long a look took; the refresh itself begins with asking."""
@@ -49,8 +50,7 @@ class HostWatch:
         """Take note of how far the refresh is; false when it obtains what nobody wants any more."""
         match milestone:
             case Trusted(timestamp=timestamp):
-                self._lookout.trusted = timestamp
-                self._has_trusted = True
+                self._lookout.trusted = self.went_by = timestamp
             case Planned():
                 self._is_planned = True
             case Fetching(blob=blob):
@@ -65,7 +65,7 @@ class HostWatch:
         Raises:
             StopAskedError: The process was told to stop.
         """
-        if not self._has_trusted:  # it is just asking
+        if not self.went_by:  # it is just asking
             return False
         self._has_asked = True
         is_ahead = self._lookout.is_ahead()

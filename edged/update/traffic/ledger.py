@@ -1,9 +1,9 @@
 """The bytes of the last 24 hours, in a file that survives reboots and clocks that are wrong.
 
 How long ago bytes were fetched is what counts, so that is what the file says, together with when it was written: by the wall clock, and
-by the clock that counts from boot. After a reboot only the wall clock can tell how long that is; within one boot it is not believed,
-however much somebody sets it. A wall clock that is behind after a reboot makes nothing older. So a wrong clock can free a day's budget
-early only on a device that is rebooted, once each time.
+by the clock that counts from boot. After a reboot only the wall clock can tell how long that is, but it is at least as long as the device
+runs again; within one boot the wall clock is not believed, however much somebody sets it. So a wrong clock can free a day's budget early
+only on a device that is rebooted, once each time.
 
 Two refreshes may write it at once (``edged.update.service.watches``), so whoever changes it locks its directory.
 """
@@ -162,8 +162,7 @@ class LedgerFile:
         except (EdgedError, OSError) as exc:
             LOG.warning("what was fetched today is forgotten: %s", exc)
             return []
-        is_same_boot = known.boot == now.boot
-        elapsed_s = max(0.0, now.booted_s - known.booted_s if is_same_boot else now.unix_s - known.unix_s)
+        elapsed_s = _elapsed_s(known, now)
         aged = [
             Spent(first_age_s=entry.first_age_s + elapsed_s, last_age_s=entry.last_age_s + elapsed_s, size=entry.size)
             for entry in known.spent
@@ -174,3 +173,10 @@ class LedgerFile:
         document = LedgerDocument(boot=now.boot, booted_s=now.booted_s, unix_s=now.unix_s, spent=tuple(spent))
         with disk_errors(f"writing {self._path}"):
             replace_durably(self._path, encode_canonical(document))
+
+
+def _elapsed_s(known: LedgerDocument, now: Moment) -> float:
+    """Return how long ago a document was written, or what is certain of that."""
+    if known.boot == now.boot:
+        return max(0.0, now.booted_s - known.booted_s)
+    return max(now.booted_s, now.unix_s - known.unix_s)

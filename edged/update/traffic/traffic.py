@@ -25,6 +25,8 @@ class Traffic:
         self._is_bundle = False
         self.bundle_bytes = 0
         """What came of bundles."""
+        self.new_bytes = 0
+        """How much of that was right, and not here before."""
 
     @contextmanager
     def of_bundle(self) -> Iterator[None]:

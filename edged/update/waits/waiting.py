@@ -1,9 +1,10 @@
 """Where the updater's only thread waits: for time, for a socket, for a signal. Nothing else in its process blocks.
 
-So one place sees to what has to go on meanwhile. The watchdog is fed whenever the thread comes by, which it does only as long as it
-gets from one wait to the next; after SIGTERM or SIGINT every wait ends with ``StopAskedError``, wherever the thread is; and whoever comes
-to the door (``edged.update.service.control``) is attended to in every wait. Somebody who brings updates by hand ends it, too, with
-``ApplyAskedError``: what the network brings meanwhile can be begun again.
+So one place sees to what has to go on meanwhile. The watchdog is fed whenever the thread comes by, which it does only as long as it gets
+from one wait to the next; after SIGTERM or SIGINT every wait ends with ``StopAskedError``, wherever the thread is; and whoever comes to the
+door (``edged.update.service.control``) is attended to in every wait, and so is a refresh beside which the thread waits for something else
+(``edged.update.service.talk``). Somebody who brings updates by hand ends every wait, too, with ``ApplyAskedError``: what the network brings
+meanwhile can be begun again.
 
 One thread without an event loop, because this process is there for ever and nearly always idle: a loop and a second thread would be
 a sixth of its memory.
@@ -12,8 +13,8 @@ a sixth of its memory.
 import select
 import signal
 import socket
-from collections.abc import Collection, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Final, Literal, Protocol, Self
 
@@ -34,7 +35,19 @@ class ApplyAskedError(BaseException):
     """Somebody brings updates by hand, which go first. No failure either."""
 
 
-class Door(Protocol):
+class Attended(Protocol):
+    """What is attended to whatever the thread waits for."""
+
+    def sockets(self) -> Sequence[socket.socket]:
+        """Return what is to be looked at: each has something for ``attend`` when it can be read from."""
+        ...
+
+    def attend(self, readable: Collection[socket.socket]) -> None:
+        """Do what there is to do, without waiting for anything."""
+        ...
+
+
+class Door(Attended, Protocol):
     """Who else may come while the thread waits; ``edged.update.service.control.Control``."""
 
     @property
@@ -47,16 +60,8 @@ class Door(Protocol):
         """Whether somebody waits for what they bring to be taken."""
         ...
 
-    def sockets(self) -> Sequence[socket.socket]:
-        """Return what is to be looked at: each has something for ``attend`` when it can be read from."""
-        ...
-
     def deadline_s(self) -> float | None:
         """Return when to come by at the latest, monotonic seconds; None when nobody is there."""
-        ...
-
-    def attend(self, readable: Collection[socket.socket]) -> None:
-        """Do what there is to do, without waiting for anything."""
         ...
 
 
@@ -87,6 +92,10 @@ class Waits(Protocol):
         """
         ...
 
+    def attending(self, other: Attended) -> AbstractContextManager[None]:
+        """Attend to something else, too, in every wait of this context."""
+        ...
+
 
 class Waiting:
     """The waits of the process's main thread, and its signals while it is entered: SIGTERM, SIGINT, and SIGUSR1, which ends a rest.
@@ -101,6 +110,7 @@ class Waiting:
         self._notifier = notifier
         self._clock = clock
         self._door = door
+        self._attended: list[Attended] = [] if door is None else [door]
         self._fed_s: float | None = None
         self._is_stopping = False
         self._is_nudged = False
@@ -150,6 +160,15 @@ class Waiting:
             if self._wait(deadline_s, reads, writes):
                 return
 
+    @contextmanager
+    def attending(self, other: Attended) -> Iterator[None]:
+        """Attend to something else; see ``Waits``."""
+        self._attended.append(other)
+        try:
+            yield
+        finally:
+            self._attended.remove(other)
+
     def _is_past(self, deadline_s: float | None) -> bool:
         return deadline_s is not None and self._clock.monotonic_s() >= deadline_s
 
@@ -165,17 +184,16 @@ class Waiting:
                 self._notifier.watchdog()
                 self._fed_s = now_s
             limits_s.append(self._fed_s + interval_s - now_s)
-        guests: Sequence[socket.socket] = ()
-        if self._door is not None:
-            guests = self._door.sockets()
-            if (come_by_s := self._door.deadline_s()) is not None:
-                limits_s.append(come_by_s - now_s)
+        if self._door is not None and (come_by_s := self._door.deadline_s()) is not None:
+            limits_s.append(come_by_s - now_s)
+        looked_at = [(one, one.sockets()) for one in self._attended]
+        guests = [guest for _, theirs in looked_at for guest in theirs]
         readable, writable, _ = select.select([self._woken, *reads, *guests], writes, [], max(0.0, min(limits_s)))
         if self._woken in readable:
             with suppress(BlockingIOError):
                 self._woken.recv(4096)
-        if self._door is not None:
-            self._door.attend([guest for guest in guests if guest in readable])
+        for one, theirs in looked_at:
+            one.attend([guest for guest in theirs if guest in readable])
         self._check_asked()
         return bool(writable) or any(connection in readable for connection in reads)
 

@@ -1,9 +1,10 @@
 """Waits between polls."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.update.lookout.backoff import backoff_s, poll_wait_s
+from edged.update.lookout.backoff import backoff_s, failures_until_s, poll_wait_s
 
 DRAW = st.floats(0, 1, exclude_max=True)
 
@@ -19,6 +20,12 @@ def test_ceiling_doubles_up_to_the_maximum():
     waits = [backoff_s(failures=n, minimum_s=5, maximum_s=60, draw=0.999) for n in range(1, 7)]
 
     assert [round(w) for w in waits] == [5, 10, 20, 40, 60, 60]
+
+
+@pytest.mark.parametrize(("ceiling_s", "failures"), [(0.1, 1), (5, 1), (5.1, 2), (10, 2), (51, 5), (3600, 11)])
+def test_failures_until_a_ceiling(ceiling_s, failures):
+    assert failures_until_s(ceiling_s, minimum_s=5) == failures
+    assert 5 * 2 ** (failures - 1) >= ceiling_s
 
 
 @given(DRAW)

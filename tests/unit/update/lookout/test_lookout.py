@@ -47,7 +47,7 @@ def test_what_was_looked_at_or_is_trusted_is_seen(clock):
     it.ask(b"")
     assert it.is_unseen()
 
-    it.look()
+    it.note_look()
     assert not it.is_unseen()
 
     it.trusted = NEW
@@ -61,7 +61,7 @@ def test_older_timestamp_is_seen_once(clock):
     it.ask(b"")
     assert it.is_unseen()
 
-    it.look()
+    it.note_look()
 
     it.ask(b"")
     assert not it.is_unseen()

@@ -16,6 +16,7 @@ from edged.errors import (
 from edged.update.origins.stick import URL, Stick, advise
 from edged.update.protocol.asking import ListPacks, NotOpened, Opened, OpenFile, encode_packet
 from edged.update.protocol.messages import Finding, failure_of
+from tests.fakes.open_files import open_files
 from tests.fakes.sticks import opener_of, send_reply, stick_of, write_tree
 
 TIMESTAMP = "metadata/timestamp.json"
@@ -27,10 +28,6 @@ def tree(tmp_path):
     return write_tree(
         tmp_path / "stick", {"metadata/timestamp.json": b"{}", "blobs/aa/aa": DATA, "a.edgeb": b"", "b.edgeb": b""}
     )
-
-
-def open_files():
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - only their number
 
 
 def test_whole_files_and_ranges_are_read(tree):

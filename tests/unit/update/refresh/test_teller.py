@@ -6,7 +6,7 @@ import pytest
 
 from edged.update.protocol.messages import Fetching, Planned, Step, Trusted, decode_answer
 from edged.update.protocol.phases import Phase, Progress
-from edged.update.refresh.finding import Teller
+from edged.update.refresh.teller import Teller
 from tests.fakes.clocks import ManualClock
 
 

@@ -101,6 +101,15 @@ time.sleep(60)
     assert steps == [(Phase.POLLING, None), (Phase.DOWNLOADING, progress)]
 
 
+def test_nothing_counts_after_the_finding(refresh):
+    steps = []
+    body = "channel.sendall(encode(found) + encode(Step(phase=Phase.STAGING)) + b'no message\\n'); time.sleep(60)"
+
+    assert refresh(body, report=lambda *step: steps.append(step)) == FOUND
+
+    assert steps == []
+
+
 def test_large_task_arrives_whole(refresh):
     """Larger than what a socket holds while nobody reads."""
     checked = {f"{number:064x}": 1.0 for number in range(10_000)}
@@ -209,6 +218,69 @@ say(found)
 
     assert watch.found == FOUND
     assert steps == [Phase.DOWNLOADING, Phase.STAGING] * 100
+
+
+@pytest.fixture
+def beside(refresh, tmp_path):
+    """Run a process with another one beside it, which ends once the first has opened ``done``, or closed it by its own end."""
+    done = tmp_path / "done"
+    os.mkfifo(done)
+
+    class Beside(Watch):
+        def is_outdated(self):
+            if self.told and not self.asked:
+                self.asked += 1
+                self.found = refresh(f"open({str(done)!r}).read(); say(found)")
+            return False
+
+    def run(body, *, report=lambda *_: None, ends_at=None):
+        watch = Beside(after=0, ends_at=ends_at)
+        found = refresh(
+            f"say(Trusted(timestamp=b'one')); end = open({str(done)!r}, 'w')\n" + body, watch=watch, report=report
+        )
+        assert watch.found == FOUND
+        return found
+
+    return run
+
+
+def test_process_is_heard_while_another_one_runs_beside_it(beside):
+    """However much it says: a socket that nobody reads holds less than 200 steps, and a download would stand still after them."""
+    steps = []
+    body = """
+for phase in (Phase.DOWNLOADING, Phase.STAGING) * 2000:
+    say(Step(phase=phase))
+end.close()
+say(found)
+"""
+
+    assert beside(body, report=lambda phase, _: steps.append(phase)) == FOUND
+
+    assert steps == [Phase.DOWNLOADING, Phase.STAGING] * 2000
+
+
+@pytest.mark.parametrize("then", ["end.close(); time.sleep(60)", "os._exit(0)"])
+def test_finding_that_comes_beside_another_process_ends_it_as_any_other(beside, then):
+    """Nothing more is waited for."""
+    assert beside(f"say(found); {then}") == FOUND
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("sys.exit(7)", "exit code 7"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "signal 9"),
+        ("channel.sendall(b'no message\\n'); end.close(); time.sleep(60)", "cannot be run"),
+    ],
+)
+def test_process_that_fails_does_not_disturb_the_one_beside_it(beside, body, message):
+    assert message in beside(body).failure.message
+
+
+def test_process_that_comes_to_a_milestone_of_no_use_beside_another_one_is_ended(beside):
+    body = "say(Fetching(blob='b' * 64)); end.close(); time.sleep(60)"
+
+    assert beside(body, ends_at=Fetching(blob="b" * 64)) is None
 
 
 def test_process_that_is_watched_is_still_ended_when_it_does_not_move(refresh):

@@ -15,6 +15,7 @@ from edged.update.protocol.phases import Phase, Progress
 from edged.update.service.control import MAX_CHECKS, MAX_STRANGERS, SAY_WITHIN_S
 from tests.fakes.clocks import ManualClock
 from tests.fakes.controls import desk, is_dropped, told
+from tests.fakes.open_files import open_files
 
 DONE = Outcome(staged=("demo 1.0.0",))
 PROGRESS = Progress(model="demo", version="1.0.0", received_bytes=1, total_bytes=2)
@@ -148,10 +149,6 @@ def test_peer_that_is_not_understood_is_dropped(it, packet):
     assert not it.control.is_check_asked
 
 
-def open_files():
-    return {number for number in Path("/proc/self/fd").iterdir() if number.exists() or number.is_symlink()}
-
-
 def test_descriptors_that_nobody_asked_for_are_not_kept(it):
     before = open_files()
     with it.connect() as peer, Path("/dev/null").open("rb") as file:
@@ -160,7 +157,7 @@ def test_descriptors_that_nobody_asked_for_are_not_kept(it):
         for _ in range(2):
             it.attend()
         assert it.control.is_apply_asked
-        assert len(open_files() - before) == 3  # both ends of the connection, and the file here
+        assert open_files() - before == 3  # both ends of the connection, and the file here
 
     it.control.end_apply(Outcome())
 

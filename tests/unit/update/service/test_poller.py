@@ -184,6 +184,53 @@ def test_failed_refresh_is_tried_early_when_the_host_is_back():
     assert it.poller.has_news()
 
 
+class DeviceWithLooks(Device):
+    """Its host has other timestamps while a refresh that went by the first one downloads."""
+
+    def __init__(self, *meanwhile):
+        super().__init__(UNDONE)
+        self.meanwhile = meanwhile
+
+    def refresh(self, task, report, watch, stick=None):
+        if task.brings_bundles and self.meanwhile:
+            for milestone in (Trusted(timestamp=self.host_has), Planned()):
+                assert watch.goes_on(milestone)
+            while self.meanwhile:
+                self.host_has, *self.meanwhile = self.meanwhile
+                assert not watch.is_outdated()
+        return super().refresh(task, report, watch, stick)
+
+
+def test_failed_refresh_is_tried_early_for_what_only_a_look_has_gone_by():
+    """Its bundles have nothing to do with what failed; and once, because then they have had their try."""
+    it = DeviceWithLooks(NEW)
+    it.host_has = OLD
+    it.poll()
+    assert [task.brings_bundles for task in it.tasks] == [False, True]  # in the order in which they end
+
+    assert it.poller.has_news()
+    it.poll()
+    assert not it.poller.has_news()
+
+
+def test_failed_refresh_is_not_tried_early_for_what_it_went_by():
+    it = DeviceWithLooks(OLD)
+    it.host_has = OLD
+    it.poll()
+
+    assert not it.poller.has_news()
+
+
+def test_host_that_went_away_during_a_refresh_is_back_when_it_answers():
+    it = DeviceWithLooks(NEW, None)
+    it.host_has = OLD
+    it.poll()
+
+    it.host_has = OLD
+
+    assert it.poller.has_news()
+
+
 def test_page_of_a_portal_is_no_news():
     it = Device(UNDONE)
     it.poll()

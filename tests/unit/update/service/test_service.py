@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from msgspec import structs
 
 from edged import journal
 from edged.config.schema import UpdateConfig
@@ -234,6 +235,46 @@ def test_error_is_shown_until_a_poll_goes_well(make, tmp_path):
     run(service)
 
     assert seen == [None, "host-unreachable", None]
+
+
+AWAY = failing(HostUnreachableError("away"))
+PARTLY = structs.replace(AWAY, has_brought=True)
+
+
+def test_news_end_a_long_wait_and_the_next_ones_grow_from_a_poll_interval(make):
+    """Whatever failed before says little of a host that is back. It is still asked by a refresh no more often than by polls, about."""
+    waits = ScriptedWaits(polls=11)
+    news = [False, False, True]
+
+    run(make(Script(AWAY, interval_s=100, news=news), waits=waits, backoff_min_s=50))
+
+    by_failure = [[25], [50], [100], [100, 100], [100, 100], [50], [100], [100, 100]]
+    assert waits.rests == [rest for rests in by_failure for rest in rests]
+
+
+def test_refresh_that_brings_a_part_is_tried_again_within_about_a_poll_interval(make):
+    waits = ScriptedWaits(polls=8)
+
+    run(make(Script(AWAY, AWAY, AWAY, AWAY, PARTLY, PARTLY, AWAY, interval_s=160), waits=waits, backoff_min_s=20))
+
+    assert waits.rests == [10, 20, 40, 80, 80, 80, 160, 160]
+
+
+def test_first_waits_are_no_longer_for_what_a_refresh_brings(make):
+    waits = ScriptedWaits(polls=3)
+
+    run(make(Script(PARTLY, interval_s=160), waits=waits, backoff_min_s=20))
+
+    assert waits.rests == [10, 20, 40]
+
+
+def test_what_the_publisher_has_to_mend_does_not_make_later_waits_longer(make):
+    waits = ScriptedWaits(polls=5)
+    unfit = failing(IncompatibleError("no variant fits"), is_for_publisher=True)
+
+    run(make(Script(unfit, unfit, unfit, AWAY, interval_s=1000), waits=waits, backoff_min_s=20))
+
+    assert waits.rests == [1000, 1000, 1000, 10, 20]
 
 
 def test_status_that_cannot_be_written_does_not_end_the_updater(make, tmp_path):

@@ -31,7 +31,7 @@ class Beside:
     def look(self):
         self.looks += 1
         self.clock.advance(2.0)
-        self.lookout.look()
+        self.lookout.note_look()
         if self.trusts:
             self.lookout.trusted = self.host_has
         return None if self.finds is None else Finding(wanted=self.finds, checked_unix_s={})

@@ -116,6 +116,18 @@ def test_clock_that_is_behind_after_a_reboot_makes_nothing_older(it):
     assert it.ledger.spent_bytes() == 0
 
 
+def test_device_without_a_clock_has_its_bytes_free_once_it_has_run_for_a_day(it):
+    """Its wall clock says the same at each start; by that alone they would never be."""
+    it.ledger.take(1000)
+    it.reboot(unix_s=0.0)
+    it.wait(DAY_S - it.booted_s - 1)
+    assert it.ledger.spent_bytes() == 1000
+
+    it.wait(1)
+
+    assert it.ledger.spent_bytes() == 0
+
+
 def test_time_until_bytes_are_free_again_is_that_of_the_oldest(it):
     it.ledger.take(600)
     it.wait(5 * HOUR_S)

@@ -146,6 +146,38 @@ def test_who_brings_updates_ends_every_wait_until_they_have_their_turn(systemd, 
         assert waits.rest(0.0) is False
 
 
+class Heard:
+    """Takes what a connection brings."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.data = b""
+
+    def sockets(self):
+        return [self.connection]
+
+    def attend(self, readable):
+        if readable:
+            self.data += self.connection.recv(100)
+
+
+def test_something_else_is_attended_to_while_a_connection_is_waited_for(waits, pair):
+    """And its word does not end that wait."""
+    others = socket.socketpair()
+    with others[0], others[1]:
+        others[1].send(b"meanwhile")
+        heard = Heard(others[0])
+        with waits.attending(heard), pytest.raises(TimeoutError):
+            waits.until_ready(pair[0], "read", deadline_s=SystemClock().monotonic_s() + 0.02)
+        assert heard.data == b"meanwhile"
+
+        others[1].send(b"afterwards")
+        waits.rest(0.0)
+        pair[1].send(b"x")
+        waits.until_ready(pair[0], "read", deadline_s=soon())
+        assert heard.data == b"meanwhile"
+
+
 def test_silent_peer_is_dropped_in_the_middle_of_a_wait(systemd, monkeypatch):
     monkeypatch.setattr("edged.update.service.control.SAY_WITHIN_S", 0.02)
     with desk() as at, real_waits(door=at.control) as waits, at.connect() as peer:
