@@ -124,6 +124,7 @@ class Budget(Document, frozen=True, kw_only=True):
     latency_ms: Annotated[float, msgspec.Meta(gt=0, le=1e9)]
     memory_bytes: Annotated[int, msgspec.Meta(gt=0, le=1 << 44)]
     power_watts: Annotated[float, msgspec.Meta(gt=0, le=1e9)] | None = None
+    """What such a machine draws more than idle while it runs."""
 
 
 class Session(Document, frozen=True, kw_only=True):

@@ -1,4 +1,7 @@
-"""The command line of ``edge-publish``: one module of ``edged.publish.commands`` for each verb, loaded when that verb is asked for."""
+"""The command line of ``edge-publish``: one module of ``edged.publish.commands`` for each verb, loaded when that verb is asked for.
+
+A verb that has actions is a folder there, with a module for each of them and ``actions``, which adds the verb and all of them.
+"""
 
 import argparse
 import sys
@@ -9,6 +12,7 @@ from typing import Final
 
 from edged import __version__
 from edged.cli.exits import run_command
+from edged.publish.commands.options.verb import PageFormatter
 
 DESCRIPTION = """\
 Build, sign and publish model bundles for edged.
@@ -65,7 +69,7 @@ def make_parser(verb: str | None = None) -> argparse.ArgumentParser:
         prog="edge-publish",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=PageFormatter,
     )
     parser.add_argument("--version", action="version", version=f"edge-publish {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)

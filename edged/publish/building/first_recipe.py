@@ -131,7 +131,7 @@ arch = ["amd64", "arm64"]
 [variants.budget]
 latency_ms = 1000.0         # median of one request, steps included
 memory_bytes = {memory}     # beyond what an empty worker has
-# power_watts = 1.0
+# power_watts = 1.0         # what a device draws more than idle while it runs
 
 # What apps send, the steps before and after the model, and what apps get. Without steps: the model's own tensors.
 # -1 is an axis of any size.

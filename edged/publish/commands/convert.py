@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from edged.errors import UsageError
-from edged.publish.commands.options.verb import Verbs, add_verb, print_line, report
+from edged.publish.commands.options.printing import print_line, report
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.formats.convert import to_half, to_openvino
 
 TEXT = """\

@@ -8,17 +8,11 @@ from pathlib import Path
 from edged.cli.exits import Exit
 from edged.errors import UsageError
 from edged.files import hash_bytes
+from edged.publish.commands.options.expiry import add_expiry, read_expiry
+from edged.publish.commands.options.keys import add_keys, open_keyring
+from edged.publish.commands.options.printing import print_line, report
 from edged.publish.commands.options.terminal import Terminal
-from edged.publish.commands.options.verb import (
-    Verbs,
-    add_expiry,
-    add_keys,
-    add_verb,
-    open_keyring,
-    print_line,
-    read_expiry,
-    report,
-)
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.keys.files import read_public
 from edged.publish.repository.operations import init_repository
 from edged.publish.repository.state import metadata_path

@@ -8,7 +8,8 @@ from pathlib import Path
 from edged.bundle.kit import KIT_NAME
 from edged.errors import UsageError
 from edged.publish.building.recipe import read_recipe
-from edged.publish.commands.options.verb import Verbs, add_verb, print_line, report
+from edged.publish.commands.options.printing import print_line, report
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.kit.golden import answer, make_spec, write_kit
 from edged.publish.kit.questions import read_questions
 from edged.publish.kit.truth import Truths, read_truths

@@ -9,7 +9,8 @@ from edged.errors import UsageError
 from edged.files import hash_file
 from edged.ids import Digest
 from edged.publish.building.sidecar import read_sidecar, write_sidecar
-from edged.publish.commands.options.verb import Verbs, add_verb, print_line
+from edged.publish.commands.options.printing import print_line
+from edged.publish.commands.options.verb import Verbs, add_verb
 
 TEXT = """\
 Write MODEL.origin.json beside a model file: how the file was made, from which other, with which tools and inputs. bundle build takes it

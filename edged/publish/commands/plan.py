@@ -12,7 +12,8 @@ from edged.cli.table import align, printable
 from edged.cli.words import size
 from edged.errors import UsageError
 from edged.publish.commands.options.fleet import add_model, parse_version, read_model
-from edged.publish.commands.options.verb import Verbs, add_json, add_verb, print_json
+from edged.publish.commands.options.printing import add_json, print_json
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.planning.repository import metadata_of, read_manifest, sizes_of
 from edged.publish.planning.traffic import (
     BYTES_PER_GB,
@@ -29,7 +30,8 @@ from edged.publish.repository.tree import Tree
 
 TEXT = """\
 Compute what a fleet will fetch for a published version, step by step of its rollout, and in a month with so many updates like it, polls
-included. All sizes are those of the files that are in the repository. Not counted are TLS and the packets below, and what is sent twice.
+included. Bundles go to the devices that take the version with a step, metadata to all of them. All sizes are those of the files that are
+in the repository. Not counted are TLS and the packets below, and what is sent twice.
 """
 
 
@@ -154,7 +156,7 @@ def render(plan: Plan, *, what: str, price: float | None, is_mix_assumed: bool) 
     steps = [("STEP", "DEVICES", "BUNDLES", "METADATA", "TOTAL", *heads)]
     steps += [
         (
-            f"{step.percent:g} %",
+            "the end" if step.percent is None else f"{step.percent:g} %",
             str(step.devices),
             size(step.bundle_bytes),
             size(step.metadata_bytes),
@@ -173,7 +175,7 @@ def render(plan: Plan, *, what: str, price: float | None, is_mix_assumed: bool) 
 
 def _month(plan: Plan, price: float | None) -> Iterator[tuple[str, ...]]:
     for name, count in (
-        (f"{plan.updates_per_month:g} updates", plan.updates_bytes),
+        ("1 update" if plan.updates_per_month == 1 else f"{plan.updates_per_month:g} updates", plan.updates_bytes),
         (f"{plan.polls_per_month:.0f} polls of each device", plan.polls_bytes),
         ("all", plan.month_bytes),
         ("of each device", plan.month_bytes / plan.devices),

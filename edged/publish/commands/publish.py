@@ -4,18 +4,12 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
+from edged.publish.commands.options.expiry import add_expiry, read_expiry
 from edged.publish.commands.options.fleet import parse_percent, parse_version
+from edged.publish.commands.options.keys import add_keys, open_keyring
+from edged.publish.commands.options.printing import print_line, report
 from edged.publish.commands.options.secrets import add_allowed, read_allowed
-from edged.publish.commands.options.verb import (
-    Verbs,
-    add_expiry,
-    add_keys,
-    add_verb,
-    open_keyring,
-    print_line,
-    read_expiry,
-    report,
-)
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.repository.operations import publish_bundle
 from edged.publish.repository.release import peek_manifest
 

@@ -10,7 +10,8 @@ from typing import Any, Final, get_args
 from edged.bundle.manifest import MetricName
 from edged.errors import UsageError, ValidationFailedError
 from edged.publish.building.recipe import Recipe, RecipeVariant, read_recipe
-from edged.publish.commands.options.verb import Verbs, add_json, add_verb, print_json, print_line, report
+from edged.publish.commands.options.printing import add_json, print_json, print_line, report
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.quantize.evaluate import Measure, Result
 from edged.publish.quantize.make import CALIBRATORS, METHODS, PRECISIONS, Settings
 from edged.publish.quantize.run import Made, Request, quantize

@@ -6,17 +6,10 @@ from pathlib import Path
 
 from edged.cli.exits import Exit
 from edged.errors import UsageError
-from edged.publish.commands.options.verb import (
-    KEYS_HELP,
-    MAX_DAYS,
-    Verbs,
-    add_expiry,
-    add_verb,
-    open_keyring,
-    print_line,
-    read_expiry,
-    report,
-)
+from edged.publish.commands.options.expiry import MAX_DAYS, add_expiry, read_expiry
+from edged.publish.commands.options.keys import KEYS_HELP, open_keyring
+from edged.publish.commands.options.printing import print_line, report
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.repository.expiring import NOTICE_DAYS, find_expiring
 from edged.publish.repository.resigning import resign
 from edged.publish.repository.state import read_state

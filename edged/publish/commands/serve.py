@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from edged.errors import UsageError
-from edged.publish.commands.options.verb import Verbs, add_verb, print_line
+from edged.publish.commands.options.printing import print_line
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.repository.server import StaticServer
 
 _BYTES_PER_KB: Final = 1000

@@ -8,6 +8,7 @@ from edged.errors import UsageError
 from edged.ids import ModelName
 from edged.ops.segments import Issued
 from edged.ops.stop import Stop, StopAction, Stops
+from edged.publish.commands.options.expiry import add_expiry, read_expiry
 from edged.publish.commands.options.fleet import (
     open_repository,
     parse_model,
@@ -15,17 +16,9 @@ from edged.publish.commands.options.fleet import (
     print_change,
     read_reason,
 )
-from edged.publish.commands.options.verb import (
-    KEYS_HELP,
-    Verbs,
-    add_expiry,
-    add_json,
-    add_verb,
-    print_json,
-    print_line,
-    read_expiry,
-    report,
-)
+from edged.publish.commands.options.keys import KEYS_HELP
+from edged.publish.commands.options.printing import add_json, print_json, print_line, report
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.fleet.stop import lift_stop, set_lease, stop_model
 from edged.publish.repository.changing import warn_of_expiry
 from edged.publish.repository.documents import STOPS, read_document, reason_of

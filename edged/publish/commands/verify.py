@@ -8,16 +8,9 @@ from pathlib import Path
 from edged.cli.exits import Exit
 from edged.errors import StoreError, UsageError
 from edged.files import read_limited
-from edged.publish.commands.options.verb import (
-    Verbs,
-    add_expiry,
-    add_json,
-    add_verb,
-    print_json,
-    print_line,
-    read_expiry,
-    report,
-)
+from edged.publish.commands.options.expiry import add_expiry, read_expiry
+from edged.publish.commands.options.printing import add_json, print_json, print_line, report
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.root.pending import MAX_ROOT_BYTES
 from edged.publish.verify.check import verify_place
 from edged.publish.verify.findings import Report, compare_mirrors
@@ -76,7 +69,7 @@ def run(args: argparse.Namespace) -> Exit:
 
 def _read_root(path: Path) -> bytes:
     try:
-        return read_limited(path, max_bytes=MAX_ROOT_BYTES)
+        return read_limited(path, max_bytes=MAX_ROOT_BYTES, may_wait=True)
     except (OSError, StoreError) as exc:
         hint = "It is the publisher's 1.root.json, as devices have it."
         raise UsageError(f"the root {path} cannot be read: {exc}", hint=hint) from exc

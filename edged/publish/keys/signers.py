@@ -2,7 +2,7 @@
 
 Everything that signs goes through ``Signers``: files on disk (``Keyring``) are one way to keep keys, a hardware module would be another,
 and neither the transaction nor the operations on a repository know which it is. The command line chooses in one place
-(``edged.publish.commands.options.verb.open_keyring``).
+(``edged.publish.commands.options.keys.open_keyring``).
 """
 
 from pathlib import Path

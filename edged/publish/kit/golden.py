@@ -23,7 +23,7 @@ from edged.pipeline.spec import TensorSpec
 from edged.publish.building.naming import variant_ids
 from edged.publish.building.recipe import ONNX_RUNTIME, Recipe, RecipeVariant
 from edged.publish.formats.onnx import read_tensors
-from edged.publish.kit.questions import Question
+from edged.publish.kit.questions import Question, path_of
 from edged.publish.kit.truth import Truths
 from edged.publish.kit.try_variants import memory_limit_bytes
 from edged.runtime.tensors import Tensor, elements_of
@@ -113,7 +113,14 @@ async def answer(
         async with worker:
             for question in questions:
                 result = await worker.infer(question.tensors, (), timeout_s=timeout_s)
-                found = [_golden(question.name, tensor) for tensor in result.outputs]
+                found = [
+                    golden_of(
+                        tensor,
+                        file=path_of(GOLDEN, question.name, tensor.name),
+                        where=f"{question.name}: output {tensor.name}",
+                    )
+                    for tensor in result.outputs
+                ]
                 files.update(question.files)
                 files.update({golden.file: data for golden, data in found if golden.file is not None})
                 golden = tuple(golden for golden, _ in found)
@@ -144,9 +151,17 @@ def write_kit(out: Path, kit: Kit, files: Mapping[str, bytes]) -> None:
     replace_durably(out / KIT_NAME, encode_readable(kit))
 
 
-def _golden(sample: str, tensor: Tensor) -> tuple[Golden, bytes]:
-    """Return an answer as a golden output, with the bytes of its file where it has one."""
-    where = f"{sample}: output {tensor.name}"
+def golden_of(tensor: Tensor, *, file: str, where: str) -> tuple[Golden, bytes]:
+    """Return an answer as a golden output, with the bytes of its file where it has one.
+
+    Args:
+        tensor: The answer.
+        file: Where its values go when they are many.
+        where: What to call it in errors.
+
+    Raises:
+        BundleError: It cannot be a golden output.
+    """
     if tensor.dtype == "BYTES":
         try:
             texts = tuple(element.decode() for element in elements_of(tensor, memoryview(tensor.data)))
@@ -157,7 +172,6 @@ def _golden(sample: str, tensor: Tensor) -> tuple[Golden, bytes]:
     if not all(map(math.isfinite, values)):
         raise BundleError(f"{where} has NaN or infinities", hint="A model that answers so is broken; mend it first.")
     if len(values) > MOST_IN_DOCUMENT:
-        file = f"{GOLDEN}/{sample}.{tensor.name}"
         return Golden(name=tensor.name, dtype=tensor.dtype, shape=tensor.shape, file=file), bytes(tensor.data)
     return Golden(name=tensor.name, dtype=tensor.dtype, shape=tensor.shape, data=values), b""
 

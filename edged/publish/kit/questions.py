@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import numpy as np
 
@@ -69,6 +70,11 @@ def read_questions(
     return questions
 
 
+def path_of(directory: str, sample: str, tensor: str) -> str:
+    """Return where a kit has the values of a sample's tensor, whose name may have characters that no path of a bundle has."""
+    return f"{directory}/{sample}.{quote(tensor, safe='').replace('%', '+').replace('~', '+7E')}"
+
+
 def _check_names(files: Sequence[Path]) -> None:
     seen: dict[str, Path] = {}
     for path in files:
@@ -112,7 +118,7 @@ def _of_archive(path: Path, specs: Sequence[TensorSpec]) -> Question:
     tensors = [to_tensor(name, array) for name, array in arrays.items()]
     if other := [t for t in tensors if t.dtype != known[t.name].dtype]:
         raise BundleError(f"{path}: {other[0].name} is {other[0].dtype}", hint=hint)
-    files = {f"{SAMPLES}/{path.stem}.{tensor.name}": bytes(tensor.data) for tensor in tensors}
+    files = {path_of(SAMPLES, path.stem, tensor.name): bytes(tensor.data) for tensor in tensors}
     inputs = tuple(
         SampleInput(name=tensor.name, shape=tensor.shape, file=kept)
         for tensor, kept in zip(tensors, files, strict=True)

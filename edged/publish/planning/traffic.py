@@ -6,7 +6,8 @@ The rules are those of devices:
    has already, with another version, is not fetched again. What is larger than a chunk comes with its index. Of the ways to a file (whole,
    and whatever else a repository offers) it takes the one with the fewest bytes.
 2. Once for the version it fetches what signs it: the timestamp, the snapshot, the role of the model and that of rollouts, the rollout and
-   the manifest. At each further step of the rollout, every device fetches timestamp, snapshot, role and rollout anew.
+   the manifest. At each further step of the rollout, and when the version becomes the one for everyone, every device fetches timestamp,
+   snapshot, role and rollout anew.
 3. Every device polls, each time after 0.75 to 0.95 of the interval.
 
 Counted are bodies and the heads around them; not TLS and the packets below, nor what is lost and sent again.
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edged.bundle.manifest import FileEntry, Manifest, Variant
+from edged.publish.fleet.rollout import STEPS
 
 POLL_BYTES: Final = 321
 """Measured: a poll that finds nothing new, both ways, on an open connection (docs/updates.md)."""
@@ -28,7 +30,6 @@ HEADS_BYTES: Final = POLL_BYTES_CDN
 POLLS_AFTER: Final = 0.85
 """Share of the poll interval after which a device polls, in the mean (``edged.update.service.poller``)."""
 DAYS_PER_MONTH: Final = 365.25 / 12
-STEPS: Final = (1.0, 10.0, 25.0, 100.0)
 BYTES_PER_GB: Final = 1e9
 
 
@@ -64,9 +65,10 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A step of the rollout."""
+    """A step of the rollout, as ``rollout advance`` takes it."""
 
-    percent: float
+    percent: float | None
+    """Of the devices, which have the version from then on; None for the end, when it becomes the version for everyone."""
     devices: int
     """That take the version with this step."""
     bundle_bytes: int
@@ -182,7 +184,7 @@ def steps_of(
     further: Sequence[Download],
     percents: Sequence[float] = STEPS,
 ) -> tuple[Step, ...]:
-    """Return what each step of a rollout costs (2).
+    """Return what each step of a rollout costs, and its end (2).
 
     Args:
         devices: Of the fleet.
@@ -194,8 +196,8 @@ def steps_of(
     each = sum(machine.share * machine.bytes for machine in machines)
     steps = []
     before = 0
-    for number, percent in enumerate(percents):
-        reached = math.ceil(devices * percent / 100)
+    for number, percent in enumerate((*percents, None)):
+        reached = before if percent is None else math.ceil(devices * percent / 100)
         metadata = sum(download.total for download in (further if number else first))
         steps.append(
             Step(

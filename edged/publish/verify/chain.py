@@ -1,4 +1,4 @@
-"""Follow a repository's signatures with the code that devices follow them with (``edged.update.trust.trust``).
+"""Follow a repository's signatures with the code that devices follow them with (``edged.update.trust``).
 
 Expiry is judged apart, so that every role that has expired is named, not only the first: the chain is followed as of 1970.
 """

@@ -1,27 +1,9 @@
 """``edge-publish bundle``: the actions on bundles, one module each."""
 
-from edged.publish.commands.bundle import build as bundle_build
-from edged.publish.commands.bundle import diff as bundle_diff
-from edged.publish.commands.bundle import init as bundle_init
-from edged.publish.commands.bundle import match as bundle_match
-from edged.publish.commands.bundle import scan as bundle_scan
-from edged.publish.commands.bundle import schema as bundle_schema
-from edged.publish.commands.bundle import show as bundle_show
-from edged.publish.commands.bundle import signature as bundle_signature
-from edged.publish.commands.bundle import validate as bundle_validate
+from edged.publish.commands.bundle import build, diff, init, match, scan, schema, show, signature, validate
 from edged.publish.commands.options.verb import Verbs, add_verb
 
-ACTIONS = (
-    bundle_init,
-    bundle_build,
-    bundle_validate,
-    bundle_scan,
-    bundle_signature,
-    bundle_match,
-    bundle_show,
-    bundle_diff,
-    bundle_schema,
-)
+ACTIONS = (init, build, validate, scan, signature, match, show, diff, schema)
 """In the order in which a bundle comes to them."""
 
 

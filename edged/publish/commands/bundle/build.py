@@ -7,8 +7,9 @@ from pathlib import Path
 from edged.bundle.edgeb import SUFFIX, pack
 from edged.errors import UsageError
 from edged.publish.building.build import build_bundle
+from edged.publish.commands.options.printing import print_line, report
 from edged.publish.commands.options.secrets import add_allowed, read_allowed
-from edged.publish.commands.options.verb import Verbs, add_verb, print_line, report
+from edged.publish.commands.options.verb import Verbs, add_verb
 
 TEXT = """\
 Make the bundle directory OUT/NAME-VERSION from a recipe: manifest, model files, labels, validation kit and bill of materials.

@@ -9,7 +9,8 @@ from edged.bundle.manifest import Manifest
 from edged.cli.exits import Exit
 from edged.cli.table import printable
 from edged.publish.commands.bundle.manifests import BUNDLE, manifest_of
-from edged.publish.commands.options.verb import Verbs, add_json, add_verb, print_json, print_line
+from edged.publish.commands.options.printing import add_json, print_json, print_line
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.review.diff import Change, differences
 
 TEXT = """\

@@ -8,7 +8,8 @@ from edged.errors import UsageError
 from edged.ids import MODEL_NAME_PATTERN
 from edged.onnx.safety import check_model
 from edged.publish.building.first_recipe import first_recipe, name_from, precision_of
-from edged.publish.commands.options.verb import Verbs, add_verb, print_line, report
+from edged.publish.commands.options.printing import print_line, report
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.formats.onnx import read_tensors
 
 TEXT = """\

@@ -14,7 +14,8 @@ from edged.codec import convert, decode_json
 from edged.errors import DocumentError, Problem, UsageError
 from edged.files import read_limited
 from edged.publish.commands.bundle.manifests import BUNDLE, manifest_of
-from edged.publish.commands.options.verb import Verbs, add_json, add_verb, print_json, print_line
+from edged.publish.commands.options.printing import add_json, print_json, print_line
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.select.machine import Machine, read_machine
 from edged.select.matcher import choose_variant, usable_variants
 
@@ -72,7 +73,7 @@ def read_description(path: Path) -> Machine:
         DocumentError: It does not describe a machine.
     """
     try:
-        data = read_limited(path, max_bytes=MAX_BYTES)
+        data = read_limited(path, max_bytes=MAX_BYTES, may_wait=True)
     except OSError as exc:
         raise UsageError(f"cannot read {path}: {exc.strerror}", hint="Name a description, or this.") from exc
     if path.suffix == ".json":

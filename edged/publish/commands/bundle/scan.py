@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 from edged.publish.commands.bundle.whole import opened
+from edged.publish.commands.options.printing import add_json, print_json, print_line, report
 from edged.publish.commands.options.secrets import add_allowed, read_allowed
-from edged.publish.commands.options.verb import Verbs, add_json, add_verb, print_json, print_line, report
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.secrets import Finding, judge, scan_directory
 
 TEXT = """\

@@ -7,7 +7,8 @@ from pathlib import Path
 from edged.cli.table import printable
 from edged.codec import encode_readable
 from edged.publish.commands.bundle.manifests import BUNDLE, manifest_of
-from edged.publish.commands.options.verb import Verbs, add_json, add_verb, print_line
+from edged.publish.commands.options.printing import add_json, print_line
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.review.explain import explain
 
 TEXT = """\

@@ -6,7 +6,8 @@ from pathlib import Path
 from edged.errors import BundleError, UsageError
 from edged.publish.building.model_signature import check_signature, read_signature, verify_signature
 from edged.publish.commands.bundle.whole import opened
-from edged.publish.commands.options.verb import Verbs, add_json, add_verb, print_json, print_line
+from edged.publish.commands.options.printing import add_json, print_json, print_line
+from edged.publish.commands.options.verb import Verbs, add_verb
 
 TEXT = """\
 Say what the model signature in a bundle signs, and which of the bundle's models are among it. With --key, verify that it was made by this

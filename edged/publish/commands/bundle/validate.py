@@ -10,7 +10,8 @@ from edged.bundle.manifest import Manifest
 from edged.cli.table import align, printable
 from edged.errors import IncompatibleError, UsageError, ValidationFailedError
 from edged.publish.commands.bundle.whole import opened
-from edged.publish.commands.options.verb import Verbs, add_json, add_verb, print_json, print_line, report
+from edged.publish.commands.options.printing import add_json, print_json, print_line, report
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.kit.try_variants import validate_variants
 from edged.select.machine import read_machine
 from edged.select.matcher import misfits

@@ -1,8 +1,7 @@
 """``edge-publish flags``: switches that turn what is on devices on and off, one module for each action."""
 
-from edged.publish.commands.flags import set as flags_set
-from edged.publish.commands.flags import show as flags_show
-from edged.publish.commands.flags import unset as flags_unset
+from edged.publish.commands.flags import set as set_flag
+from edged.publish.commands.flags import show, unset
 from edged.publish.commands.options.verb import Verbs, add_verb
 
 TEXT = """\
@@ -17,5 +16,5 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb and its actions."""
     parser = add_verb(verbs, "flags", summary="set feature flags for the fleet", text=TEXT)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    for action in (flags_show, flags_set, flags_unset):
+    for action in (show, set_flag, unset):
         action.add_parser(actions)

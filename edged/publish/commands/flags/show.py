@@ -6,8 +6,9 @@ import json
 import msgspec
 
 from edged.ops.flags import Flags
+from edged.publish.commands.options.printing import print_json, print_line
 from edged.publish.commands.options.reading import add_reading, read_published
-from edged.publish.commands.options.verb import Verbs, add_verb, print_json, print_line
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.fleet.words import part_of_fleet
 from edged.publish.repository.documents import FLAGS
 

@@ -4,8 +4,10 @@ import argparse
 import sys
 
 from edged.errors import UsageError
+from edged.publish.commands.options.keys import add_keys, read_passphrase
+from edged.publish.commands.options.printing import print_line
 from edged.publish.commands.options.terminal import Terminal
-from edged.publish.commands.options.verb import Verbs, add_keys, add_verb, print_line, read_passphrase
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.keys.directory import PASSPHRASE_VARIABLE, Keyring, check_name
 
 TEXT = f"""\

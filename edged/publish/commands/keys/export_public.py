@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
-from edged.publish.commands.options.verb import Verbs, add_keys, add_verb, open_keyring, print_line
+from edged.publish.commands.options.keys import add_keys, open_keyring
+from edged.publish.commands.options.printing import print_line
+from edged.publish.commands.options.verb import Verbs, add_verb
 
 TEXT = """\
 Write the public part of a key to a file, for whoever makes the repository (edge-publish init --root-public). The private key is opened

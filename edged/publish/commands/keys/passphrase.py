@@ -5,8 +5,10 @@ import sys
 from typing import Final
 
 from edged.errors import UsageError
+from edged.publish.commands.options.keys import add_keys, open_keyring, read_passphrase
+from edged.publish.commands.options.printing import print_line
 from edged.publish.commands.options.terminal import Terminal
-from edged.publish.commands.options.verb import Verbs, add_keys, add_verb, open_keyring, print_line, read_passphrase
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.keys.directory import PASSPHRASE_VARIABLE
 
 NEW_PASSPHRASE_VARIABLE: Final = "EDGE_PUBLISH_NEW_PASSPHRASE"  # noqa: S105 - the name of a variable, not its value

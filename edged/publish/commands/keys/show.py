@@ -3,7 +3,9 @@
 import argparse
 
 from edged.errors import UsageError
-from edged.publish.commands.options.verb import Verbs, add_json, add_keys, add_verb, print_json, print_line
+from edged.publish.commands.options.keys import add_keys
+from edged.publish.commands.options.printing import add_json, print_json, print_line
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.keys.directory import Keyring
 
 TEXT = """\

@@ -9,15 +9,9 @@ from typing import Final
 from edged.errors import UsageError
 from edged.ids import MODEL_NAME_PATTERN, ModelName, Version
 from edged.ops.segments import Segment
-from edged.publish.commands.options.verb import (
-    add_expiry,
-    add_keys,
-    open_keyring,
-    print_json,
-    print_line,
-    read_expiry,
-    report,
-)
+from edged.publish.commands.options.expiry import add_expiry, read_expiry
+from edged.publish.commands.options.keys import add_keys, open_keyring
+from edged.publish.commands.options.printing import print_json, print_line, report
 from edged.publish.fleet.words import parse_segments
 from edged.publish.repository.changing import Published, Repository
 from edged.publish.repository.tree import Tree

@@ -4,7 +4,8 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edged.publish.commands.options.verb import add_expiry, add_json, read_expiry, report
+from edged.publish.commands.options.expiry import add_expiry, read_expiry
+from edged.publish.commands.options.printing import add_json, report
 from edged.publish.repository.documents import D, Kind, read_document
 from edged.publish.repository.expiring import find_expiring
 from edged.publish.repository.state import State, read_state

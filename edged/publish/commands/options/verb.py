@@ -1,118 +1,73 @@
-"""Options that several verbs share, and what becomes of them."""
+"""How a verb or one of its actions is added to the command line, and how its text is laid out."""
 
 import argparse
-import json
-import os
-import sys
-from pathlib import Path
-from typing import Any
-
-from edged.cli.table import printable
-from edged.errors import UsageError
-from edged.publish.commands.options.terminal import Terminal
-from edged.publish.keys.directory import PASSPHRASE_VARIABLE, Keyring
-from edged.publish.repository.roles import Expiry
+import re
+import textwrap
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any, Final
 
 Verbs = Any
 """What ``ArgumentParser.add_subparsers`` returns; its type is private to argparse."""
 
-KEYS_HELP = f"directory of the signing keys; {PASSPHRASE_VARIABLE} holds their passphrase, otherwise you are asked"
-MAX_DAYS = 36500
-EXPIRY_ROLES = ("root", "targets", "model", "ops", "stop", "snapshot", "timestamp")
+_ENTRY: Final = re.compile(r"( +\S.*?\s{2,})\S")
+"""The first line of an indented entry of two columns, up to its second one."""
+_NARROW: Final = 30
+"""A column with less room than this is not wrapped: lines of a few words are worse than one that is too long."""
+
+
+class PageFormatter(argparse.RawDescriptionHelpFormatter):
+    """Fits texts to the terminal: paragraphs are filled, entries of two columns wrapped in the second one, other indented lines kept."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(f"{indent}{line}".rstrip() for line in _fitted(text, width - len(indent)))
 
 
 def add_verb(verbs: Verbs, name: str, *, summary: str, text: str = "", example: str = "") -> argparse.ArgumentParser:
-    """Add a verb whose help keeps the line breaks of its texts."""
+    """Add a verb. Its text may have paragraphs and indented lines; the example stands on a line of its own."""
     parser: argparse.ArgumentParser = verbs.add_parser(
         name,
         help=summary,
         description=text or summary,
         epilog=f"Example:\n  {example}" if example else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=PageFormatter,
     )
     return parser
 
 
-def add_keys(parser: argparse.ArgumentParser) -> None:
-    """Add ``--keys``."""
-    parser.add_argument("--keys", type=Path, required=True, metavar="DIR", help=KEYS_HELP)
+def _fitted(text: str, width: int) -> Iterator[str]:
+    for is_indented, lines in groupby(text.strip("\n").splitlines(), key=lambda line: line[:1].isspace() or not line):
+        if not is_indented:
+            yield from textwrap.wrap(" ".join(lines), width, break_long_words=False, break_on_hyphens=False)
+        else:
+            for line in _entries(lines):
+                yield from _wrapped(line, width)
 
 
-def add_expiry(parser: argparse.ArgumentParser) -> None:
-    """Add ``--expiry``."""
-    default = Expiry()
-    days = ", ".join(f"{role} {getattr(default, f'{role}_days')}" for role in EXPIRY_ROLES)
-    parser.add_argument(
-        "--expiry",
-        action="append",
-        default=[],
-        metavar="ROLE=DAYS",
-        help=f"how long new signatures of a role hold (days: {days})",
-    )
+def _entries(lines: Iterator[str]) -> Iterator[str]:
+    """Join each entry with the lines that go on below its second column."""
+    held: str | None = None
+    column = 0
+    for line in lines:
+        if held is not None and column and line[:column].isspace() and line.strip():
+            held += f" {line.strip()}"
+            continue
+        if held is not None:
+            yield held
+        held, column = line, _second_column(line)
+    if held is not None:
+        yield held
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add ``--json``."""
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+def _second_column(line: str) -> int:
+    """Return where the second column of an entry begins; 0 for a line that is no entry."""
+    match = _ENTRY.match(line)
+    return len(match[1]) if match else 0
 
 
-def read_expiry(args: argparse.Namespace) -> Expiry:
-    """Turn ``--expiry`` into days for each role.
-
-    Raises:
-        UsageError: A role is unknown, or a number is no number of days.
-    """
-    days: dict[str, int] = {}
-    for setting in args.expiry:
-        role, _, number = setting.partition("=")
-        if role not in EXPIRY_ROLES:
-            raise UsageError(f"--expiry {setting}: no such role", hint=f"Roles are {', '.join(EXPIRY_ROLES)}.")
-        if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= MAX_DAYS:
-            raise UsageError(
-                f"--expiry {setting}: expected a number of days from 1 to {MAX_DAYS}",
-                hint="For example: --expiry timestamp=2",
-            )
-        days[f"{role}_days"] = int(number)
-    return Expiry(**days)
-
-
-def open_keyring(args: argparse.Namespace, *, encrypt_new: bool = False) -> Keyring:
-    """Open ``--keys``; where somebody is there to be asked, passphrases are asked for when a key needs one.
-
-    Args:
-        args: Has ``keys``.
-        encrypt_new: New keys are to be encrypted, even when no key here is.
-
-    Raises:
-        UsageError: New keys are to be encrypted, and no passphrase can be had.
-    """
-    terminal = Terminal() if sys.stdin.isatty() else None
-    passphrase = read_passphrase()
-    if encrypt_new and passphrase is None:
-        if terminal is None:
-            raise UsageError(
-                "the keys need a passphrase", hint=f"Set {PASSPHRASE_VARIABLE}, or run the command in a terminal."
-            )
-        passphrase = terminal.new("the keys")
-    return Keyring(directory=args.keys, passphrase=passphrase, asker=terminal)
-
-
-def read_passphrase(variable: str = PASSPHRASE_VARIABLE) -> bytes | None:
-    """Return a passphrase from the environment, None when it is not there or empty."""
-    return os.fsencode(os.environ.get(variable, "")) or None
-
-
-def report(line: str) -> None:
-    """Show progress on standard error; a line may quote what comes from outside."""
-    sys.stderr.write(f"{printable(line)}\n")
-
-
-def print_json(value: object) -> None:
-    """Print a result for programs."""
-    sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-
-
-def print_line(line: str = "") -> None:
-    """Print a result for people, at once: a server prints its address and goes on running."""
-    sys.stdout.write(f"{printable(line)}\n")
-    sys.stdout.flush()
+def _wrapped(line: str, width: int) -> list[str]:
+    column = _second_column(line)
+    if not column or width - column < _NARROW:
+        return [line]
+    body = textwrap.wrap(line[column:], width - column, break_long_words=False, break_on_hyphens=False)
+    return [line[:column] + body[0], *(" " * column + more for more in body[1:])]

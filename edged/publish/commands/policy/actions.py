@@ -1,9 +1,8 @@
 """``edge-publish policy``: how careful all devices are with new versions, and what decides about requests; one module for each action."""
 
 from edged.publish.commands.options.verb import Verbs, add_verb
-from edged.publish.commands.policy import clear as policy_clear
-from edged.publish.commands.policy import set as policy_set
-from edged.publish.commands.policy import show as policy_show
+from edged.publish.commands.policy import clear, show
+from edged.publish.commands.policy import set as set_policy
 
 TEXT = """\
 Say to the whole fleet how careful to be with new versions: when they may be activated, and how long they are on trial. It adds to what
@@ -23,5 +22,5 @@ def add_parser(verbs: Verbs) -> None:
         text=TEXT,
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    for action in (policy_show, policy_set, policy_clear):
+    for action in (show, set_policy, clear):
         action.add_parser(actions)

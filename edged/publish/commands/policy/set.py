@@ -61,21 +61,24 @@ def read_rules(path: Path) -> PolicyRules:
     """Read a policy's file.
 
     Raises:
-        UsageError: It cannot be read, or is no TOML.
+        UsageError: It cannot be read, is no TOML, or has rules about requests.
         DocumentError: It does not follow the types; every problem is named.
     """
     try:
         document = tomllib.loads(_read(path).decode())
     except ValueError as exc:
         raise UsageError(f"{path} is no TOML: {exc}", hint="Write it as edged.toml is written.") from exc
+    if "rule" in document:
+        raise UsageError(f"{path} is a file of rules about requests", hint=f"Publish it with --rules {path}.")
     return convert(PolicyRules, document, source=str(path))
 
 
 def _read(path: Path) -> bytes:
     try:
-        return read_limited(path, max_bytes=MAX_POLICY_BYTES)
-    except (FileNotFoundError, StoreError) as exc:
+        return read_limited(path, max_bytes=MAX_POLICY_BYTES, may_wait=True)
+    except (OSError, StoreError) as exc:
+        why = exc.message if isinstance(exc, StoreError) else exc.strerror
         raise UsageError(
-            f"{path} cannot be read: {exc}",
+            f"{path} cannot be read: {why}",
             hint="Name a file with [window], [shadow] or [trial], or --rules RULES.toml.",
         ) from exc

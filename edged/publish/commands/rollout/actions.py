@@ -1,14 +1,7 @@
 """``edge-publish rollout``: which version of each model which devices run, one module for each action."""
 
 from edged.publish.commands.options.verb import Verbs, add_verb
-from edged.publish.commands.rollout import advance as rollout_advance
-from edged.publish.commands.rollout import floor as rollout_floor
-from edged.publish.commands.rollout import halt as rollout_halt
-from edged.publish.commands.rollout import pin as rollout_pin
-from edged.publish.commands.rollout import resume as rollout_resume
-from edged.publish.commands.rollout import start as rollout_start
-from edged.publish.commands.rollout import status as rollout_status
-from edged.publish.commands.rollout import unpin as rollout_unpin
+from edged.publish.commands.rollout import advance, floor, halt, pin, resume, start, status, unpin
 
 TEXT = """\
 Take a published version from a few devices to all. Each device finds out for itself whether it is among the first so many percent, and
@@ -27,14 +20,5 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb and its actions."""
     parser = add_verb(verbs, "rollout", summary="roll a version out in steps, halt it, take it back", text=TEXT)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    for action in (
-        rollout_status,
-        rollout_start,
-        rollout_advance,
-        rollout_halt,
-        rollout_resume,
-        rollout_pin,
-        rollout_unpin,
-        rollout_floor,
-    ):
+    for action in (status, start, advance, halt, resume, pin, unpin, floor):
         action.add_parser(actions)

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 from edged.cli.table import align, printable
 from edged.ids import Version
+from edged.publish.commands.options.printing import print_json, print_line
 from edged.publish.commands.options.reading import add_reading, read_repository
-from edged.publish.commands.options.verb import Verbs, add_verb, print_json, print_line
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.fleet.floor import floor_of, published_versions
 from edged.publish.fleet.overview import HEADINGS, ModelView, view_models
 from edged.publish.repository.documents import ROLLOUT, STOPS, issue_time, read_document

@@ -1,14 +1,12 @@
 """``edge-publish root``: the actions on root metadata, one module each."""
 
 from edged.publish.commands.options.verb import Verbs, add_verb
-from edged.publish.commands.root import rotate as root_rotate
-from edged.publish.commands.root import show as root_show
-from edged.publish.commands.root import sign as root_sign
+from edged.publish.commands.root import rotate, show, sign
 
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb and its actions."""
     parser = add_verb(verbs, "root", summary="look at the root of trust, sign it, and replace its keys")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    for action in (root_show, root_sign, root_rotate):
+    for action in (show, sign, rotate):
         action.add_parser(actions)

@@ -5,16 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edged.cli.exits import Exit
-from edged.publish.commands.options.verb import (
-    KEYS_HELP,
-    Verbs,
-    add_expiry,
-    add_verb,
-    open_keyring,
-    print_line,
-    read_expiry,
-    report,
-)
+from edged.publish.commands.options.expiry import add_expiry, read_expiry
+from edged.publish.commands.options.keys import KEYS_HELP, open_keyring
+from edged.publish.commands.options.printing import print_line, report
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.keys.files import read_public
 from edged.publish.repository.state import metadata_path
 from edged.publish.root import texts

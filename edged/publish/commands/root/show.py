@@ -7,7 +7,8 @@ from pathlib import Path
 from tuf.api.metadata import Root
 
 from edged.files import hash_bytes
-from edged.publish.commands.options.verb import Verbs, add_verb, print_line
+from edged.publish.commands.options.printing import print_line
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.repository.roles import TOP_ROLES
 from edged.publish.root.pending import read_root_file
 from edged.publish.root.texts import spoken

@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 from edged.errors import UsageError
+from edged.publish.commands.options.keys import read_passphrase
+from edged.publish.commands.options.printing import print_line, report
 from edged.publish.commands.options.terminal import Terminal
-from edged.publish.commands.options.verb import Verbs, add_verb, print_line, read_passphrase, report
+from edged.publish.commands.options.verb import Verbs, add_verb
 from edged.publish.commands.root.show import describe_root
 from edged.publish.keys.directory import Keyring
 from edged.publish.root.pending import read_root_file, sign_root_file

@@ -12,6 +12,7 @@ from edged.publish.building.schema import main as write_schemas
 from edged.publish.main import main
 from edged.select.machine import Machine
 from tests.fakes.bundles import make_bundle
+from tests.fakes.pipes import piped
 
 PI = """
 arch = "arm64"
@@ -32,6 +33,11 @@ def test_match_says_what_a_machine_runs(adder, tmp_path, capsys):
     assert lines(capsys) == [
         "adder-1.0.0-fp32-any: fits this machine, first by tier (quality) and precision (fp32)",
     ]
+
+
+def test_match_reads_a_description_that_another_command_writes(adder):
+    with piped(PI.encode()) as path:
+        assert main(["bundle", "match", str(adder), "--machine", str(path)]) == 0
 
 
 def test_match_says_why_nothing_fits(adder, tmp_path, capsys):

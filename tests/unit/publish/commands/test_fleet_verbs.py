@@ -10,6 +10,7 @@ from edged.publish.keys.directory import Keyring
 from edged.publish.main import main
 from edged.publish.repository.operations import init_repository, publish_bundle
 from tests.fakes.bundles import make_bundle
+from tests.fakes.pipes import piped
 from tests.fakes.policies import SITE as RULES
 
 ROLLOUT_HEAD = ["MODEL", "EVERYONE", "NEXT", "PERCENT", "SINCE", "SOAK LEFT", "WHO", "FLAG", "STATE"]
@@ -211,6 +212,13 @@ def test_policy_is_shown_as_it_can_be_set_again(run, place):
     assert run("policy", "show", keys=False) == (0, ["# the policy asks for nothing"])
 
 
+def test_a_policy_that_another_command_writes_is_set(run):
+    with piped(b"[window]\nplugged_in = true\n") as path:
+        assert run("policy", "set", str(path))[0] == 0
+
+    assert run("policy", "show", keys=False)[1] == ["[window]", "plugged_in = true"]
+
+
 def test_rules_are_published_beside_the_rest_of_the_policy_and_taken_back_alone(run, place, capsys):
     (place / "policy.toml").write_text("[window]\nplugged_in = true\n")
     (place / "rules.toml").write_text(RULES)
@@ -235,6 +243,23 @@ def test_rules_whose_tests_fail_are_not_signed(run, place, capsys):
 
     assert run("policy", "set", "--rules", "rules.toml")[0] == 1
     assert run("policy", "show", keys=False) == (0, ["# the policy asks for nothing"])
+
+
+def test_rules_that_are_named_without_their_option_are_told_apart(place, capsys):
+    (place / "rules.toml").write_text(RULES)
+
+    assert main(["policy", "set", "rules.toml", *KEYS]) == 2
+
+    assert capsys.readouterr().err == (
+        "rules.toml is a file of rules about requests [usage]\nhint: Publish it with --rules rules.toml.\n"
+    )
+
+
+@pytest.mark.parametrize(("name", "why"), [("nothing.toml", "No such file or directory"), (".", "Is a directory")])
+def test_a_policy_that_cannot_be_read_is_told(place, capsys, name, why):
+    assert main(["policy", "set", name, *KEYS]) == 2
+
+    assert capsys.readouterr().err.startswith(f"{name} cannot be read: {why} [usage]\n")
 
 
 def test_a_policy_of_nothing_is_not_set(run):

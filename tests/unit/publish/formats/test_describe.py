@@ -203,7 +203,7 @@ def test_a_package_with_a_link_is_refused(coreml):
         describe(coreml, "coreml")
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.data())
 def test_a_damaged_litert_model_is_described_or_refused(wakeword, tmp_path, data):
     """Every offset of the format can lead anywhere."""

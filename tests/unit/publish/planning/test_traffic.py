@@ -2,6 +2,7 @@
 
 import pytest
 
+from edged.publish.fleet.rollout import STEPS
 from edged.publish.planning.traffic import (
     HEADS_BYTES,
     POLL_BYTES,
@@ -69,6 +70,13 @@ def test_the_steps_together_reach_every_device_once(devices):
 
     assert sum(step.devices for step in steps) == devices
     assert sum(step.bundle_bytes for step in steps) == devices * machines()[0].bytes
+
+
+def test_the_steps_are_those_that_advancing_takes_with_its_end():
+    steps = steps_of(1000, machines(), first=FIRST, further=FURTHER)
+
+    assert [step.percent for step in steps] == [*STEPS, None]
+    assert [step.devices for step in steps] == [10, 90, 150, 250, 500, 0]
 
 
 def test_every_device_fetches_what_is_signed_at_every_step():

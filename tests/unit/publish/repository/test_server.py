@@ -25,7 +25,7 @@ def connection(root):
     with StaticServer(root) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        client = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        client = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
         try:
             yield client
         finally:
@@ -164,7 +164,7 @@ def test_access_lines_go_to_standard_error_when_asked_for(root, capsys):
     with StaticServer(root, prints_access=True) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        client = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        client = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
         get(client, "/nothing")
         client.close()
         server.shutdown()
@@ -178,7 +178,7 @@ def test_a_limited_rate_spreads_a_body_over_time(root):
     with StaticServer(root, bytes_per_s=5120, pause=pauses_s.append) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        client = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        client = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
         _, body = get(client, "/blobs/data")
         client.close()
         server.shutdown()
