@@ -1,43 +1,63 @@
-"""``edged dev``: the gate, the updater and the daemon as three unprivileged processes, with everything they write in one directory.
+"""``edged dev``: all processes of edged, unprivileged, with everything they write in one directory.
 
 For developers and for the demonstration. Same code, same settings and same seams as the installed services; what systemd adds (users,
-sandboxes, sockets that outlive a restart) is missing. Ends when it is told to, or when one of the three ends.
+sandboxes, sockets that outlive a restart) is missing. The process that asks endpoints is started with the others, and only where the
+settings have an endpoint: nobody else waits for it. Models of one's own, without keys or repository, are looked after here
+(``edged.dev.local``). Ends when it is told to, when its terminal is closed, or when one of them ends.
 """
 
 import argparse
-import signal
-import subprocess
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from threading import Event
 from typing import Final
 
+import edged
 from edged.cli.exits import run_command
 from edged.config.load import load_config
+from edged.config.schema import Config
+from edged.dev.credentials import handed_over
+from edged.dev.local.attendance import Attendance
+from edged.dev.local.wanted import read_wanted
+from edged.dev.occupancy import occupied
 from edged.dev.privileges import Privileges, choose_privileges, give
 from edged.dev.settings import write_settings
+from edged.dev.supervision import Running, interrupted_by_signals, supervise
 from edged.errors import UsageError
+from edged.offload import credentials
+from edged.store.layout import StoreLayout
 
 # In the order they start; they stop in the reverse order.
-PROCESSES: Final = ("egress", "update", "run")
-STOP_WITHIN_S: Final = 10.0
-LOOK_EVERY_S: Final = 0.2
+PROCESSES: Final = ("egress", "offload", "update", "run")
 # A Unix socket's address holds 108 bytes with its final zero (unix(7)); the longest name used below the directory is this.
-LONGEST_NAME: Final = "run/tensor.sock"
+LONGEST_NAME: Final = "run/offload.sock"
 MAX_ADDRESS_BYTES: Final = 107
 # The daemon starts the interpreter once more, for its workers; what setpriv may execute, its children may not always.
-PROBE: Final = "import os, sys; os.execv(sys.executable, [sys.executable, '-c', 'import edged.daemon.__main__'])"
+PROBE: Final = "import os, sys; os.execv(sys.executable, [sys.executable, '-P', '-c', 'import edged.daemon.__main__'])"
+LOCAL_DAEMON: Final = "edged.dev.local.daemon"
+# -P: nothing is imported from where the developer happens to be, which may well have a directory of the name edged.
+PYTHON: Final = (sys.executable, "-P")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the three processes until SIGINT or SIGTERM.
+    """Run the processes until SIGINT, SIGTERM or SIGHUP.
 
     Returns:
-        0 when it was told to stop, 1 when one of the processes ended by itself, 2 when it could not start.
+        0 when it was told to stop, 1 when one of the processes ended by itself, 2 when it could not start, 130 when it was told to stop
+        while models were made before that; any other code is that of a model that could not be made.
     """
     parser = argparse.ArgumentParser(prog="edged dev", description="Run all of edged in a directory, unprivileged.")
     parser.add_argument("--dir", type=Path, default=Path("edged-dev"), help="where everything is kept (%(default)s)")
+    parser.add_argument(
+        "--model",
+        type=_named,
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="serve an unsigned model of your own: an ONNX file, or a bundle that edge-publish has built; may be given again",
+    )
     parser.add_argument("--repository", metavar="URL", help="static host to update from, ending in a slash")
     parser.add_argument("--root", type=Path, metavar="FILE", help="TUF root metadata to start the trust from")
     parser.add_argument("--poll-interval", type=float, default=5.0, metavar="SECONDS", help="(%(default)s)")
@@ -49,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--label",
-        type=_label,
+        type=_named,
         action="append",
         default=[],
         metavar="NAME=VALUE",
@@ -62,6 +82,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=[],
         metavar="FILE",
         help="further settings, over those of the directory; may be given again",
+    )
+    parser.add_argument(
+        "--credentials",
+        type=Path,
+        metavar="DIR",
+        help="credentials that endpoints of the settings name, as in /etc/edged/offload of a device",
     )
     arguments = parser.parse_args(argv)
     return run_command(lambda: run(arguments))
@@ -79,7 +105,43 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{directory} is too long for a Unix socket below it", hint="Choose a shorter --dir.")
     if (arguments.repository is None) != (arguments.root is None):
         raise UsageError("--repository and --root go together", hint="A host is believed only by its TUF root.")
-    privileges = choose_privileges([sys.executable, "-c", PROBE])
+    # The processes must find the same package, wherever this one found it.
+    environ = {**os.environ, "PYTHONPATH": str(Path(edged.__file__).parent.parent)}
+    privileges = choose_privileges([*PYTHON, "-c", PROBE], environ)
+    with occupied(directory):
+        configs = [_lay_out(directory, arguments, privileges), *(path.resolve() for path in arguments.config)]
+        config = load_config(configs)
+        own = Attendance(
+            read_wanted(arguments.model, layout=StoreLayout(Path(config.paths.store))),
+            place=directory / "local",
+            paths=config.paths,
+            python=[*privileges.prefix, *PYTHON],
+            privileges=privileges,
+            environ=environ,
+        )
+        with interrupted_by_signals():
+            code = own.prepare()
+        if code:
+            return code
+        with (
+            closing(own),
+            handed_over(
+                config.offload.endpoints,
+                source=arguments.credentials,
+                place=directory / "run/credentials",
+                privileges=privileges,
+            ) as place,
+        ):
+            return supervise(
+                _commands(config, configs, privileges, own),
+                environ={**environ, credentials.DIRECTORY: str(place)},
+                started=lambda running: print(_announcement(running, privileges, config), flush=True),
+                look=own.look,
+            )
+
+
+def _lay_out(directory: Path, arguments: argparse.Namespace, privileges: Privileges) -> Path:
+    """Write the settings, and return their file; everything in the directory is for the processes to change."""
     try:
         settings = write_settings(
             directory,
@@ -90,58 +152,36 @@ def run(arguments: argparse.Namespace) -> int:
             device_id=arguments.device_id,
             labels=dict(arguments.label),
         )
-        configs = [settings, *(path.resolve() for path in arguments.config)]
-        load_config(configs)
         for path in (directory, *(path for path in directory.iterdir() if path.is_dir())):
             give(path, privileges)
     except OSError as exc:
         raise UsageError(f"{exc.filename}: {exc.strerror}", hint="Look at --dir and --root.") from exc
-    print(f"three processes as {privileges.words}; socket {directory / 'run/edged.sock'}", flush=True)
-    return _supervise(configs, privileges)
+    return settings
 
 
-def _label(text: str) -> tuple[str, str]:
+def _named(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
         raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE")
     return name, value
 
 
-def _supervise(configs: Sequence[Path], privileges: Privileges) -> int:
-    stop = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    running: list[tuple[str, subprocess.Popen[bytes]]] = []
-    try:
-        # One by one, not in a comprehension: what was started before a failure has to be stopped.
-        for verb in PROCESSES:
-            running.append((verb, _start(verb, configs, privileges)))  # noqa: PERF401
-        while not stop.wait(LOOK_EVERY_S):
-            for verb, process in running:
-                if process.poll() is not None:
-                    print(f"edged {verb} ended with {process.returncode}; stopping the others", file=sys.stderr)
-                    return 1
-        return 0
-    finally:
-        for verb, process in reversed(running):
-            _stop(verb, process)
+def _commands(config: Config, configs: Sequence[Path], privileges: Privileges, own: Attendance) -> dict[str, list[str]]:
+    """Return what to run, by verb."""
+    modules = {verb: ["edged", verb] for verb in PROCESSES}
+    if own.models:
+        modules["run"] = [LOCAL_DAEMON, str(own.document)]
+    options = [word for path in configs for word in ("--config", str(path))]
+    return {
+        verb: [*privileges.prefix, *PYTHON, "-m", *modules[verb], *options]
+        for verb in PROCESSES
+        if verb != "offload" or config.offload.endpoints
+    }
 
 
-def _start(verb: str, configs: Sequence[Path], privileges: Privileges) -> subprocess.Popen[bytes]:
-    options = [word for config in configs for word in ("--config", str(config))]
-    command = [*privileges.prefix, sys.executable, "-m", "edged", verb, *options]
-    # A group of its own: Ctrl-C in the terminal reaches this process alone, which then stops the others in order.
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)  # noqa: S603 - our own command
-
-
-def _stop(verb: str, process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        print(f"edged {verb} did not stop within {STOP_WITHIN_S:g} s and was killed", file=sys.stderr)
-        process.kill()
-        process.wait()
+def _announcement(running: Running, privileges: Privileges, config: Config) -> str:
+    processes = ", ".join(f"{verb} ({process.pid})" for verb, process in running.items())
+    return f"{processes} as {privileges.words}; socket {config.paths.app_socket}"
 
 
 if __name__ == "__main__":

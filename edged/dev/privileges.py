@@ -8,7 +8,7 @@ which leaves it no more rights than any owner of those files has.
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -31,11 +31,12 @@ class Privileges:
     """Owner for the working directory; None leaves it as it is."""
 
 
-def choose_privileges(command: Sequence[str]) -> Privileges:
+def choose_privileges(command: Sequence[str], environ: Mapping[str, str] = os.environ) -> Privileges:
     """Find the least privileged way to run a command that this user has.
 
     Args:
         command: Something harmless that needs what the real processes need: the interpreter and edged's code.
+        environ: Of the command.
 
     Raises:
         UsageError: Root without ``setpriv`` (util-linux).
@@ -46,13 +47,13 @@ def choose_privileges(command: Sequence[str]) -> Privileges:
     if setpriv is None:
         raise UsageError("setpriv is not installed", hint="Install util-linux, or run this as an ordinary user.")
     as_nobody = (setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *_DROP_ALL)
-    probe = subprocess.run([*as_nobody, *command], capture_output=True, check=False)  # noqa: S603 - our own command
+    probe = subprocess.run([*as_nobody, *command], env=environ, capture_output=True, check=False)  # noqa: S603 - our own command
     if probe.returncode == 0:
         return Privileges(prefix=as_nobody, words="user nobody", uid=NOBODY)
     return Privileges(prefix=(setpriv, *_DROP_ALL), words="root's files but no capability", uid=None)
 
 
 def give(path: Path, privileges: Privileges) -> None:
-    """Make the user that the processes run as the owner of a directory."""
+    """Make the user that the processes run as the owner of a directory, or of a file."""
     if privileges.uid is not None:
         os.chown(path, privileges.uid, privileges.uid)

@@ -60,6 +60,7 @@ admin_socket = {_toml(f"{directory}/run/admin.sock")}
 tensor_socket = {_toml(f"{directory}/run/tensor.sock")}
 gate_socket = {_toml(f"{directory}/run/proxy.sock")}
 link_status = {_toml(f"{directory}/run/link.json")}
+presence = {_toml(f"{directory}/run/presence.json")}
 offload_socket = {_toml(f"{directory}/run/offload.sock")}
 update_status = {_toml(f"{directory}/run/update.json")}
 update_control = {_toml(f"{directory}/run/update.sock")}
