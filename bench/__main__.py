@@ -25,6 +25,7 @@ from bench import device
 from bench.awareness import measure_awareness, print_awareness
 from bench.decisions import measure_decisions, print_decisions
 from bench.fast import fast_path
+from bench.known import measure_known, print_known
 from bench.load import AnswerError, Client, Connect
 from bench.measure import Ask, Row, Target, measure_latencies, measure_throughputs, p50_us, p99_us
 from bench.messages import binary_request, json_request
@@ -69,6 +70,7 @@ def main() -> int:
     print_decisions(results["decisions"])
     print_switching(results["switching"])
     print_steered(results["steered"])
+    print_known(results["known"])
     print_awareness(results["awareness"])
     arguments.json.write_text(json.dumps(results, indent=2))
     print(f"\nwritten to {arguments.json}")
@@ -111,6 +113,7 @@ def measure(models: Sequence[Model], work: Path, *, scale: float) -> dict[str, A
         "decisions": measure_decisions(scale=scale),
         "switching": measure_switching(models[0], work / "switching", scale=scale),
         "steered": measure_steered(models[0], work / "steered", scale=scale),
+        "known": measure_known(model if model.name == OVERLOADED else None, work / "known", scale=scale),
         "awareness": measure_awareness(models[0], work / "awareness", scale=scale),
     }
 

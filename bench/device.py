@@ -3,10 +3,12 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +24,15 @@ _POLL_S: Final = 1.0
 _NEVER_S: Final = 1e6
 """Between polls of a device that is measured: what a poll costs is no part of what serving costs."""
 FILLING_VERSIONS: Final = 8
+SECOND_VARIANT: Final = """
+[[variants]]
+model = "model.onnx"
+tier = "memory"
+precision = "int8"
+targets = { arch = ["amd64", "arm64"] }
+budget = { latency_ms = 10000.0, memory_bytes = 536870912 }
+"""
+"""The same file under another name: what is measured is what is done with variants, not what one of them gains."""
 _DATATYPES: Final = {"float32": "FP32", "int64": "INT64", "int32": "INT32"}
 
 _RECIPE: Final = """\
@@ -70,7 +81,7 @@ def publish_version(
 
 def fetch_all(models: Sequence[Model], work: Path, device: Path) -> None:
     """Run ``edged dev`` against the repository until every model of it answers, and stop it: the device has its bundles now."""
-    port = 18080
+    port = _host_port()
     host_log, log = work / "host.log", work / "first.log"
     command = [*EDGE_PUBLISH, "serve", str(work / "repo"), "--port", str(port)]
     with running(command, host_log), _dev(device, work, log, port, poll_s=_POLL_S) as process:
@@ -90,8 +101,16 @@ def fill_store(device: Path, size_bytes: int) -> None:
 @contextmanager
 def edged(device: Path, work: Path, log: Path, *options: object) -> Iterator[subprocess.Popen[bytes]]:
     """Run the whole service, gate, updater and daemon, on what the device has; the host is away, which it finds out once."""
-    with _dev(device, work, log, 18080, *options, poll_s=_NEVER_S) as process:
+    with _dev(device, work, log, _host_port(), *options, poll_s=_NEVER_S) as process:
         yield process
+
+
+@cache
+def _host_port() -> int:
+    """Return a port that was free when it was first asked for; devices know their host by it."""
+    with socket.create_server(("localhost", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
 
 
 def socket_of(device: Path) -> Path:

@@ -15,15 +15,6 @@ SWITCHES: Final = 20
 FOR_S: Final = 600.0
 """How long an administrator's word holds; longer than all of this takes."""
 
-_SECOND: Final = """
-[[variants]]
-model = "model.onnx"
-tier = "memory"
-precision = "int8"
-targets = { arch = ["amd64", "arm64"] }
-budget = { latency_ms = 10000.0, memory_bytes = 536870912 }
-"""
-"""The same file under another name: what is measured is the switch, not what the variant gains."""
 _SCARCE: Final = "[variants]\nreserve_percent = 90.0\n"
 """Nothing is loaded next to what answers; a machine of which most is in use would do the same without it."""
 
@@ -38,7 +29,7 @@ def measure_switching(model: Model, work: Path, *, scale: float) -> dict[str, An
     """
     work.mkdir()
     device.edge_publish("init", work / "repo", "--keys", work / "keys")
-    device.publish_version(model, work, more=_SECOND)
+    device.publish_version(model, work, more=device.SECOND_VARIANT)
     place, log = work / "device", work / "device.log"
     device.fetch_all([model], work, place)
     count = max(2, round(SWITCHES * scale))

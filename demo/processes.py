@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -26,7 +27,15 @@ def step(title: str) -> None:
 
 
 def free_port() -> int:
-    """Return a TCP port of this machine that nobody listens on."""
+    """Return a TCP port of this machine that nobody listens on.
+
+    If possible none of those that the kernel gives to whoever connects (ip(7)): the host comes back to it after it was gone for a while.
+    """
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii")
+    below = int(given.split()[0]) - 1 - os.getpid() % 5000
+    for port in range(below, 1024, -1):
+        if not is_listening(port):
+            return port
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
