@@ -6,6 +6,12 @@ from hil.sensors import Board, Chips
 
 READY_S = 240
 """An emulated machine is some ten times slower than what it stands for."""
+FIRST = ("test_boot.py", "test_the_afternoon.py")
+
+
+def pytest_collection_modifyitems(items):
+    """The afternoon's log has everything that was decided since the daemon's start: what heats the board otherwise comes later."""
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 
 
 @pytest.fixture(scope="session")

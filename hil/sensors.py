@@ -72,3 +72,7 @@ class Chips:
     def set(self, name: str, *values: object) -> None:
         """Set one: ``heat`` degrees Celsius, ``battery`` percent and state, ``network`` on or off."""
         self._board.run("chips " + shlex.join([name, *map(str, values)]))
+
+    def frequency_mhz(self, processor: int) -> int:
+        """Return the frequency that a processor's register was last told."""
+        return 100 * int(self._board.run(f"chips frequency {processor}"))
