@@ -59,7 +59,8 @@ def samples() -> tuple[Sample, ...]:
 def device(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
     """A booted device with the three packages installed by apt, without a network, and three users: app, admin and outsider."""
     console = tmp_path_factory.mktemp("device") / "console.log"
-    binds = {"/srv/dist": TOP / "dist", "/srv/demo": Path(os.environ["EDGED_DEMO"]), "/srv/vm": TOP / "tests/vm"}
+    made = {"/srv/dist": Path(os.environ["EDGED_DIST"]), "/srv/demo": Path(os.environ["EDGED_DEMO"])}
+    binds = {**made, "/srv/vm": TOP / "tests/vm"}
     with Device(Path(ROOT or ""), binds=binds, console=console) as booted:
         booted.run("apt-get -q -y install /srv/dist/*.deb", timeout_s=300.0)
         # adduser is not part of the minimal system.

@@ -39,6 +39,7 @@ def test_service_has_notified_and_feeds_its_watchdog(device, unit):
         ("/run/edged-daemon", "drwxr-xr-x edged edged"),
         ("/run/edged-link", "drwxr-xr-x edged-egress edged-egress"),
         ("/run/edged-link/link.json", "-rw-r--r-- edged-egress edged-egress"),
+        ("/run/edged-presence", "drwxr-xr-x edged-presence edged-presence"),
         ("/run/edged-update", "drwxr-xr-x edged-update edged-update"),
         ("/var/lib/edged", "drwx------ edged edged"),
         ("/var/lib/edged-store", "drwxr-xr-x edged-update edged-update"),
@@ -50,7 +51,8 @@ def test_owner_and_mode(device, path, expected):
 
 
 @pytest.mark.parametrize(
-    ("unit", "most"), [("edged", 3), ("edged-update", 3), ("edged-offload", 3), ("edged-egress", 9)]
+    ("unit", "most"),
+    [("edged", 3), ("edged-update", 3), ("edged-offload", 3), ("edged-presence", 3), ("edged-egress", 9)],
 )
 def test_exposure_score(device, unit, most):
     """The device's own systemd rates the unit no worse than design.md allows (the threshold is the score times ten)."""

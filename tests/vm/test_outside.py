@@ -56,7 +56,8 @@ def test_the_daemon_may_not_use_the_gate(device):
     assert "PermissionError" in device.run(["/usr/bin/python3", "-c", ask], user="edged", check=False).stderr
 
 
-SEEN = "import os; print(*(os.statvfs(p).f_flag & os.ST_RDONLY for p in ('/sys', '/sys/kernel', '/sys/devices/system/cpu')))"
+SETTINGS = "/sys/devices/system/cpu"
+SEEN = f"import os; print(*(os.statvfs(p).f_flag & os.ST_RDONLY for p in ('/sys', '{SETTINGS}', '{SETTINGS}/cpufreq')))"
 LOOK = f"""\
 [Service]
 ExecStart=
