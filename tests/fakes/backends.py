@@ -55,6 +55,9 @@ class FakeBackend:
     def __init__(self, models: Mapping[bytes, Callable[..., dict[str, Array]]]) -> None:
         self._models = models
 
+    def shrink(self) -> None:
+        """Do nothing: what a model of this backend needs is gone when it returns."""
+
     def load(self, model: bytes, variant: Variant) -> "FakeSession":
         if not is_in_range("1.21.0", variant.runtime.version):
             raise IncompatibleError(f"{variant.id} needs onnxruntime {variant.runtime.version}, this device has 1.21.0")

@@ -82,20 +82,26 @@ class Lending:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))] if descriptors else []
         self._channel.sendmsg(encode(message), rights)
 
-    def lend(self, *, lease: Lease = LEASE, uid: int = 1000, is_background: bool = False, **changes: object) -> Loan:
+    def lend(self, *, lease: Lease = LEASE, uid: int = 1000, **changes: object) -> Loan:
         loan = Loan(len(self.loans) + 1, len(self.loans))
         self.loans.append(loan)
-        self._adopt(loan, lease=lease, uid=uid, is_background=is_background, **changes)
+        self._adopt(loan, lease=lease, uid=uid, **changes)
         return loan
 
     def lend_again(self, loan: Loan) -> None:
         """Under another number, as ever."""
         loan.number += 100
-        self._adopt(loan, lease=LEASE, uid=1000, is_background=False)
+        self._adopt(loan, lease=LEASE, uid=1000)
 
-    def _adopt(self, loan: Loan, *, lease: Lease, uid: int, is_background: bool, **changes: object) -> None:
-        fields = {"connection": loan.number, "slot": loan.slot, "memory_bytes": MEMORY_BYTES, "uid": uid}
-        message = Adopt(**fields | {"is_background": is_background, "lease": lease} | changes)
+    def _adopt(self, loan: Loan, *, lease: Lease, uid: int, **changes: object) -> None:
+        fields = {
+            "connection": loan.number,
+            "slot": loan.slot,
+            "memory_bytes": MEMORY_BYTES,
+            "uid": uid,
+            "lease": lease,
+        }
+        message = Adopt(**fields | {"is_background": False, "wants_scales": False} | changes)
         self.tell(message, loan.lent.fileno(), loan.descriptor)
 
     def amend(self, loan: Loan, lease: Lease) -> None:

@@ -21,6 +21,7 @@ BUDGET = BudgetDocument(
                             measured_runs=800,
                             joules=8.0,
                             joules_per_run=0.01,
+                            watts=4.0,
                         ),
                         VariantCost(
                             variant="gauge-1.0.0-int8-any",
@@ -29,6 +30,7 @@ BUDGET = BudgetDocument(
                             measured_runs=0,
                             joules=None,
                             joules_per_run=None,
+                            watts=None,
                         ),
                     ),
                 ),

@@ -16,3 +16,20 @@ class ManualClock:
 
     def advance(self, seconds: float) -> None:
         self._now_s += seconds
+
+
+class Later:
+    """A clock, and what is to be called when; the test lets time pass."""
+
+    def __init__(self):
+        self.clock = ManualClock()
+        self._due = []
+
+    def __call__(self, delay_s, call):
+        self._due.append((self.clock.monotonic_s() + delay_s, call))
+
+    def advance(self, seconds):
+        self.clock.advance(seconds)
+        for due in [due for due in self._due if due[0] <= self.clock.monotonic_s()]:
+            self._due.remove(due)
+            due[1]()

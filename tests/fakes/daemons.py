@@ -59,7 +59,7 @@ class Daemon:
 
     def __init__(self, layout: StoreLayout, state: StateDb, starter: Starter, serving: Serving) -> None:
         self.clock = ManualClock()
-        self.measures = Measures(state)
+        self.measures = Measures(state, energy=dict)
         self.table = SlotTable(state, self.clock, in_use=layout.root.parent / "in-use.json")
         self.serving = serving
         self.orders = FakeOrders(layout)
@@ -99,6 +99,8 @@ class Daemon:
             variants=lambda _model: (),
             decision=lambda _model: None,
             background=lambda _model: None,
+            refused_policies=tuple,
+            refused_reload=lambda: None,
             update_status=layout.root / "no-such-file",
             started_at=0.0,
         )

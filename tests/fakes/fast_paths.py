@@ -72,6 +72,8 @@ class FastPath:
         """What the socket asks; by itself, no policy."""
         self.decision: Decision | None = None
         """What the policy decided about interactive requests, where it limits them."""
+        self.scale = 1.0
+        """Share of the full size that the policy asks for."""
         self._template = template
         self._directory = directory
         self._specs: dict[str, tuple[WorkerSpec, bytes]] = {}
@@ -162,6 +164,7 @@ async def fast_path(directory: Path, *, poison_rest_s: float = 600.0) -> AsyncIt
             limits=lambda: fast.config.serve,
             poison_rest_s=poison_rest_s,
             drain_s=PATIENCE_S,
+            scale=lambda _model, _class: fast.scale,
             limiting=fast.limiting,
         )
         await stack.enter_async_context(fast.sockets)

@@ -26,15 +26,24 @@ PATIENCE_S: Final = 60.0
 """Longest that a test waits for another process; nothing that passes comes near it."""
 _HIGH: Final = 100
 """Above the numbers at which a daemon expects what it inherits."""
+_TOLD: Final = "\ntold\n"
+"""At the end of what a daemon says of itself on a signal."""
 
 # Does what the service manager does between fork(2) and execve(2). The daemon looks at its store more often than on a device, so that
-# many updates take little time, and writes down sooner what speaks against a version; all else is as ever.
+# many updates take little time, and writes down sooner what speaks against a version; and it says on a signal what it waits for. All
+# else is as ever.
 _LAUNCH: Final = """\
-import os, sys
+import asyncio, faulthandler, os, signal, sys
 descriptors, names, look_every_s, config = sys.argv[1:]
 for number, descriptor in enumerate(descriptors.split(","), 3):
     os.dup2(int(descriptor), number)
 os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(names.split(","))), "LISTEN_FDNAMES": names.replace(",", ":")}
+def tell(*_):
+    for task in asyncio.all_tasks():
+        task.print_stack()
+    faulthandler.dump_traceback()
+    print("told", file=sys.stderr, flush=True)
+signal.signal(signal.SIGUSR1, tell)
 from edged.daemon import __main__
 from edged.daemon.lifecycle import lifecycle, trials
 lifecycle.LOOK_EVERY_S = trials.TROUBLE_EVERY_S = float(look_every_s)
@@ -82,6 +91,7 @@ class LiveDaemon:
             "tensor_socket": self.tensor_socket,
             "gate_socket": self.directory / "proxy.sock",
             "link_status": self.directory / "link.json",
+            "presence": self.directory / "presence.json",
             "offload_socket": self.directory / "offload.sock",
             "update_status": self.directory / "update.json",
             "frequency_wish": self.directory / "frequency.json",
@@ -151,7 +161,8 @@ class LiveDaemon:
         """Wait for something that the daemon does, which no clock of ours can hurry."""
         end_s = time.monotonic() + PATIENCE_S
         while not is_so():
-            assert time.monotonic() < end_s, f"no {what}; the daemon said:\n{self.log}"
+            if time.monotonic() >= end_s:
+                raise AssertionError(f"no {what}; the daemon said:\n{self.log}\n\n{self._explain()}")
 
     def stop(self) -> int:
         """Have it stop; returns its exit code. The sockets take connections meanwhile, and keep them for the next start."""
@@ -202,6 +213,16 @@ class LiveDaemon:
                 break
         raise AssertionError(f"the daemon did not say {what}; it said:\n{self.log}")
 
+    def _explain(self) -> str:
+        """Return what the daemon, its template and its workers wait for."""
+        known = len(self.log)
+        self._running().send_signal(signal.SIGUSR1)
+        end_s = time.monotonic() + PATIENCE_S
+        while _TOLD not in self.log[known:] and time.monotonic() < end_s:
+            pass
+        processes = [self._running().pid, *self._templates, *self.workers]
+        return "\n".join([self.log[known:], *(line for pid in processes for line in _describe(pid))])
+
     def _forget(self) -> None:
         while select.select([self._notify], [], [], 0)[0]:
             self._notify.recv(4096)
@@ -211,9 +232,26 @@ def _children(pid: int) -> set[int]:
     return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
+def _describe(pid: int) -> Iterator[str]:
+    """Say of each thread of a process what it waits for in the kernel, as far as that tells."""
+    for thread in sorted(Path(f"/proc/{pid}/task").iterdir()):
+        facts = []
+        for name in ("comm", "wchan", "syscall", "stack"):
+            try:
+                facts.append((thread / name).read_text().strip())
+            except OSError as exc:
+                facts.append(str(exc.strerror))
+        yield f"{pid}/{thread.name}: {' | '.join(facts)}"
+
+
 def _own_bytes(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("RssAnon:")[2].split()[0]) << 10
+    """Return what a process has in memory for itself alone; 0 of one that ends just now."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    found = status.partition("RssAnon:")[2].split()
+    return int(found[0]) << 10 if found else 0
 
 
 @contextmanager

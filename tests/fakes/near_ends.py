@@ -72,6 +72,11 @@ class Channels:
     def told(self) -> FromControl:
         return decode(FROM_CONTROL, self.control.recv(MAX_DATAGRAM_BYTES))[0]
 
+    @property
+    def looks_every_s(self) -> float | None:
+        """How long the worker's first thread waits to be told something before it looks for what nobody needs any more."""
+        return self._far[0].gettimeout()
+
     def load(self) -> FromControl:
         self.tell(Load(spec=self.spec))
         return self.told()

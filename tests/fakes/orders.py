@@ -30,6 +30,9 @@ class FakeOrders:
     def models(self) -> Sequence[ModelName]:
         return [ModelName(name) for name in self._read().models]
 
+    def cause_for(self, model: ModelName) -> str:
+        return self.cause
+
     def decision(self, model: ModelName, *, active: Version | None) -> RolloutDecision | None:
         entry = self._read().models.get(model)
         return None if entry is None else decide(entry, DEVICE, active=active, flags={})

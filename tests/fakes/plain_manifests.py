@@ -1,8 +1,13 @@
 """The smallest manifest there can be around some files, to be changed by tests."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from edged.bundle.manifest import MANIFEST_NAME, Manifest
+from edged.bundle.parse import parse_manifest
+from edged.codec import encode_canonical
 from edged.files import hash_bytes
 
 TENSOR = {"name": "x", "dtype": "FP32", "shape": [1]}
@@ -54,3 +59,16 @@ def manifest_document(files: Mapping[str, tuple[str, bytes]]) -> dict[str, Any]:
         "sbom": next(entry["path"] for entry in everything if entry["role"] == "sbom"),
         "provenance": {"source": "made for tests", "licence": "Apache-2.0"},
     }
+
+
+def toy_manifest(**changes: object) -> Manifest:
+    """Return the manifest of ``toy`` around ``OTHERS``, with some of its fields changed."""
+    return parse_manifest(json.dumps(manifest_document(OTHERS) | changes).encode(), source="toy")
+
+
+def write_toy(directory: Path, manifest: Manifest) -> None:
+    """Write ``toy`` as the directory of a bundle."""
+    for path, (_, data) in OTHERS.items():
+        (directory / path).parent.mkdir(parents=True, exist_ok=True)
+        (directory / path).write_bytes(data)
+    (directory / MANIFEST_NAME).write_bytes(encode_canonical(manifest))

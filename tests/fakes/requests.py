@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from edged.errors import EdgedError
+from edged.pipeline.spec import TensorSpec
 from edged.runtime.calls import Call, Outcome, Request, RequestClass, SequenceStep
 from edged.runtime.tensors import InferResult, Tensor
 from edged.schedule.queue import Pending
@@ -10,6 +11,8 @@ from edged.schedule.queue import Pending
 FAR_S = 1e9
 """A deadline that no test reaches."""
 INTERACTIVE, BACKGROUND = RequestClass.INTERACTIVE, RequestClass.BACKGROUND
+FEATURES = TensorSpec(name="f", dtype="UINT8", shape=(-1,))
+"""What the model of a fake worker takes where there are steps before it."""
 
 
 def rows_of(*data: bytes, name: str = "x") -> Tensor:
@@ -57,5 +60,22 @@ class Asked:
 
 
 def echoes(requests: Sequence[Request]) -> list[InferResult]:
-    """What a worker answers that gives everybody their own inputs back."""
-    return [InferResult(outputs=request.inputs, run_s=0.001, batch=len(requests)) for request in requests]
+    """What a worker answers that gives everybody their own inputs back; its features are the inputs twice."""
+    return [_echo(request, batch=len(requests)) for request in requests]
+
+
+def features_of(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """What the steps before such a worker's model make of some inputs."""
+    (tensor,) = tensors
+    data = bytes(tensor.data) * 2
+    return (Tensor(name=FEATURES.name, dtype=FEATURES.dtype, shape=(len(data),), data=data),)
+
+
+def _echo(request: Request, *, batch: int) -> InferResult:
+    features = request.features
+    if features is None:
+        return InferResult(outputs=request.inputs, run_s=0.001, batch=batch)
+    if features.tensors is None:
+        return InferResult(outputs=request.inputs, run_s=0.001, batch=batch, features=features_of(*request.inputs))
+    assert features.tensors == features_of(*request.inputs), "they are of another question"
+    return InferResult(outputs=request.inputs, run_s=0.001, batch=batch, had_features=True)

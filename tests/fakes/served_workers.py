@@ -12,9 +12,9 @@ from edged.daemon.serving.poison import PoisonList
 from edged.daemon.serving.served import Served
 from edged.errors import EdgedError, WorkerLostError
 from edged.ids import ModelName, Version
-from edged.pipeline.pipeline import Pipeline
+from edged.pipeline.pipeline import Pipeline, Steps
 from edged.telemetry.serving import ServingStats
-from tests.fakes.requests import Asked, echoes, request_of
+from tests.fakes.requests import FEATURES, Asked, echoes, request_of
 from tests.fakes.workers import spec_of, variant_of
 
 REST_S = 600.0
@@ -49,7 +49,7 @@ class FakeRun:
 
     @property
     def asked(self) -> bytes:
-        """The bytes of all its requests."""
+        """The bytes of all its requests, whatever the worker was sent in their place."""
         return b"".join(bytes(request.inputs[0].data) for request in self.requests)
 
     def end(self, outcomes) -> None:
@@ -137,9 +137,10 @@ class Starter:
         return self.workers[-1]
 
 
-def loadable_of(version: str = "1.0.0", *, name: str = "echo", max_rows: int = 0) -> Loadable:
-    """A model that takes rows of bytes; nothing of it is on a disk."""
-    variant = variant_of(b"model", [spec_of("x", "UINT8", (-1, 1))], [spec_of("x", "UINT8", (-1, 1))])
+def loadable_of(version: str = "1.0.0", *, name: str = "echo", max_rows: int = 0, **steps: Steps) -> Loadable:
+    """A model that takes rows of bytes, or ``FEATURES`` where there are steps before it; nothing of it is on a disk."""
+    rows = spec_of("x", "UINT8", (-1, 1))
+    variant = variant_of(b"model", [FEATURES if steps.get("pre") else rows], [rows])
     if max_rows:
         variant = Variant(**{field: getattr(variant, field) for field in variant.__struct_fields__} | {
             "batching": Batching(max_rows=max_rows)
@@ -149,7 +150,7 @@ def loadable_of(version: str = "1.0.0", *, name: str = "echo", max_rows: int = 0
         model=ModelName(name),
         version=version,
         semver=Version.parse(version),
-        pipeline=Pipeline(inputs=variant.inputs, outputs=variant.outputs),
+        pipeline=Pipeline(inputs=(rows,), **steps, outputs=variant.outputs),
     )
     return Loadable(bundle=SimpleNamespace(manifest=manifest, digest=f"digest of {version}"), variant=variant)
 

@@ -18,7 +18,7 @@ from tests.fakes.gates import short_directory
 from tests.fakes.repositories import Publisher
 from tests.fakes.static_host import StaticHost
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @contextmanager

@@ -128,7 +128,7 @@ class StaticHost:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    timeout = 10
+    timeout = PATIENCE_S
     host: StaticHost
 
     def setup(self) -> None:

@@ -16,7 +16,7 @@ class UrlFetcher(FetcherInterface):
 
     def _fetch(self, url: str) -> Iterator[bytes]:
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 data = answer.read()
         except urllib.error.HTTPError as exc:
             with exc:

@@ -17,7 +17,7 @@ from edged.update.origins.fetcher import Host
 from edged.update.protocol.phases import Phase, Progress
 from edged.update.refresh.bundles import Bundles, StoreRules
 from edged.update.refresh.plan import Usable
-from edged.update.refresh.refresh import Client, Summary
+from edged.update.refresh.refresh import Refresh, Summary
 from edged.update.refresh.source import Source
 from edged.update.traffic.budget import Budget
 from edged.update.traffic.ledger import LedgerFile, read_moment
@@ -40,18 +40,18 @@ class Reports(list[tuple[Phase, Progress | None]]):
 
 @dataclass
 class Device:
-    """One store with its client."""
+    """One store, and what brings it up to date."""
 
-    client: Client
+    refresh: Refresh
     host: Host
     reports: Reports
 
     @property
     def layout(self) -> StoreLayout:
-        return self.client.layout
+        return self.refresh.layout
 
     def poll(self) -> Summary:
-        return self.client.refresh(self.reports)
+        return self.refresh.run(self.reports)
 
     def installed(self) -> list[str]:
         """Return ``MODEL/VERSION`` of every bundle in the store."""
@@ -63,7 +63,7 @@ class Device:
         return {str(p.relative_to(self.layout.root)): p.read_bytes() for p in files}
 
 
-def make_client(
+def make_refresh(
     source: Source,
     layout: StoreLayout,
     *,
@@ -74,7 +74,7 @@ def make_client(
     it: fleet.Device = SOMEBODY,
     traffic: Traffic | None = None,
     clock: Clock | None = None,
-) -> Client:
+) -> Refresh:
     """Make what a refresh process makes, with the facts of this machine left out."""
     now_unix_s = (clock or SystemClock()).unix_s
     checked_unix_s: dict[Digest, float] = {}
@@ -93,7 +93,7 @@ def make_client(
             checked_unix_s=checked_unix_s,
         )
 
-    return Client(source=source, root=root, layout=layout, make_bundles=make_bundles, now_unix_s=now_unix_s)
+    return Refresh(source=source, root=root, layout=layout, make_bundles=make_bundles, now_unix_s=now_unix_s)
 
 
 def unlimited_traffic() -> Traffic:
@@ -111,15 +111,15 @@ def device(
     disk_reserve_bytes: int = 0,
     **options: Any,
 ) -> Iterator[Device]:
-    """Make a device with an empty store, or go on with the one that is there; ``options`` are those of ``make_client``."""
+    """Make a device with an empty store, or go on with the one that is there; ``options`` are those of ``make_refresh``."""
     traffic = options.setdefault("traffic", unlimited_traffic())
-    host = Host(gate=gate.path, timeout_s=5.0, clock=SystemClock(), on_bytes=traffic.came)
+    host = Host(gate=gate.path, timeout_s=60.0, clock=SystemClock(), on_bytes=traffic.came)
     source = Source(origin=host, url=web.url, is_metered=lambda: host.is_metered)
     rules = StoreRules(in_use=NOWHERE, keep_versions=2, disk_reserve_bytes=disk_reserve_bytes)
-    client = make_client(source, StoreLayout(store), **{"rules": rules, **options})
-    prepare_store(client.layout)  # some tests put files into it
+    refresh = make_refresh(source, StoreLayout(store), **{"rules": rules, **options})
+    prepare_store(refresh.layout)  # some tests put files into it
     try:
-        yield Device(client, host, Reports())
+        yield Device(refresh, host, Reports())
     finally:
         host.close()
 

@@ -2,12 +2,12 @@
 
 import socket
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from types import MappingProxyType
 
 from edged.clock import SystemClock
 from edged.notify import Notifier
-from edged.update.waits.waiting import Direction, Door, StopAskedError, Waiting
+from edged.update.waits.waiting import Attended, Direction, Door, StopAskedError, Waiting
 
 
 @contextmanager
@@ -43,3 +43,6 @@ class ScriptedWaits:
 
     def until_ready(self, connection: socket.socket, to: Direction, *, deadline_s: float) -> None:
         raise AssertionError("nothing here waits for a connection")
+
+    def attending(self, other: Attended) -> AbstractContextManager[None]:
+        raise AssertionError("nothing here waits for anything else")

@@ -74,7 +74,7 @@ async def test_afternoon_gives_the_golden_decisions(tmp_path, policy):
     device, clock = MadeUpDevice(tmp_path), ManualClock()
     device.take(STEPS[0])
     senses = Senses(
-        sight=Sight(device.sensors(), clock),
+        sight=Sight(device.sensors(), clock, patience_s=PATIENCE_S),
         own=Own(
             clock=clock,
             idle_s=lambda: 0.0,
@@ -91,7 +91,12 @@ async def test_afternoon_gives_the_golden_decisions(tmp_path, policy):
     variants.become("gauge", *made_up_variants(("fp32", "fp16", "int8")))
     changes = []
     precisions = {variant.id: variant.precision for variant in variants.known("gauge")}
-    log = DecisionLog(clock, precision=lambda _, variant: precisions[variant], publish=changes.append)
+    log = DecisionLog(
+        clock,
+        precision=lambda _, variant: precisions[variant],
+        publish=changes.append,
+        later=lambda *_: pytest.fail("kept back"),
+    )
     await senses.refresh()
     decider = Decider(
         contexts=senses,

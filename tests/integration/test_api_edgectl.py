@@ -4,15 +4,16 @@ import asyncio
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from edged import __version__
-from edged.api.documents.status import CandidateStatus, Status
+from edged.api.documents.status import CandidateStatus, RefusedReload, Status
 from edged.api.endpoints.steering import SteeringRoutes
 from edged.cli import edgectl
 from edged.errors import StoreError, UnavailableError
-from tests.fakes.fake_models import FakeModels
+from tests.fakes.fake_models import ECHO, PAIR, FakeModels
 from tests.fakes.raw_http import listening, running
 from tests.fakes.steered import FakeUpdates
 
@@ -65,6 +66,31 @@ async def test_a_degraded_device_shows_in_the_exit_code(server):
     assert await edge(server, "status") == 6
 
 
+async def test_so_does_a_policy_that_was_not_taken(server):
+    """The one before is in force, which is not what its author wanted."""
+    server.models.document = Status(
+        edged="0.1.0",
+        state="serving",
+        started_at=0.0,
+        models=(),
+        refused_policies=("policy.toml: file: expected TOML",),
+    )
+
+    assert await edge(server, "status") == 6
+
+
+async def test_so_does_a_reload_that_was_refused(server):
+    server.models.document = Status(
+        edged="0.1.0",
+        state="serving",
+        started_at=0.0,
+        models=(),
+        refused_reload=RefusedReload(at=0.0, problems=("edged.toml: serve: expected a table",)),
+    )
+
+    assert await edge(server, "status") == 6
+
+
 async def test_a_daemon_that_does_not_answer_is_exit_code_3(tmp_path, capsys):
     assert edgectl.main(["--socket", str(tmp_path / "none"), "status"]) == 3
     assert "does not answer" in capsys.readouterr().err
@@ -86,6 +112,17 @@ async def test_models_are_listed_with_what_they_take_and_give(server, capsys):
     assert "left FP32[?,2], right BOOL[2]" in out
     assert await edge(server, "models", "--json") == 0
     assert json.loads(capsys.readouterr().out)["schema"] == 1
+
+
+async def test_models_are_listed_with_how_small_they_may_be_asked_for(tmp_path, capsys):
+    models = FakeModels(replace(ECHO, least_scale=0.25), PAIR)
+    async with running(tmp_path / "s", models=models) as server:
+        assert await edge(server, "models") == 0
+        assert await edge(server, "models", "--json") == 0
+
+    out = capsys.readouterr().out
+    assert "content BYTES[1]; down to scale 0.25" in out
+    assert out.count("scale") == 2
 
 
 async def test_infer_sends_files_as_they_are_and_shows_answers(server, tmp_path, capsys):
@@ -217,9 +254,12 @@ async def test_a_disk_that_refuses_is_exit_code_1(steered, updates, capsys):
     assert capsys.readouterr().err == "The state cannot be written. [store-failed]\nhint: Free some disk.\n"
 
 
-async def test_on_the_apps_socket_there_is_nothing_to_steer_with(server, capsys):
-    assert await edge(server, "update", "rollback", "echo") == 1
-    assert "administrators' socket" in capsys.readouterr().err
+async def test_on_the_apps_socket_there_is_nothing_to_steer_with_and_the_other_is_named(server, capsys):
+    assert await edge(server, "update", "rollback", "echo") == 5
+
+    err = capsys.readouterr().err
+    assert "[path-unknown]" in err
+    assert "/run/edged/admin.sock" in err
 
 
 def test_an_updater_that_does_not_answer_is_exit_code_3(tmp_path, capsys):

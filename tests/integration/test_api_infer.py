@@ -12,6 +12,7 @@ from edged.api.http import line
 from edged.config.schema import CallerLimits
 from edged.runtime.wire import INLINE_BYTES
 from tests.fakes.fake_models import FakeModels
+from tests.fakes.loop_clocks import skip_s
 from tests.fakes.raw_http import PATIENCE_S, Server, post, request, running
 
 INFER = "/v2/models/echo/infer"
@@ -189,7 +190,7 @@ async def test_a_large_body_that_does_not_arrive_in_time_leaves_no_memory(tmp_pa
 
 async def test_a_refused_body_that_does_not_arrive_in_time_ends_its_connection(tmp_path):
     async with running(tmp_path / "s", request_timeout_s=0.05) as server, server.connect() as client:
-        await client.send(request("POST", "/v2/models/nobody/infer", body=bytes(LARGE))[: LARGE // 2])
+        await client.send(request("POST", "/v2/models/nobody/infer", body=bytes(LARGE))[:200])
         assert (await client.reply()).status == 404
         assert await client.is_closed()
 
@@ -205,7 +206,7 @@ async def test_an_idle_connection_is_closed_after_a_while(tmp_path, monkeypatch)
 
 
 async def test_a_connection_with_an_inference_under_way_is_not_idle(tmp_path, monkeypatch):
-    monkeypatch.setattr(guard, "KEEPALIVE_S", 0.05)
+    monkeypatch.setattr(guard, "KEEPALIVE_S", 10.0)
     models = FakeModels()
     async with running(tmp_path / "s", models=models) as server, server.connect() as busy, server.connect() as idle:
         assert (await busy.ask(request("GET", "/v2"))).status == 200
@@ -213,6 +214,7 @@ async def test_a_connection_with_an_inference_under_way_is_not_idle(tmp_path, mo
         await busy.send(post(INFER, FILE))
         await until_started(models)
         assert (await idle.ask(request("GET", "/v2"))).status == 200
+        skip_s(monkeypatch, 10.0)
         assert await idle.is_closed()
         models.let_go()
         assert (await busy.reply()).status == 200

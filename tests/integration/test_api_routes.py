@@ -63,6 +63,18 @@ async def test_model_metadata_is_what_the_pipeline_takes_and_gives(server, path)
     assert (await server.ask(request("GET", f"{path}/ready"))).json() == {"name": "echo", "ready": True}
 
 
+async def test_how_small_a_model_may_be_asked_for_is_said_where_it_is_not_all(tmp_path):
+    small = changed(ECHO, least_scale=0.25)
+    async with running(tmp_path / "s", models=FakeModels(small, PAIR)) as server:
+        metadata = (await server.ask(request("GET", "/v2/models/echo"))).json()
+        plain = (await server.ask(request("GET", "/v2/models/pair"))).json()
+        listed = (await server.ask(request("GET", "/edged/v1/models"))).json()["models"]
+
+    assert metadata["parameters"] == {"least_scale": 0.25}
+    assert "parameters" not in plain
+    assert [model.get("least_scale") for model in listed] == [0.25, None]
+
+
 async def test_model_config_has_tritons_form(server):
     config = (await server.ask(request("GET", "/v2/models/echo/config"))).json()
 

@@ -5,7 +5,9 @@ import pwd
 
 import pytest
 
+from edged.api.description.operations import OPERATIONS
 from edged.api.endpoints.steering import SteeringRoutes
+from edged.config.schema import PathsConfig
 from edged.errors import StoreError
 from tests.fakes.raw_http import post, request, running
 from tests.fakes.steered import FakeUpdates
@@ -56,6 +58,26 @@ async def test_what_cannot_be_done_keeps_its_code(server, updates, path, body, s
 
     assert (reply.status, reply.json()["type"]) == (status, f"urn:edged:error:{code}")
     assert updates.entries == []
+
+
+@pytest.mark.parametrize(
+    "operation", [each for each in OPERATIONS if each.is_for_admins], ids=lambda operation: operation.id
+)
+async def test_an_app_that_asks_what_is_for_administrators_is_told_where_that_is(tmp_path, operation):
+    async with running(tmp_path / "app") as server:
+        reply = await server.ask(request(operation.method.upper(), operation.path))
+
+    assert (reply.status, reply.json()["type"]) == (404, "urn:edged:error:path-unknown")
+    assert PathsConfig().admin_socket in reply.json()["hint"]
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/edged/v1/history/more", HISTORY + "/"])
+async def test_what_is_nowhere_is_not_said_to_be_for_administrators(tmp_path, path):
+    async with running(tmp_path / "app") as server:
+        reply = await server.ask(request("GET", path))
+
+    assert (reply.status, reply.json()["type"]) == (404, "urn:edged:error:path-unknown")
+    assert "/openapi.json" in reply.json()["hint"]
 
 
 async def test_a_disk_that_refuses_is_a_failure_of_the_device(server, updates):

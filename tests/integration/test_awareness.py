@@ -5,8 +5,7 @@ import threading
 
 import pytest
 
-from edged.api.documents.context import ContextDocument
-from edged.api.documents.models import CONTEXT_PATH
+from edged.api.documents.context import CONTEXT_PATH, ContextDocument
 from edged.cli import edgectl
 from edged.cli.event_stream import EventStream
 from edged.cli.http import Client
@@ -56,7 +55,13 @@ class Listener:
 
 def test_the_device_is_known_before_the_first_caller_is_answered_and_followed_after(device, capsys):
     device.start()
-    assert (value(device, "power"), value(device, "hottest_celsius")) == ("battery", 45.0)
+    known = context(device).quantities
+    # A sensor that is slow on a busy machine keeps nobody waiting for long, but all have been asked.
+    for name, found in (("power", "battery"), ("hottest_celsius", 45.0)):
+        assert known[name].value == found or known[name].reason == "it has not answered yet"
+    device.wait_until(
+        lambda: (value(device, "power"), value(device, "hottest_celsius")) == ("battery", 45.0), "slow sensor"
+    )
     listener = Listener(device)
 
     device.sysfs.supply("BAT0", status="Charging")
@@ -69,7 +74,7 @@ def test_the_device_is_known_before_the_first_caller_is_answered_and_followed_af
     assert device.stop() == 0
     assert listener.has_stopped()
     contexts = [json.loads(event.data)["quantities"] for event in listener.events if event.type == "context"]
-    assert contexts[0]["power"] == {"value": "mains"}
+    assert {"value": "mains"} in [quantities["power"] for quantities in contexts]
     assert contexts[-1]["thermal"] == {"value": "critical"}
     assert "Device runs on something else source=mains before=battery percent=80" in device.log
     assert "Device has become so hot that policies may act level=critical" in device.log
@@ -81,16 +86,16 @@ def test_slots_and_the_updater_are_followed(device, tmp_path):
     device.start()
     listener = Listener(device, types="slot,update")
     device.wait_for_model("adder")
-    status = {"schema": 1, "phase": "polling", "repository": "https://x/", "changed_at": 1.0}
-    for phase in ("polling", "idle"):
-        (device.directory / "new").write_text(json.dumps(status | {"phase": phase}))
+    status = {"schema": 1, "repository": "https://x/", "changed_at": 1.0}
+    for said, told in (("idle", 1), ("polling", 1), ("idle", 1), ("downloading", 2), ("polling", 2), ("idle", 3)):
+        (device.directory / "new").write_text(json.dumps(status | {"phase": said}))
         (device.directory / "new").replace(device.directory / "update.json")
-        device.wait_until(lambda phase=phase: phase in phases(listener), "update")
+        device.wait_until(lambda told=told: len(phases(listener)) == told, "update")
 
     device.wait_until(lambda: "health-passed" in moves(listener), "slot that moved")
     assert device.stop() == 0
     assert listener.has_stopped()
-    assert phases(listener) == ["polling", "idle"]
+    assert phases(listener) == ["idle", "downloading", "idle"], "a poll that finds nothing is no news"
 
 
 def phases(listener):
@@ -116,6 +121,9 @@ def test_the_network_is_what_the_gate_reports(device):
 def test_what_is_known_is_among_the_metrics_and_another_pace_is_taken_up(device):
     device.configure({"sense": {"sysfs": device.sysfs.root, "poll_s": 0.5}})
     device.start()
+    device.wait_until(
+        lambda: (value(device, "power"), value(device, "hottest_celsius")) == ("battery", 45.0), "slow sensor"
+    )
     text = Client(str(device.app_socket)).request("GET", "/metrics").body.decode()
     assert 'edged_power_source{source="battery"} 1\n' in text
     assert "edged_thermal_hottest_celsius 45\n" in text

@@ -1,5 +1,6 @@
 """Background requests over the real socket: kept while an operator defers the model, and answered once that is over."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -8,12 +9,13 @@ import pytest
 from edged.api.documents.status import Status
 from edged.cli import edgectl
 from edged.client import Client
-from edged.errors import DeadlineError, DeferredError, UnavailableError
+from edged.errors import DaemonUnreachableError, DeadlineError, DeferredError, UnavailableError
 from tests.fakes.bundles import adder_answer, make_bundle
 from tests.fakes.daemons import HELLO
 from tests.fakes.live_daemons import live_daemon
 
 HOUR_S = 3600.0
+BACKGROUND = {"max_kept_per_caller": 3}
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +25,10 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture
 def device(bundle):
-    """A device whose requests may take 2 s, unless they are kept; an operator has deferred its model."""
+    """A device whose model an operator has deferred."""
     with live_daemon() as device:
         device.install(bundle)
-        device.configure({"serve": {"request_timeout_s": 2.0}, "background": {"max_kept_per_caller": 3}})
+        device.configure({"background": BACKGROUND})
         device.start()
         device.roll_out("adder", "1.0.0")
         device.wait_for_model("adder")
@@ -55,11 +57,15 @@ def background_of(device):
     return model.background
 
 
-def ask_and_wait_until_kept(device, callers, count, **options):
-    asked = [callers.submit(ask, device, **options) for _ in range(count)]
+def wait_until_kept(device, count):
     device.wait_until(
         lambda: (status := background_of(device)) is not None and status.kept == count, f"{count} requests kept"
     )
+
+
+def ask_and_wait_until_kept(device, callers, count):
+    asked = [callers.submit(ask, device) for _ in range(count)]
+    wait_until_kept(device, count)
     return asked
 
 
@@ -78,16 +84,22 @@ def test_work_is_answered_when_the_rule_that_deferred_it_is_gone(device, callers
 
 
 def test_work_without_a_wish_of_its_own_has_the_time_of_any_request(device):
+    device.configure({"serve": {"request_timeout_s": 2.0}, "background": BACKGROUND})
+    device.reload()
+
     with pytest.raises(DeadlineError, match="while it was kept"):
         ask(device, timeout_s=None)
 
 
 def test_who_leaves_is_not_kept(device, callers):
-    (asked,) = ask_and_wait_until_kept(device, callers, 1, timeout_s=1.0)
-    with pytest.raises(DeadlineError):
-        asked.result()
+    with Client(str(device.app_socket), tensor_path=None) as client:
+        asked = callers.submit(client.infer, "adder", {"file": HELLO}, timeout_s=HOUR_S, is_background=True)
+        wait_until_kept(device, 1)
+        client._socket.shutdown(socket.SHUT_RDWR)
+        with pytest.raises(DaemonUnreachableError):
+            asked.result()
 
-    assert background_of(device).kept == 0
+    wait_until_kept(device, 0)
 
 
 def test_a_stop_of_the_daemon_does_not_wait_for_what_is_kept(device, callers):

@@ -14,8 +14,8 @@ import pytest
 
 from edged.api.app import make_app
 from edged.api.connection.serve import serve_sites
+from edged.api.endpoints.metrics import Metrics
 from edged.api.limits import LiveLimits
-from edged.api.metrics.models import Metrics
 from edged.api.oip.infer import Services
 from edged.callers.quotas import Quotas
 from edged.clock import SystemClock
@@ -253,7 +253,7 @@ def test_readme_shows_how(magika, module):
     program = snippets[module].replace("/run/edged/edged.sock", str(magika))
 
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=300, check=False
     )
 
     assert (done.returncode, done.stderr) == (0, "")

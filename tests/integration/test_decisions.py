@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from edged.daemon.decisions.decided_models import DecidedModels
 from edged.daemon.decisions.decider import Decider
-from edged.daemon.decisions.deciding import Deciding
 from edged.daemon.serving.asking import ask
 from edged.errors import DeferredError
 from edged.runtime.calls import Request
@@ -47,7 +47,7 @@ class Device:
             endpoint=FakeEndpoint(),
             noted=lambda *_: None,
         )
-        self.models = Deciding(
+        self.models = DecidedModels(
             serving=switching.serving,
             variants=switching.variants,
             decides=self.decider,

@@ -43,7 +43,7 @@ class Net:
 
 
 @asynccontextmanager
-async def gate_for(net, *, connect_timeout_s=5.0, idle_timeout_s=5.0, max_connections=4, drain_s=0.0, policies=None):
+async def gate_for(net, *, connect_timeout_s=60.0, idle_timeout_s=60.0, max_connections=4, drain_s=0.0, policies=None):
     limits = GateLimits(
         connect_timeout_s=connect_timeout_s, idle_timeout_s=idle_timeout_s, max_connections=max_connections
     )
@@ -53,7 +53,7 @@ async def gate_for(net, *, connect_timeout_s=5.0, idle_timeout_s=5.0, max_connec
         path = directory / "proxy.sock"
         running = asyncio.create_task(gate.run(bind_unix(path, mode=0o600), stop, drain_s=drain_s))
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 yield gate, path, stop, running
         finally:
             stop.set()
@@ -276,7 +276,7 @@ async def test_idle_tunnel_is_closed():
 
 async def test_stop_lets_open_tunnels_finish():
     """New connections are no longer taken; the one under way gets its drain time."""
-    async with echo_server() as port, gate_for(Net(["8.8.8.8"], port), drain_s=10.0) as (_, path, stop, running):
+    async with echo_server() as port, gate_for(Net(["8.8.8.8"], port), drain_s=60.0) as (_, path, stop, running):
         async with connected(path) as (reader, writer):
             writer.write(connect_to("public.test:443"))
             await reader.readuntil(b"\r\n\r\n")

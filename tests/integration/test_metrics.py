@@ -12,9 +12,9 @@ import pytest
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
+from edged.api.endpoints.metrics import Metrics
 from edged.api.endpoints.replies import answer
-from edged.api.metrics.models import Metrics
-from edged.api.oip.statistics import Statistics
+from edged.api.endpoints.statistics import Statistics
 from edged.telemetry.serving import ServingStats
 from edged.telemetry.shadow import ShadowStats
 from tests.fakes.fake_models import PAIR, FakeModels

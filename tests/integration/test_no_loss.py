@@ -77,6 +77,7 @@ def test_two_hundred_swaps_lose_no_request(device):
 
 
 def test_the_process_of_a_version_ends_with_it_and_gives_all_its_memory_back(device):
+    device.wait_until(lambda: len(device.workers) == 1, "end of what validated the model")
     (before,) = device.workers
     with Load([client(device)], MORE) as load:
         device.roll_out("adder", "1.1.0")

@@ -28,12 +28,15 @@ from tests.fakes.certificates import write_certificate
 from tests.fakes.clocks import ManualClock
 from tests.fakes.gates import resolve_nothing, running_gate, short_directory
 from tests.fakes.https_endpoints import HOST, answer, https_endpoint, plain
+from tests.fakes.loop_clocks import skip_s
 from tests.fakes.models import add_model
 
 OUTPUTS = (TensorSpec(name="y", dtype="FP32", shape=(-1, 4)),)
 X = np.array([[1.0, 2.5, -3.0, 0.0]], np.float32)
 GOOD = answer([("y", "FP32", [1, 4], (X + 1).tobytes())])
 FAR_S = 1e9
+PATIENCE_S = 60.0
+TIMEOUT_S = EndpointConfig(url="https://models.test/").timeout_s
 
 
 class Spent:
@@ -62,6 +65,14 @@ class World:
             lambda call: self.endpoints.submit("x", call),
             Request(inputs=[tensor], deadline_s=deadline_s, **wishes),
         )
+
+    async def late(self, monkeypatch):
+        """Ask, and have the time pass that an answer may take, once the endpoint was asked."""
+        asking = asyncio.ensure_future(self.trouble())
+        while not self.web.asked:  # noqa: ASYNC110 - another thread's list, which sets no event
+            await asyncio.sleep(0)
+        skip_s(monkeypatch, TIMEOUT_S)
+        assert (await asking).facts["trouble"] == "late"
 
     async def trouble(self, **wishes):
         with pytest.raises(OffloadError) as caught:
@@ -101,7 +112,7 @@ async def offloading(
                 spent=spent,
             )
             try:
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(PATIENCE_S):
                     yield World(endpoints, clock, spent, web)
             finally:
                 endpoints.give_up()
@@ -186,20 +197,20 @@ async def test_a_connection_whose_end_is_announced_is_not_kept(certificate):
         assert world.web.connections == 2
 
 
-async def test_what_was_left_in_the_middle_is_not_given_to_the_next_request(certificate):
+async def test_what_was_left_in_the_middle_is_not_given_to_the_next_request(certificate, monkeypatch):
     """An answer that comes too late belongs to nobody."""
     wrong = answer([("y", "FP32", [1, 4], bytes(16))])
     release = threading.Event()
 
     def script(_):
         if len(world.web.asked) == 1:
-            release.wait(10)
+            release.wait(PATIENCE_S)
             return wrong
         return GOOD
 
-    async with offloading(certificate, script, timeout_s=0.2) as world:
+    async with offloading(certificate, script) as world:
         world.web.keeps = True
-        assert (await world.trouble()).facts["trouble"] == "late"
+        await world.late(monkeypatch)
         release.set()
         (output,) = (await world.ask()).outputs
 
@@ -261,10 +272,10 @@ async def test_what_went_wrong_is_told_apart(certificate, said, trouble):
         assert len(world.web.asked) == 1, "a redirect is not followed, and nothing is sent twice"
 
 
-async def test_an_endpoint_that_says_nothing_is_given_up(certificate):
-    async with offloading(certificate, lambda _: None, timeout_s=0.2) as world:
-        assert (await world.trouble()).facts["trouble"] == "late"
-        assert await asyncio.to_thread(world.web.left.wait, 10)
+async def test_an_endpoint_that_says_nothing_is_given_up(certificate, monkeypatch):
+    async with offloading(certificate, lambda _: None) as world:
+        await world.late(monkeypatch)
+        assert await asyncio.to_thread(world.web.left.wait, PATIENCE_S)
 
 
 async def test_a_request_whose_deadline_passed_is_told_that(certificate):
@@ -289,7 +300,7 @@ async def test_a_caller_that_leaves_is_not_answered_for_any_longer(certificate):
 
         call.abandon()
 
-        assert await asyncio.to_thread(world.web.left.wait, 10)
+        assert await asyncio.to_thread(world.web.left.wait, PATIENCE_S)
         assert call.is_finished
 
 
@@ -328,6 +339,20 @@ async def test_a_failing_endpoint_rests_and_is_tried_again(certificate, caplog):
     told = [record.message for record in caplog.records if "Endpoint of a model" in record.message]
     assert len(told) == 2
     assert told[1].startswith("Endpoint of a model answers again")
+
+
+async def test_why_an_endpoint_did_not_answer_is_told_once(certificate, caplog):
+    """Its caller may well be answered by the device, and never hear of it."""
+    refusing, failing = (plain(b"", status=status) for status in ("401 Unauthorized", "500 Internal Server Error"))
+    script = iter([refusing, GOOD, refusing, failing])
+    async with offloading(certificate, lambda _: next(script)) as world:
+        await world.trouble()
+        await world.ask()
+        await world.trouble()
+        await world.trouble()
+
+    told = [record.message for record in caplog.records if "no answer from the endpoint of model x" in record.message]
+    assert ["401" in message for message in told] == [True, False]
 
 
 async def test_what_the_endpoint_asks_for_is_done(certificate):
@@ -446,7 +471,7 @@ PLACED = Placed(name="y", dtype="FP32", shape=(1, 4), size=16)
 )
 async def test_the_process_that_reads_hostile_bytes_is_not_believed_either(said):
     with short_directory() as directory:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             assert await play(directory, said) == "nonsense"
 
 

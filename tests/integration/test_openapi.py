@@ -8,9 +8,9 @@ import pytest
 from edged.api.app import make_app
 from edged.api.description.openapi import document
 from edged.api.description.operations import JSON, OPERATIONS
+from edged.api.endpoints.metrics import Metrics
 from edged.api.endpoints.steering import SteeringRoutes
 from edged.api.http.problems import ProblemBody
-from edged.api.metrics.models import Metrics
 from edged.api.oip.infer import parse_infer_path
 from edged.policy.document import Then
 from tests.fakes.device_routes import device_routes
@@ -95,6 +95,15 @@ async def test_an_answer_is_of_its_type(server, operation):
         "edged-fallback",
         "edged-decision",
     }
+
+
+async def test_a_model_that_may_be_smaller_is_described_as_its_type_says(tmp_path):
+    async with running(tmp_path / "s", models=FakeModels(replace(ECHO, least_scale=0.25))) as server:
+        for operation in OPERATIONS:
+            if operation.id in {"model", "models"}:
+                reply = await server.ask(asked(operation))
+                assert b'"least_scale":0.25' in reply.body
+                msgspec.json.decode(reply.body, type=operation.answers[JSON])
 
 
 @pytest.mark.parametrize(

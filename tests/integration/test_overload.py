@@ -67,6 +67,7 @@ def device(tmp_path):
         device.roll_out("loop", "1.0.0")
         device.start()
         device.wait_for_model("loop")
+        device.wait_until(lambda: len(device.workers) == 1, "end of what validated the model")
         yield device
 
 

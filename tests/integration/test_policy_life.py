@@ -97,6 +97,12 @@ def test_a_fleets_rules_take_their_place_and_those_with_a_mistake_change_nothing
     device.wait_until(lambda: "expected fp32, got int8" in device.log, "refusal of the fleet's rules")
 
     assert in_force(device, capsys)[0] == [("local", "site"), ("remote", "fleet"), ("packaged", "default")]
+    assert edge(device, "status") == 6
+    assert "expected fp32, got int8" in capsys.readouterr().out
+
+    sign(device, policy_of(name="mended"))
+    device.wait_until(lambda: ("remote", "mended") in in_force(device, capsys)[0], "rules of the fleet")
+    assert edge(device, "status") == 0
 
 
 def test_a_reload_takes_a_good_policy_and_leaves_a_bad_one(device, capsys):
@@ -106,6 +112,7 @@ def test_a_reload_takes_a_good_policy_and_leaves_a_bad_one(device, capsys):
     sources, told = in_force(device, capsys)
     assert sources[0] == ("local", "better")
     assert told["regulatory"] == {"mode": "hospital", "forbid_offload": True, "log_decisions": False}
+    assert edge(device, "status") == 0
 
     (device.directory / "site.toml").write_text(FAILING)
     configure(device)
@@ -114,6 +121,10 @@ def test_a_reload_takes_a_good_policy_and_leaves_a_bad_one(device, capsys):
     assert sources[0] == ("local", "better")
     assert told["regulatory"]["mode"] == "hospital", "the settings of a reload with a mistake are not taken either"
 
+    assert edge(device, "status") == 6
+    assert "Reload refused" in capsys.readouterr().out
+
     device.stop()
     device.start()
     assert in_force(device, capsys)[0][0] == ("local", "better")
+    assert edge(device, "status") == 6

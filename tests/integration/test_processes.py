@@ -39,7 +39,7 @@ def wait_until(condition: Callable[[], object], what: str, *, process: subproces
 
 def request(path: Path, method: str, target: str, body: bytes = b"", **headers: str):
     """One request over a Unix socket; returns the status and the JSON, or None when nobody listens."""
-    connection = http.client.HTTPConnection("localhost", timeout=30)
+    connection = http.client.HTTPConnection("localhost", timeout=WAIT_S)
     connection.sock = socket.socket(socket.AF_UNIX)
     try:
         connection.sock.connect(str(path))
@@ -83,7 +83,7 @@ def start(*arguments: object, environ: dict[str, str] | None = None) -> subproce
 
 def stop(process: subprocess.Popen) -> str:
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=WAIT_S)
     return errors
 
 
@@ -141,7 +141,7 @@ def test_running_loads_nothing_that_only_the_workers_need(directory, host):
 
 def test_edged_dev_says_what_cannot_work(directory):
     process = start("dev", "--dir", directory / ("d" * 100))
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=WAIT_S)
 
     assert process.returncode == 2
     assert "too long for a Unix socket" in errors
@@ -253,7 +253,7 @@ def test_process_with_wrong_settings_names_every_mistake_and_does_not_start(dire
     config = directory / "edged.toml"
     config.write_text('[serve]\nmax_queued = 0\n[repository]\nurl = "ftp://x"\n')
     process = start(verb, "--config", config)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=WAIT_S)
 
     assert process.returncode == 1
     assert "serve.max_queued" in errors

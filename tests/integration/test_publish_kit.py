@@ -171,6 +171,25 @@ def test_tensors_come_as_numpy_archives_and_large_outputs_become_files(tmp_path)
     assert main(["bundle", "validate", str(tmp_path / "tensors-1.0.0")]) == 0
 
 
+def test_tensors_may_have_names_that_no_file_can_have(tmp_path):
+    """As those of models that were made by TensorFlow."""
+    model = build([helper.make_node("Neg", ["in/x:0"], ["out/y~0"])], [("in/x:0", 1, [5000])], [("out/y~0", 1, [5000])])
+    recipe = with_tensors(
+        tmp_path / "src",
+        model.SerializeToString(),
+        '{ name = "in/x:0", dtype = "FP32", shape = [5000] }',
+        "[5000]",
+        **{"in/x:0": np.ones(5000, dtype=np.float32)},
+    )
+    recipe.write_text(recipe.read_text().replace('"y"', '"out/y~0"'))
+
+    assert make(recipe) == 0
+    assert main(["bundle", "build", str(recipe), "--out", str(tmp_path)]) == 0
+
+    names = {path.name for path in (tmp_path / "tensors-1.0.0/kit").rglob("one.*")}
+    assert names == {"one.in+2Fx+3A0", "one.out+2Fy+7E0"}
+
+
 @pytest.mark.parametrize(
     ("arrays", "reason"),
     [

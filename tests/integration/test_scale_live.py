@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edged.cli.steering import Steering
 from edged.client import Client, Session
+from edged.policy.document import Then
 from edged.publish.building.build import build_bundle
 from edged.worker.arrays import to_tensor
 from tests.fakes.live_daemons import LiveDaemon, live_daemon
@@ -103,8 +105,29 @@ def test_an_app_that_prepares_the_input_itself_is_told_what_is_wanted(device):
     assert followed["size"].tolist() == [16, 24, 1]
 
 
-def test_connections_of_the_tensor_socket_are_answered_at_that_scale_too(device):
+def test_connections_of_the_tensor_socket_are_answered_at_that_scale_and_told_so(device):
     with Session(str(device.tensor_socket), "ruler", memory_bytes=1 << 20) as session:
-        sizes = [session.infer({name: array})["size"].tolist() for name, array in (("image", IMAGE), ("small", SMALL))]
+        assert session.wanted_scale == 0.5
+        results = [session.infer({name: array}) for name, array in (("image", IMAGE), ("small", SMALL))]
 
-    assert sizes == [[16, 24, 1], [32, 48, 1]]
+    assert [result["size"].tolist() for result in results] == [[16, 24, 1], [32, 48, 1]]
+    assert [(result.scale, result.wanted_scale) for result in results] == [(0.5, 0.5), (1.0, 0.5)]
+
+
+def test_a_session_is_told_when_another_scale_is_asked_for(device):
+    """With the next answers: the daemon tells the app, and the worker at the same time."""
+    steering = Steering(str(device.admin_socket))
+    results = []
+
+    def is_told() -> bool:
+        results.append(session.infer({"image": IMAGE}))
+        return (results[-1].scale, session.wanted_scale) == (0.25, 0.125)
+
+    with Session(str(device.tensor_socket), "ruler", memory_bytes=1 << 20) as session:
+        steering.override("ruler", Then(scale=0.125), for_s=600, reason="a test")
+        try:
+            device.wait_until(is_told, "the other scale")
+        finally:
+            steering.clear_overrides("ruler")
+
+    assert results[-1]["size"].tolist() == [8, 16, 1], "a quarter is the least, in multiples of 8"

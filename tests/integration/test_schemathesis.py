@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edged.api.description.openapi import document
-from edged.api.documents.models import EVENTS_PATH
+from edged.api.documents.events import EVENTS_PATH
 from edged.api.endpoints.steering import SteeringRoutes
 from edged.api.oip.request import HEADER_LENGTH
 from tests.fakes.device_routes import device_routes

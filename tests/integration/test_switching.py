@@ -9,6 +9,7 @@ import pytest
 from edged.activation.trial import TrialRules
 from edged.daemon.lifecycle.rests import RETRY_AFTER_S
 from edged.errors import BackendError, ModelStoppedError
+from edged.select.decision import Measured
 from edged.select.warm import WarmRules
 from edged.store.slots import SlotState
 from tests.fakes.daemons import ADDER, Disk, until
@@ -88,7 +89,6 @@ async def test_where_memory_is_for_one_requests_wait_while_one_is_ended_and_the_
             for precision in ("int8", "fp32", "fp16"):
                 before = device.serving.served[ADDER].worker
                 device.want(precision)
-                await until(lambda: device.variants.line(ADDER).is_cold)
                 await device.until_answering(precision)
                 assert before.lost.is_set(), "there were never two"
                 expected = len(answers) + 20
@@ -149,7 +149,9 @@ async def test_another_variant_answers_when_the_worker_of_one_cannot_be_started_
         os.kill(worker.pid, signal.SIGKILL)
         await until(lambda: device.answering in {"fp16", "int8"})
         assert device.variants.unusable("adder")[id_of("fp32")][0].startswith("its worker cannot be started")
-        assert (await device.ask())[0] == device.answering
+        answering = device.answering
+        # The first may be back by the time that it is asked, or answered.
+        assert (await device.ask())[0] in {answering, "fp32"}
 
         await device.until_answering("fp32")
         assert device.variants.unusable("adder") == {}
@@ -195,8 +197,10 @@ async def test_restart_begins_with_the_variant_that_answered_last_and_knows_what
         await device.until_answering("int8")
         for _ in range(30):
             await device.ask()
-        await until(lambda: device.variants.measured("adder")[id_of("int8")].latency_s is not None)
-        measured = device.variants.measured("adder")[id_of("int8")]
+        # What passed its kit a moment ago has not been looked at yet.
+        seen = device.variants.measured
+        await until(lambda: seen("adder").get(id_of("int8"), Measured()).latency_s is not None)
+        measured = seen("adder")[id_of("int8")]
     async with disk.start() as again:
         assert again.serving.served[ADDER].loadable.variant.precision == "int8"
     async with switching_device(disk) as device:

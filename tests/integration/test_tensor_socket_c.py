@@ -39,7 +39,8 @@ def test_an_app_in_c_is_answered(program, device):
 
     assert code == 0
     assert said[0].startswith("opened 1.0.0 types-1.0.0-")
-    assert said[-1] == "output 0 shape 3 2.5 2.5 2.5"
+    assert said[0].endswith(" wanted 1000")
+    assert said[-2:] == ["scale 0", "output 0 shape 3 2.5 2.5 2.5"]
 
 
 def test_an_app_in_c_that_takes_its_memory_away_cannot(program, device):

@@ -140,7 +140,7 @@ async def test_clients_that_leave_at_any_moment_leave_nothing_behind(fast):
     await until(lambda: not fast.sockets.connections)
 
     assert open_files() <= before
-    assert open_files(fast.worker().pid) < 16
+    await until(lambda: open_files(fast.worker().pid) < 16)
 
 
 async def test_garbage_after_open_ends_the_connection_with_the_reason(fast):

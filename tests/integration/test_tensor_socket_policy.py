@@ -85,6 +85,18 @@ async def test_a_rate_of_the_policy_is_shared_by_all_connections_and_holds_at_on
             assert isinstance(await background.ask({0: X}), list)
 
 
+async def test_apps_that_take_scales_are_told_what_is_asked_for_at_once_and_when_it_changes(fast):
+    fast.scale = 0.5
+    await fast.put(adder())
+    async with fast.client(wants_scales=True) as client, fast.client() as other:
+        assert (client.opened.wanted_permille, other.opened.wanted_permille) == (500, 0)
+        fast.scale = 0.25
+        fast.sockets.decided()
+        told = await client.receive()
+        assert (told.variant, told.wanted_permille) == (client.opened.variant, 250)
+        assert isinstance(await other.ask({0: X}), list), "no other message comes before its answer"
+
+
 async def test_no_more_connections_than_requests_may_run_at_a_time_and_the_first_ones_stay(fast):
     await fast.put(adder())
     async with fast.client() as first, fast.client() as second, fast.client(is_background=True) as background:

@@ -67,4 +67,5 @@ def test_worker_that_was_lost_before_the_daemon_ended_still_counts(device, how):
 
     os.kill(look(device).worker.pid, signal.SIGKILL)
     device.wait_until(lambda: active(device) == "1.0.0", "version before")
+    device.wait_until(lambda: look(device).refused, "word of the one that was turned down")
     assert "2 workers were lost" in look(device).refused[0].reason

@@ -16,6 +16,7 @@ from edged.runtime.tensors import Tensor
 from edged.runtime.wire import INLINE_BYTES
 from edged.worker.arrays import to_array, to_tensor
 from tests.fakes import models
+from tests.fakes.open_files import open_files, shared_memory_of
 from tests.fakes.workers import opened, spec_of, worker_spec
 
 PATIENCE_S = 60.0
@@ -66,7 +67,7 @@ async def test_five_megabytes_cross_both_ways_in_shared_memory_and_the_next_five
             array = rows(5 * MB, first)
             result = await worker.infer([to_tensor("x", array)], timeout_s=PATIENCE_S)
             np.testing.assert_array_equal(to_array(result.outputs[0]), array + 2)
-            used.append((memory.used_bytes, len(mapped_by(worker.pid))))
+            used.append((memory.used_bytes, len(shared_memory_of(worker.pid))))
 
     assert used == [(10 * MB, 2)] * 3, "a segment for the input and a room for the answer"
 
@@ -90,7 +91,7 @@ async def test_small_tensors_need_no_shared_memory(template, tmp_path, memory):
     async with started(template, tmp_path, memory=memory) as worker:
         result = await worker.infer([to_tensor("x", rows(INLINE_BYTES))], timeout_s=PATIENCE_S)
 
-        assert mapped_by(worker.pid) == []
+        assert shared_memory_of(worker.pid) == []
     np.testing.assert_array_equal(to_array(result.outputs[0]), rows(INLINE_BYTES) + 2)
     assert memory.used_bytes == 0
 
@@ -133,24 +134,24 @@ async def test_memory_outlives_a_worker_and_serves_the_next_one(template, tmp_pa
 
 async def test_a_worker_that_goes_takes_its_process_and_its_own_memory_along(template, tmp_path):
     """What a model used returns to the system when it is unloaded."""
-    before = open_files(), mapped_by("self")
+    before = open_files(), shared_memory_of()
     async with started(template, tmp_path) as worker:
         await worker.infer([to_tensor("x", rows(5 * MB))], timeout_s=PATIENCE_S)
-        assert len(mapped_by("self")) > len(before[1])
+        assert len(shared_memory_of()) > len(before[1])
         pid = worker.pid
 
     assert not is_there(pid)
-    assert (open_files(), mapped_by("self")) == before
+    assert (open_files(), shared_memory_of()) == before
 
 
 async def test_what_is_trimmed_here_is_unmapped_there(template, tmp_path, memory):
     async with started(template, tmp_path, memory=memory) as worker:
         await worker.infer([to_tensor("x", rows(5 * MB))], timeout_s=PATIENCE_S)
-        assert len(mapped_by(worker.pid)) == 2
+        assert len(shared_memory_of(worker.pid)) == 2
         memory.trim()
 
         async with asyncio.timeout(PATIENCE_S):
-            while mapped_by(worker.pid):  # noqa: ASYNC110 - another process's memory, which sets no event
+            while shared_memory_of(worker.pid):  # noqa: ASYNC110 - another process's memory, which sets no event
                 await asyncio.sleep(0)
     assert memory.used_bytes == 0
 
@@ -159,7 +160,7 @@ async def test_a_thousand_mixed_requests_leave_nothing_behind(template, tmp_path
     """Small, large, wrong, stopped and abandoned ones, several at once: no descriptor, no memory, no mapping more than before."""
     spec = msgspec.structs.replace(ADD_SPEC, parallel=4)
     wrong = to_tensor("x", np.zeros((1, 5), np.float32))
-    mapped_before = mapped_by("self")
+    mapped_before = shared_memory_of()
     async with started(template, tmp_path, spec, memory=memory) as worker:
         before = open_files(), open_files(worker.pid), threads_of(worker.pid)
         under_way = asyncio.Semaphore(4)
@@ -188,27 +189,17 @@ async def test_a_thousand_mixed_requests_leave_nothing_behind(template, tmp_path
         memory.trim()
 
         async with asyncio.timeout(PATIENCE_S):
-            while mapped_by(worker.pid):  # noqa: ASYNC110 - another process's memory, which sets no event
+            while shared_memory_of(worker.pid):  # noqa: ASYNC110 - another process's memory, which sets no event
                 await asyncio.sleep(0)
         assert (open_files(), open_files(worker.pid), threads_of(worker.pid)) == before
         assert worker.is_usable
     assert sum(isinstance(outcome, TensorError) for outcome in outcomes) > 100
-    assert mapped_by("self") == mapped_before
+    assert shared_memory_of() == mapped_before
 
 
 def is_there(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-def open_files(pid: int | str = "self") -> int:
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-
-
 def threads_of(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
-
-
-def mapped_by(pid: int | str) -> list[str]:
-    """The shared memory that a process has mapped; its files have no name."""
-    maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
-    return [line for line in maps if "/dev/shm/" in line]

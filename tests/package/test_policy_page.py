@@ -14,7 +14,7 @@ PAGE = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
 
 
 def row(name, quantity):
-    values = ", ".join(quantity.words) or quantity.kind.value
+    values = ", ".join(quantity.words) or f"{quantity.kind}{quantity.span}"
     return f"| `{name}` | {values} | {quantity.unit} | {quantity.meaning} |".replace("|  |", "| |")
 
 
@@ -53,4 +53,13 @@ def test_the_example_is_a_policy_whose_tests_pass():
 
     policy = read_policy(example.encode(), source="docs/policy.md")
 
-    assert [rule.name for rule in policy.rules] == ["hot", "night-shift"]
+    assert [rule.name for rule in policy.rules] == ["hot", "background-by-day"]
+
+
+def test_the_example_of_a_limit_passes_its_test():
+    section = PAGE.partition("### Time, power and energy")[2].partition("\n## ")[0]
+    example = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
+
+    policy = read_policy(f'schema = 1\nname = "site"\n{example}'.encode(), source="docs/policy.md")
+
+    assert (policy.rules[0].then.max_joules, len(policy.tests)) == (0.5, 1)

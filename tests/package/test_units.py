@@ -15,7 +15,14 @@ SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 SERVICES = sorted(SYSTEMD.glob("*.service"))
 UNITS = sorted([*SERVICES, *SYSTEMD.glob("*.socket"), *SYSTEMD.glob("*.path")])
 # design.md, in the tenths that systemd-analyze's --threshold= counts in.
-MOST_EXPOSURE = {"edged": 3, "edged-update": 3, "edged-offload": 3, "edged-frequency@": 5, "edged-egress": 9}
+MOST_EXPOSURE = {
+    "edged": 3,
+    "edged-update": 3,
+    "edged-offload": 3,
+    "edged-presence": 3,
+    "edged-frequency@": 5,
+    "edged-egress": 9,
+}
 ANALYZE_VERSION = 257
 SETTING = re.compile(r"^([A-Za-z]+)=(.*)$")
 CONFINING = {
@@ -157,11 +164,12 @@ def test_what_caps_processors_is_off_and_undone():
     """Root without a capability, which may write the settings of processors; stopping the path gives back what was before."""
     service = dict(sandbox(SYSTEMD / "edged-frequency@.service"))
     assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == ""
-    assert service["ReadWritePaths"] == "+/sys/devices/system/cpu"
+    assert service["ReadWritePaths"] == "+/sys/devices/system/cpu/cpufreq"
     assert service["ProtectKernelTunables"] == "yes"
     path = dict(settings(SYSTEMD / "edged-frequency.path"))
     assert path["PathChanged"] == Config().paths.frequency_wish
     assert (path["Unit"], path["OnSuccess"]) == ("edged-frequency@apply.service", "edged-frequency@undo.service")
+    assert path["Wants"] == path["Unit"]
     rules = (SYSTEMD.parent / "debian/rules").read_text(encoding="utf-8")
     assert re.search(r"dh_installsystemd .*--no-enable --no-start .*edged-frequency\.path", rules)
 

@@ -14,7 +14,7 @@ def systemd(monkeypatch):
     """A notification socket as systemd has it."""
     with short_directory() as directory, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(directory / "notify"))
-        listener.settimeout(5)
+        listener.settimeout(60)
         monkeypatch.setenv("NOTIFY_SOCKET", str(directory / "notify"))
         yield listener
 

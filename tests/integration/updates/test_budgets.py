@@ -37,7 +37,7 @@ class Device:
             config = Config(
                 repository=RepositoryConfig(url=self.web.url, root=str(self.publisher.root_metadata)),
                 paths=PathsConfig(store=str(self.store), gate_socket=str(gate.path)),
-                update=UpdateConfig(**{"disk_reserve_bytes": 0, "timeout_s": 10.0, **update}),
+                update=UpdateConfig(**{"disk_reserve_bytes": 0, "timeout_s": 60.0, **update}),
             )
             found = find(Task(config=config, checked_unix_s={}), self.clock, self.reports, on_answer=lambda: None)
         return found, gate.gate.counters.relayed_bytes

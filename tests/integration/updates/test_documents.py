@@ -207,7 +207,7 @@ def test_timestamp_is_told_before_the_first_document_is_fetched(it, operator, we
     operator.stop("demo", serial=1)
     seen = []
 
-    it.client.refresh(it.reports, tell=lambda milestone: seen.append((milestone, web.paths()[-1])))
+    it.refresh.run(it.reports, tell=lambda milestone: seen.append((milestone, web.paths()[-1])))
 
     milestone, path = seen[0]
     assert milestone == Trusted(timestamp=(it.layout.metadata / "timestamp.json").read_bytes())

@@ -39,7 +39,7 @@ def gate(web):
 
 @pytest.fixture
 def host(gate):
-    made = Host(gate=gate.path, timeout_s=5.0, clock=SystemClock())
+    made = Host(gate=gate.path, timeout_s=60.0, clock=SystemClock())
     yield made
     made.close()
 
@@ -157,7 +157,7 @@ class Racing(SystemClock):
 @pytest.mark.parametrize(("min_bytes_per_s", "is_given_up"), [(256, True), (1, False), (0, False)])
 def test_slow_host_is_given_up(web, gate, min_bytes_per_s, is_given_up):
     """Every single answer is in time; all of them together are not."""
-    host = Host(gate=gate.path, timeout_s=5.0, clock=Racing(500.0), min_bytes_per_s=min_bytes_per_s)
+    host = Host(gate=gate.path, timeout_s=60.0, clock=Racing(500.0), min_bytes_per_s=min_bytes_per_s)
     try:
         if is_given_up:
             with pytest.raises(HostUnreachableError, match="too slowly") as caught:
@@ -171,7 +171,7 @@ def test_slow_host_is_given_up(web, gate, min_bytes_per_s, is_given_up):
 
 def test_every_byte_of_a_body_is_counted(web, gate):
     counted = []
-    host = Host(gate=gate.path, timeout_s=5.0, clock=SystemClock(), on_bytes=counted.append)
+    host = Host(gate=gate.path, timeout_s=60.0, clock=SystemClock(), on_bytes=counted.append)
 
     host.read(f"{web.url}file", max_bytes=len(BODY))
     with host.open(f"{web.url}file", first_byte=1000, last_byte=1999) as stream:
@@ -190,7 +190,7 @@ def test_whoever_counts_may_end_a_body_and_the_next_one_comes_whole(web, gate):
             raise EnoughError
 
     is_limited = True
-    host = Host(gate=gate.path, timeout_s=5.0, clock=SystemClock(), on_bytes=count)
+    host = Host(gate=gate.path, timeout_s=60.0, clock=SystemClock(), on_bytes=count)
     with pytest.raises(EnoughError):
         host.read(f"{web.url}file", max_bytes=len(BODY))
 
@@ -208,14 +208,14 @@ def test_gate_that_refuses_says_what_to_do(web, host):
 
 def test_host_behind_the_gate_that_is_down(gate, web, tmp_path):
     with running_gate(allow_private=["models.test:1"]) as other:
-        host = Host(gate=other.path, timeout_s=5.0, clock=SystemClock())
+        host = Host(gate=other.path, timeout_s=60.0, clock=SystemClock())
         with pytest.raises(HostUnreachableError, match="cannot be reached"):
             host.read("http://models.test:1/", max_bytes=1)
 
 
 def test_gate_that_is_not_there(tmp_path):
     with short_directory() as directory:
-        host = Host(gate=directory / "absent", timeout_s=5.0, clock=SystemClock())
+        host = Host(gate=directory / "absent", timeout_s=60.0, clock=SystemClock())
         with pytest.raises(HostUnreachableError, match=r"gate .* does not answer") as caught:
             host.read("http://models.test/", max_bytes=1)
 
@@ -242,7 +242,7 @@ def test_https_goes_through_the_tunnel(tmp_path, certificate):
         static_host(tmp_path, certificate=certificate) as web,
         running_gate(allow_private=[f"{web.name}:{web.port}"]) as gate,
     ):
-        host = Host(gate=gate.path, timeout_s=5.0, clock=SystemClock(), tls=tls)
+        host = Host(gate=gate.path, timeout_s=60.0, clock=SystemClock(), tls=tls)
         assert host.read(f"{web.url}file", max_bytes=len(BODY)) == BODY
         assert host.read(f"{web.url}file", max_bytes=len(BODY)) == BODY
         assert web.connections == 1
@@ -254,7 +254,7 @@ def test_certificate_that_is_not_trusted_is_refused(tmp_path, certificate):
         static_host(tmp_path, certificate=certificate) as web,
         running_gate(allow_private=[f"{web.name}:{web.port}"]) as gate,
     ):
-        host = Host(gate=gate.path, timeout_s=5.0, clock=SystemClock())
+        host = Host(gate=gate.path, timeout_s=60.0, clock=SystemClock())
         with pytest.raises(TlsError, match=r"certificate of models\.test is not valid"):
             host.read(f"{web.url}file", max_bytes=len(BODY))
         host.close()

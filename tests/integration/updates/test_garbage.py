@@ -70,7 +70,7 @@ def test_file_that_the_disk_changed_in_the_version_to_fall_back_to_is_mended(it,
     path.write_bytes(data)
     web.requests.clear()
 
-    it.client.make_bundles().checked_unix_s.clear()
+    it.refresh.make_bundles().checked_unix_s.clear()
     summary = it.poll()
 
     assert summary.staged == ("demo 1.0.0",)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import edged
+from edged.bundle.manifest import CHUNK_BYTES
 from edged.clock import SystemClock
 from edged.codec import decode_json
 from edged.config.schema import Config, PathsConfig, RepositoryConfig, UpdateConfig
@@ -239,6 +240,20 @@ def test_unforeseen_error_is_a_failure_and_what_was_checked_is_kept(it, publishe
     assert "oops" in broken.failure.message
     assert broken.checked_unix_s == found.checked_unix_s
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_part_of_a_bundle_that_came_is_told_once(it, publisher, web):
+    """Neither what is wrong counts, nor what was here before."""
+    path = blob_path(publisher.release("1.0.0", model_bytes=THREE_CHUNKS))
+    web.alter(path, CHUNK_BYTES + 5)  # the second of three chunks never comes right
+
+    found, _ = it.poll()
+    assert found.failure.code == "digest-mismatch"
+    assert found.has_brought
+
+    found, paths = it.poll(is_asked_for=True)
+    assert path in paths
+    assert not found.has_brought
 
 
 def test_interrupted_check_goes_on_where_it_was(it, publisher, web):

@@ -94,7 +94,7 @@ def test_a_plan_is_printed_for_people(released, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "demo 1.1.0 to 1000 devices (assumed: as many of each processor)"
     steps = [line.split()[:3] for line in lines if "%" in line and "COST" not in line][2:]
-    assert [step[0] + step[1] + step[2] for step in steps] == ["1%10", "10%90", "25%150", "100%750"]
+    assert [step[0] + step[1] + step[2] for step in steps] == ["1%10", "10%90", "25%150", "50%250", "100%500"]
     assert "51565 polls of each device" in "\n".join(lines)
 
 

@@ -58,7 +58,7 @@ def test_light_refresh_brings_documents_and_says_which_blobs_are_wanted(it, publ
     manifest = publisher.release("1.0.0", model_bytes=THREE_CHUNKS)
     milestones = []
 
-    summary = it.client.refresh(it.reports, tell=milestones.append, brings_bundles=False)
+    summary = it.refresh.run(it.reports, tell=milestones.append, brings_bundles=False)
 
     assert set(summary.wanted) == {entry.digest for entry in manifest.files_for(manifest.variants)}
     assert it.layout.rollout.is_file()
@@ -73,7 +73,7 @@ def test_blobs_that_are_wanted_are_not_told_while_a_manifest_is_missing(it, publ
     publisher.release("1.0.0", name="other")
     web.faults[publisher.metadata("m-other")] = Fault(status=404)
 
-    assert it.client.refresh(it.reports, brings_bundles=False).wanted is None
+    assert it.refresh.run(it.reports, brings_bundles=False).wanted is None
 
 
 def test_only_files_this_machine_can_use_are_fetched(make_device, publisher, web):

@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -46,7 +45,8 @@ def test_updater_without_a_gate_says_so_and_stays(site):
 
 
 def test_updater_stops_quickly_while_the_host_says_nothing(site, tmp_path):
-    """A refresh that waits for the network does not hold up the stop."""
+    """A refresh that waits for the network, for as long as a test may last, does not hold up the stop."""
+    site.configure(update={"timeout_s": 20 * PATIENCE_S})
     with (
         bind_unix(site.run / "proxy.sock", mode=0o600) as silent_gate,
         process("edged.update", "--config", site.config) as updater,
@@ -55,9 +55,7 @@ def test_updater_stops_quickly_while_the_host_says_nothing(site, tmp_path):
         connection, _ = silent_gate.accept()
         with connection:
             connection.recv(1000)
-            began_s = time.monotonic()
             assert stop(updater) == 0
-            assert time.monotonic() - began_s < 10
 
 
 def test_both_feed_the_watchdog(site):

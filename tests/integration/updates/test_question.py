@@ -66,9 +66,14 @@ def question(make, web, gate):
     return make(web.url, gate.path)
 
 
+def is_unchanged(question, trusted):
+    """Tell whether the host certainly still has what this device trusts."""
+    return question.fetch(trusted) == trusted
+
+
 def test_unchanged_file_is_sent_once_and_then_only_confirmed(question, web):
     """On one connection, which stays open between the questions."""
-    assert [question.is_unchanged(TRUSTED) for _ in range(4)] == [True] * 4
+    assert [is_unchanged(question, TRUSTED) for _ in range(4)] == [True] * 4
 
     assert web.paths() == [TIMESTAMP] * 4
     assert web.unchanged == 3
@@ -79,11 +84,11 @@ def test_unchanged_file_is_sent_once_and_then_only_confirmed(question, web):
 def test_new_file_is_noticed_and_confirmed_as_soon_as_it_is_trusted(question, web, repository, is_chunked):
     """The bytes that made the question's answer no are known already when they are the trusted ones."""
     web.is_chunked = is_chunked
-    assert question.is_unchanged(TRUSTED)
+    assert is_unchanged(question, TRUSTED)
     (repository / TIMESTAMP).write_bytes(NEWER)
 
-    assert not question.is_unchanged(TRUSTED)
-    assert question.is_unchanged(NEWER)
+    assert not is_unchanged(question, TRUSTED)
+    assert is_unchanged(question, NEWER)
 
     assert web.unchanged == 1
 
@@ -104,7 +109,7 @@ class Interrupted:
 def ask_until_it_waits(question):
     """An answer that is there at once needs no wait."""
     while True:
-        question.is_unchanged(b"another")
+        is_unchanged(question, b"another")
 
 
 def test_question_that_was_ended_leaves_no_answer_behind(web, gate, repository, waits):
@@ -112,27 +117,27 @@ def test_question_that_was_ended_leaves_no_answer_behind(web, gate, repository, 
     interrupted = Interrupted(waits)
     question = Question(url=web.url, gate=gate.path, timeout_s=10.0, waits=interrupted, clock=SystemClock())
     with closing(question):
-        assert question.is_unchanged(TRUSTED)
+        assert is_unchanged(question, TRUSTED)
         interrupted.is_ended = True
         with pytest.raises(ApplyAskedError):
             ask_until_it_waits(question)
         interrupted.is_ended = False
         (repository / TIMESTAMP).write_bytes(NEWER)
 
-        assert question.is_unchanged(NEWER)
+        assert is_unchanged(question, NEWER)
 
 
 def test_file_that_is_not_what_is_trusted_is_never_confirmed(question, repository):
     """Also when the host confirms that it is what it sent last."""
     (repository / TIMESTAMP).write_bytes(NEWER)
 
-    assert [question.is_unchanged(TRUSTED) for _ in range(3)] == [False] * 3
+    assert [is_unchanged(question, TRUSTED) for _ in range(3)] == [False] * 3
 
 
 def test_host_without_validators_sends_the_file_each_time(question, web):
     web.has_etags = False
 
-    assert [question.is_unchanged(TRUSTED) for _ in range(3)] == [True] * 3
+    assert [is_unchanged(question, TRUSTED) for _ in range(3)] == [True] * 3
 
     assert web.conditions == []
 
@@ -141,7 +146,7 @@ def test_host_with_times_only_is_asked_by_time(question, web):
     web.has_etags = False
     web.faults[TIMESTAMP] = Fault(fields=(("Last-Modified", LONG_AGO),))
 
-    assert [question.is_unchanged(TRUSTED) for _ in range(2)] == [True] * 2
+    assert [is_unchanged(question, TRUSTED) for _ in range(2)] == [True] * 2
 
     assert (web.conditions, web.unchanged) == ([LONG_AGO], 1)
 
@@ -151,7 +156,7 @@ def test_file_of_this_very_second_is_asked_for_plainly(question, web):
     web.date = LONG_AGO
     web.faults[TIMESTAMP] = Fault(fields=(("Last-Modified", LONG_AGO),))
 
-    assert [question.is_unchanged(TRUSTED) for _ in range(2)] == [True] * 2
+    assert [is_unchanged(question, TRUSTED) for _ in range(2)] == [True] * 2
 
     assert web.conditions == []
 
@@ -175,17 +180,17 @@ def test_file_of_this_very_second_is_asked_for_plainly(question, web):
 def test_whatever_else_the_host_answers_is_no(question, web, fault):
     """What it is will be found out by the refresh; the next good answer counts again."""
     web.faults[TIMESTAMP] = fault
-    assert not question.is_unchanged(TRUSTED)
+    assert not is_unchanged(question, TRUSTED)
 
     web.heal()
-    assert question.is_unchanged(TRUSTED)
+    assert is_unchanged(question, TRUSTED)
 
 
 def test_connection_that_was_closed_while_idle_is_opened_again(question, web):
     """The host says so with its last answer, or the gate ends it without a word."""
     web.faults[TIMESTAMP] = Fault(fields=(("Connection", "close"),), times=1)
 
-    assert [question.is_unchanged(TRUSTED) for _ in range(2)] == [True] * 2
+    assert [is_unchanged(question, TRUSTED) for _ in range(2)] == [True] * 2
 
     assert web.connections == 2
 
@@ -197,27 +202,27 @@ def test_gate_that_was_restarted_is_no_failure(make, web):
         with running_gate(allow_private=allow) as first:
             path.symlink_to(first.path)
             question = make(web.url, path)
-            assert question.is_unchanged(TRUSTED)
+            assert is_unchanged(question, TRUSTED)
         path.unlink()
         with running_gate(allow_private=allow) as second:
             path.symlink_to(second.path)
 
-            assert question.is_unchanged(TRUSTED)
+            assert is_unchanged(question, TRUSTED)
 
 
 def test_gate_that_is_away_or_refuses_is_no(make, gate, tmp_path):
-    assert not make("http://models.test/", tmp_path / "absent").is_unchanged(TRUSTED)
-    assert not make("http://elsewhere.test/", gate.path).is_unchanged(TRUSTED)
+    assert not is_unchanged(make("http://models.test/", tmp_path / "absent"), TRUSTED)
+    assert not is_unchanged(make("http://elsewhere.test/", gate.path), TRUSTED)
 
 
 @pytest.mark.parametrize("url", ["http://models.test/ä/", "http://müller.test/"])
 def test_name_that_cannot_be_asked_for_is_no(make, gate, url):
-    assert not make(url, gate.path).is_unchanged(TRUSTED)
+    assert not is_unchanged(make(url, gate.path), TRUSTED)
 
 
 def test_silence_is_no(make):
     with short_directory() as directory, bind_unix(directory / "silent", mode=0o600):
-        assert not make("http://models.test/", directory / "silent", timeout_s=0.05).is_unchanged(TRUSTED)
+        assert not is_unchanged(make("http://models.test/", directory / "silent", timeout_s=0.05), TRUSTED)
 
 
 def test_stop_ends_the_question(make):
@@ -226,7 +231,7 @@ def test_stop_ends_the_question(make):
         question = make("http://models.test/", directory / "silent", timeout_s=60.0)
         timer.start()
         with pytest.raises(StopAskedError):
-            question.is_unchanged(TRUSTED)
+            is_unchanged(question, TRUSTED)
     timer.join()
 
 
@@ -243,7 +248,7 @@ def test_https_is_asked_inside_tls(make, secure, certificate):
     web, gate = secure
     question = make(web.url, gate.path, tls=ssl.create_default_context(cafile=certificate))
 
-    assert [question.is_unchanged(TRUSTED) for _ in range(3)] == [True] * 3
+    assert [is_unchanged(question, TRUSTED) for _ in range(3)] == [True] * 3
 
     assert (web.unchanged, web.connections) == (2, 1)
 
@@ -265,11 +270,11 @@ def test_poll_that_changes_nothing_costs_six_hundred_bytes_at_most(make, web, ga
     host, relay = secure if is_tls else (web, gate)
     host.faults[TIMESTAMP] = Fault(fields=CDN)
     question = make(host.url, relay.path, tls=ssl.create_default_context(cafile=certificate) if is_tls else None)
-    assert question.is_unchanged(TRUSTED)
+    assert is_unchanged(question, TRUSTED)
     before = relay.gate.counters.relayed_bytes
 
     for _ in range(20):
-        assert question.is_unchanged(TRUSTED)
+        assert is_unchanged(question, TRUSTED)
 
     assert host.unchanged == 20
     # The gate may count the last block after it has passed it on; that of the first answer is among these.
@@ -279,13 +284,13 @@ def test_poll_that_changes_nothing_costs_six_hundred_bytes_at_most(make, web, ga
 @pytest.mark.parametrize("is_metered", [False, True])
 def test_gate_that_tells_about_its_link_is_understood(make, web, is_metered):
     with running_gate(allow_private=[f"{web.name}:{web.port}"], is_metered=is_metered) as gate:
-        assert make(web.url, gate.path).is_unchanged(TRUSTED)
+        assert is_unchanged(make(web.url, gate.path), TRUSTED)
 
 
 def test_host_without_a_trusted_certificate_is_no(make, secure):
     web, gate = secure
 
-    assert not make(web.url, gate.path).is_unchanged(TRUSTED)
+    assert not is_unchanged(make(web.url, gate.path), TRUSTED)
     assert web.requests == []
 
 
@@ -293,7 +298,7 @@ def test_certificates_of_the_environments_file_are_trusted(make, secure, certifi
     web, gate = secure
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
 
-    assert make(web.url, gate.path).is_unchanged(TRUSTED)
+    assert is_unchanged(make(web.url, gate.path), TRUSTED)
 
 
 @pytest.mark.skipif(
@@ -308,4 +313,4 @@ def test_certificates_are_found_in_a_directory(make, secure, certificate, monkey
     (tmp_path / f"certs/{name}.0").symlink_to(certificate)
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "certs"))
 
-    assert make(web.url, gate.path).is_unchanged(TRUSTED)
+    assert is_unchanged(make(web.url, gate.path), TRUSTED)

@@ -88,7 +88,7 @@ def test_refresh_loads_nothing_before_a_stop_that_a_stop_does_not_need():
         "requests",
         "urllib3",
     )
-    script = f"import sys, edged.update.refresh.finding; print(*sorted(set(sys.modules) & set({late!r})))"
+    script = f"import sys, edged.update.refresh.__main__; print(*sorted(set(sys.modules) & set({late!r})))"
 
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
 
@@ -246,6 +246,29 @@ def test_download_goes_on_over_any_number_of_new_timestamps(site, gate):
         assert ranges(site, path) == [None]
 
 
+def test_download_goes_on_and_is_shown_while_a_look_at_the_host_hangs(site, gate):
+    """On a slow network a look takes minutes. What the download says meanwhile is taken, else it would wait to be heard."""
+    site.configure(poll_interval_s=0.2)
+    path = blob_path(site.publisher.release("1.1.0", model_bytes=THREE_CHUNKS))
+    pace = Pace()
+    site.web.faults[path] = Fault(pace=pace)
+    with updating(site) as updater:
+        wait_for(lambda: ranges(site, path))
+        site.publisher.release("1.0.0", name="other")
+        hanging = site.publisher.metadata("m-other")
+        site.web.faults[hanging] = Fault(stall_after=10)
+        wait_for(lambda: hanging in site.web.paths())
+
+        pace.allow(CHUNK_BYTES)
+        wait_for(lambda: pace.allow(1000) or shows_bytes(site, CHUNK_BYTES))
+
+        assert len(children(updater)) == 2
+        site.web.heal()
+        pace.allow(THREE_CHUNKS)
+        wait_for((site.store / "bundles/other/1.0.0/manifest.json").is_file)
+        assert ranges(site, path) == [None]
+
+
 def test_download_that_nobody_wants_any_more_is_ended(site, gate):
     site.configure(poll_interval_s=0.2)
     path = blob_path(site.publisher.release("1.1.0", model_bytes=THREE_CHUNKS))
@@ -278,6 +301,33 @@ def test_new_timestamp_that_nobody_signed_does_not_end_a_download(site, gate):
         assert not is_gone(refresh)
         pace.allow(THREE_CHUNKS)
         wait_for((site.store / "bundles/demo/1.1.0/manifest.json").is_file)
+
+
+def test_bundle_that_only_a_look_has_seen_does_not_wait_for_the_next_try_of_another(site, gate):
+    """What failed is tried again after an hour here. The new bundle has nothing to do with it."""
+    site.configure(poll_interval_s=0.2)
+    path = blob_path(site.publisher.release("1.1.0", model_bytes=THREE_CHUNKS))
+    site.web.faults[path] = Fault(stall_after=10)
+    with updating(site):
+        wait_for(lambda: ranges(site, path))
+        site.publisher.release("1.0.0", name="other")
+        # The light refresh has ended when the next poll has the timestamp confirmed.
+        wait_for(lambda: site.publisher.metadata("m-other") in site.web.paths())
+        before = site.web.unchanged
+        wait_for(lambda: site.web.unchanged > before)
+        assert not (site.store / "bundles/other").exists()
+
+        (site.publisher.root / path).unlink()
+        site.web.heal()
+
+        wait_for((site.store / "bundles/other/1.0.0/manifest.json").is_file)
+        wait_for(lambda: site.status().phase is Phase.WAITING)
+        assert site.status().error.code == "file-missing"
+
+
+def shows_bytes(site, least):
+    progress = site.status().progress
+    return progress is not None and progress.received_bytes >= least
 
 
 def has_stop(site, serial):
