@@ -29,7 +29,7 @@ from edged.api.documents.policy import (
     OverrideStatus,
     PolicyDocument,
 )
-from edged.api.documents.status import Status
+from edged.api.documents.status import STATUS_PATH, Status
 from edged.api.documents.updates import APPLY_PATH, HISTORY_PATH, ROLLBACK_PATH, Apply, Rollback, Switched
 from edged.api.oip import schemas
 from edged.api.oip.decision_summary import DECISION
@@ -205,7 +205,7 @@ _INFERENCE: Final = tuple(
 )
 
 _DEVICE: Final = (
-    Operation(id="status", summary="What the device does", path="/edged/v1/status", answers={JSON: Status}),
+    Operation(id="status", summary="What the device does", path=STATUS_PATH, answers={JSON: Status}),
     Operation(id="models", summary="The models that answer", path="/edged/v1/models", answers={JSON: ModelList}),
     Operation(
         id="decisions",

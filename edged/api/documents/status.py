@@ -1,12 +1,14 @@
 """The status document, ``/edged/v1/status`` and ``edgectl status --json``: schema version 1."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from edged.api.documents.background import BackgroundStatus
 from edged.api.documents.decisions import DecisionStatus
 from edged.codec import Document
 from edged.ops.rollout import Rule
 from edged.update.protocol.phases import UpdateStatus
+
+STATUS_PATH: Final = "/edged/v1/status"
 
 
 class SlotStatus(Document, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from edged.api.description.openapi import document
 from edged.api.documents.models import ModelEntry, ModelList
+from edged.api.documents.status import STATUS_PATH
 from edged.api.endpoints.replies import json_reply
 from edged.api.ports import Models, ModelView, StatusSource
 
@@ -21,7 +22,7 @@ class Device:
     def routes(self) -> list[web.RouteDef]:
         """Return every route."""
         return [
-            web.get("/edged/v1/status", self.status),
+            web.get(STATUS_PATH, self.status),
             web.get("/edged/v1/models", self.models),
             web.get("/openapi.json", self.openapi),
         ]

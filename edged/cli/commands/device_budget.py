@@ -7,11 +7,10 @@ from typing import Any, Final
 from edged.api.documents.budget import BUDGET_PATH, BudgetDocument, DayCost, ModelCost, VariantCost
 from edged.cli.arguments import whole_number
 from edged.cli.exits import Exit
-from edged.cli.folding import fitted
 from edged.cli.http import Client
+from edged.cli.showing import text_of
 from edged.cli.table import align, printable
 from edged.cli.words import duration, joules_text, size
-from edged.codec import encode_readable
 
 DEFAULT_DAYS: Final = 7
 MOST_DAYS: Final = 366
@@ -39,7 +38,7 @@ def add(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> Exit:
     """Print the budget."""
     document = Client(args.socket).get(BUDGET_PATH, BudgetDocument)
-    print(encode_readable(document).decode() if args.json else fitted(render(document, days=args.days)), end="")
+    print(text_of(document, lambda document: render(document, days=args.days), as_json=args.json), end="")
     return Exit.OK
 
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from edged.api.documents.flags import FLAGS_PATH, FlagDocument, FlagsDocument
 from edged.cli.exits import Exit
-from edged.cli.folding import fitted
 from edged.cli.http import Client
+from edged.cli.showing import text_of
 from edged.cli.table import align, printable
 from edged.codec import encode_readable
 from edged.ops.flags import FlagValue
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> Exit:
     client = Client(args.socket)
     if args.name is None:
         listed = client.get(FLAGS_PATH, FlagsDocument)
-        print(encode_readable(listed).decode() if args.json else fitted(render(listed)), end="")
+        print(text_of(listed, render, as_json=args.json), end="")
     else:
         flag = client.get(f"{FLAGS_PATH}/{urllib.parse.quote(args.name, safe='')}", FlagDocument)
         print(encode_readable(flag).decode() if args.json else f"{value_text(flag.value)}\n", end="")

@@ -8,10 +8,9 @@ from msgspec import UNSET
 
 from edged.api.documents.models import ModelEntry, ModelList
 from edged.cli.exits import Exit
-from edged.cli.folding import fitted
 from edged.cli.http import Client
+from edged.cli.showing import text_of
 from edged.cli.table import align
-from edged.codec import encode_readable
 from edged.pipeline.spec import TensorSpec
 
 _HEADINGS: Final = ("MODEL", "VERSION", "VARIANT", "READY", "TAKES", "GIVES")
@@ -27,7 +26,7 @@ def add(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> Exit:
     """Print the models."""
     listed = Client(args.socket).get("/edged/v1/models", ModelList)
-    print(encode_readable(listed).decode() if args.json else fitted(render(listed)), end="")
+    print(text_of(listed, render, as_json=args.json), end="")
     return Exit.OK
 
 

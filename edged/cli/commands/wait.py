@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, Literal, get_args
 
-from edged.api.documents.status import Status
+from edged.api.documents.status import STATUS_PATH, Status
 from edged.cli.arguments import seconds
 from edged.cli.exits import Exit
 from edged.cli.http import Client
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> Exit:
         )
     client = Client(args.socket)
     state = wait_for(
-        lambda: client.get("/edged/v1/status", Status),
+        lambda: client.get(STATUS_PATH, Status),
         model=args.model,
         version=args.version,
         goal=args.goal,

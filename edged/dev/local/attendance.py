@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edged.api.documents.status import ModelStatus, Status
+from edged.api.documents.status import STATUS_PATH, ModelStatus, Status
 from edged.cli.exits import Exit, print_error
 from edged.cli.http import Client
 from edged.cli.table import printable
@@ -174,7 +174,7 @@ class Attendance:
     def _ask(self) -> None:
         """Find out what came of those that are awaited."""
         try:
-            status = Client(self._paths.app_socket, timeout_s=ANSWER_WITHIN_S).get("/edged/v1/status", Status)
+            status = Client(self._paths.app_socket, timeout_s=ANSWER_WITHIN_S).get(STATUS_PATH, Status)
         except (DaemonUnreachableError, UnavailableError):
             return  # not yet, or not any more
         found = {model.name: model for model in status.models}

@@ -8,11 +8,11 @@ import msgspec
 
 from edged.api.documents.policy import EXPLAIN_PATH, ExplainRequest, ExplanationDocument
 from edged.cli.exits import Exit
-from edged.cli.folding import fitted
 from edged.cli.http import Client
 from edged.cli.policy_file import explain_offline, read_policy
 from edged.cli.policy_page import render_explanations
-from edged.codec import decode_json, encode_readable
+from edged.cli.showing import text_of
+from edged.codec import decode_json
 from edged.errors import UsageError
 
 _PRECISIONS: Final = "fp32,fp16,int8"
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> Exit:
         raise UsageError("--variants goes with --file: a model of this device has the variants that it has")
     else:
         found = _ask(args.socket, ExplainRequest(model=args.model, given=given))
-    print(encode_readable(found).decode() if args.json else fitted(render_explanations(found)), end="")
+    print(text_of(found, render_explanations, as_json=args.json), end="")
     return Exit.OK
 
 

@@ -5,10 +5,9 @@ from typing import Any
 
 from edged.api.documents.policy import POLICY_PATH, PolicyDocument
 from edged.cli.exits import Exit
-from edged.cli.folding import fitted
 from edged.cli.http import Client
 from edged.cli.policy_page import render_policy
-from edged.codec import encode_readable
+from edged.cli.showing import text_of
 
 
 def add(verbs: Any) -> None:
@@ -21,5 +20,5 @@ def add(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> Exit:
     """Print what is in force."""
     policy = Client(args.socket).get(POLICY_PATH, PolicyDocument)
-    print(encode_readable(policy).decode() if args.json else fitted(render_policy(policy)), end="")
+    print(text_of(policy, render_policy, as_json=args.json), end="")
     return Exit.OK

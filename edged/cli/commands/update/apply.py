@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from edged.api.documents.status import Status
+from edged.api.documents.status import STATUS_PATH, Status
 from edged.cli import updater
 from edged.cli.commands.update.check import add_updater
 from edged.cli.exits import Exit
@@ -65,7 +65,7 @@ def candidates(client: Client) -> list[tuple[str, str | None]]:
     Raises:
         NothingToDoError: There is none.
     """
-    status = client.get("/edged/v1/status", Status)
+    status = client.get(STATUS_PATH, Status)
     waiting: list[tuple[str, str | None]] = [
         (model.name, model.candidate.version)
         for model in status.models

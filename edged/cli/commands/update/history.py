@@ -7,10 +7,9 @@ from typing import Any, Final
 from edged.api.documents.updates import DEFAULT_ENTRIES, MOST_ENTRIES
 from edged.cli.arguments import whole_number
 from edged.cli.exits import Exit
-from edged.cli.folding import fitted
+from edged.cli.showing import text_of
 from edged.cli.steering import Steering
 from edged.cli.table import align, printable
-from edged.codec import encode_readable
 from edged.store.history import Entry, Happening, History
 
 _HEADINGS: Final = ("WHEN", "WHAT", "MODEL", "BY", "WHY")
@@ -36,7 +35,7 @@ def add(verbs: Any) -> None:
 def run(args: argparse.Namespace) -> Exit:
     """Print what happened."""
     history = Steering(args.socket).history(model=args.model, limit=args.limit)
-    print(encode_readable(history).decode() if args.json else fitted(render(history, model=args.model)), end="")
+    print(text_of(history, lambda history: render(history, model=args.model), as_json=args.json), end="")
     return Exit.OK
 
 
