@@ -22,8 +22,11 @@ from edged.sockets import bind_unix
 from edged.store.layout import StoreLayout
 from tests.fakes.gates import short_directory
 
-PATIENCE_S: Final = 60.0
-"""Longest that a test waits for another process; nothing that passes comes near it."""
+PATIENCE_S: Final = 180.0
+"""Longest that a test waits for another process; nothing that passes comes near it. Longer than anything that the daemon waits for by
+itself, so that its log tells what that was."""
+_LOOK_S: Final = 1.0
+"""Most that one look counts: on a machine that was paused, nobody had the time that passed."""
 _HIGH: Final = 100
 """Above the numbers at which a daemon expects what it inherits."""
 _TOLD: Final = "\ntold\n"
@@ -159,10 +162,10 @@ class LiveDaemon:
 
     def wait_until(self, is_so: Callable[[], bool], what: str) -> None:
         """Wait for something that the daemon does, which no clock of ours can hurry."""
-        end_s = time.monotonic() + PATIENCE_S
-        while not is_so():
-            if time.monotonic() >= end_s:
-                raise AssertionError(f"no {what}; the daemon said:\n{self.log}\n\n{self._explain()}")
+        for _ in _while_patient():
+            if is_so():
+                return
+        raise AssertionError(f"no {what}; the daemon said:\n{self.log}\n\n{self._explain()}")
 
     def stop(self) -> int:
         """Have it stop; returns its exit code. The sockets take connections meanwhile, and keep them for the next start."""
@@ -204,8 +207,7 @@ class LiveDaemon:
 
     def _hear(self, what: str) -> None:
         """Wait until the daemon tells the service manager something."""
-        end_s = time.monotonic() + PATIENCE_S
-        while time.monotonic() < end_s:
+        for _ in _while_patient():
             if select.select([self._notify], [], [], 0.1)[0]:
                 if what in self._notify.recv(4096).decode().splitlines():
                     return
@@ -217,15 +219,24 @@ class LiveDaemon:
         """Return what the daemon, its template and its workers wait for."""
         known = len(self.log)
         self._running().send_signal(signal.SIGUSR1)
-        end_s = time.monotonic() + PATIENCE_S
-        while _TOLD not in self.log[known:] and time.monotonic() < end_s:
-            pass
+        for _ in _while_patient():
+            if _TOLD in self.log[known:]:
+                break
         processes = [self._running().pid, *self._templates, *self.workers]
         return "\n".join([self.log[known:], *(line for pid in processes for line in _describe(pid))])
 
     def _forget(self) -> None:
         while select.select([self._notify], [], [], 0)[0]:
             self._notify.recv(4096)
+
+
+def _while_patient() -> Iterator[None]:
+    waited_s, seen_s = 0.0, time.monotonic()
+    while waited_s < PATIENCE_S:
+        yield
+        now_s = time.monotonic()
+        waited_s += min(now_s - seen_s, _LOOK_S)
+        seen_s = now_s
 
 
 def _children(pid: int) -> set[int]:
