@@ -9,18 +9,16 @@ settings have an endpoint: nobody else waits for it. Models of one's own, withou
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import edged
 from edged.cli.exits import run_command
 from edged.config.load import load_config
 from edged.config.schema import Config
 from edged.dev.credentials import handed_over
-from edged.dev.local.attendance import Attendance
-from edged.dev.local.wanted import read_wanted
 from edged.dev.occupancy import occupied
 from edged.dev.privileges import Privileges, choose_privileges, give
 from edged.dev.settings import write_settings
@@ -28,6 +26,9 @@ from edged.dev.supervision import Running, interrupted_by_signals, supervise
 from edged.errors import UsageError
 from edged.offload import credentials
 from edged.store.layout import StoreLayout
+
+if TYPE_CHECKING:
+    from edged.dev.local.attendance import Attendance
 
 # In the order they start; they stop in the reverse order.
 PROCESSES: Final = ("egress", "offload", "update", "run")
@@ -111,33 +112,57 @@ def run(arguments: argparse.Namespace) -> int:
     with occupied(directory):
         configs = [_lay_out(directory, arguments, privileges), *(path.resolve() for path in arguments.config)]
         config = load_config(configs)
-        own = Attendance(
-            read_wanted(arguments.model, layout=StoreLayout(Path(config.paths.store))),
-            place=directory / "local",
-            paths=config.paths,
-            python=[*privileges.prefix, *PYTHON],
-            privileges=privileges,
-            environ=environ,
-        )
-        with interrupted_by_signals():
-            code = own.prepare()
-        if code:
-            return code
-        with (
-            closing(own),
-            handed_over(
-                config.offload.endpoints,
-                source=arguments.credentials,
-                place=directory / "run/credentials",
-                privileges=privileges,
-            ) as place,
-        ):
+        own = _attendance(arguments, directory, config, privileges, environ)
+        if own is not None:
+            with interrupted_by_signals():
+                code = own.prepare()
+            if code:
+                return code
+        with ExitStack() as stack:
+            if own is not None:
+                stack.enter_context(closing(own))
+            place = stack.enter_context(
+                handed_over(
+                    config.offload.endpoints,
+                    source=arguments.credentials,
+                    place=directory / "run/credentials",
+                    privileges=privileges,
+                )
+            )
             return supervise(
-                _commands(config, configs, privileges, own),
+                _commands(config, configs, privileges, local=None if own is None else own.document),
                 environ={**environ, credentials.DIRECTORY: str(place)},
                 started=lambda running: print(_announcement(running, privileges, config), flush=True),
-                look=own.look,
+                look=None if own is None else own.look,
             )
+
+
+def _attendance(
+    arguments: argparse.Namespace,
+    directory: Path,
+    config: Config,
+    privileges: Privileges,
+    environ: Mapping[str, str],
+) -> "Attendance | None":
+    """Return what looks after the developer's own models; None where there are none.
+
+    Raises:
+        UsageError: One of them is not there, or is no model.
+    """
+    if not arguments.model:
+        return None
+    # Imported here: it brings a client of the API and all its documents along, 8 MB that stay for as long as this runs.
+    from edged.dev.local.attendance import Attendance  # noqa: PLC0415 - see above
+    from edged.dev.local.wanted import read_wanted  # noqa: PLC0415 - see above
+
+    return Attendance(
+        read_wanted(arguments.model, layout=StoreLayout(Path(config.paths.store))),
+        place=directory / "local",
+        paths=config.paths,
+        python=[*privileges.prefix, *PYTHON],
+        privileges=privileges,
+        environ=environ,
+    )
 
 
 def _lay_out(directory: Path, arguments: argparse.Namespace, privileges: Privileges) -> Path:
@@ -166,11 +191,13 @@ def _named(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _commands(config: Config, configs: Sequence[Path], privileges: Privileges, own: Attendance) -> dict[str, list[str]]:
-    """Return what to run, by verb."""
+def _commands(
+    config: Config, configs: Sequence[Path], privileges: Privileges, *, local: Path | None
+) -> dict[str, list[str]]:
+    """Return what to run, by verb; ``local`` names the developer's own models to the daemon."""
     modules = {verb: ["edged", verb] for verb in PROCESSES}
-    if own.models:
-        modules["run"] = [LOCAL_DAEMON, str(own.document)]
+    if local is not None:
+        modules["run"] = [LOCAL_DAEMON, str(local)]
     options = [word for path in configs for word in ("--config", str(path))]
     return {
         verb: [*privileges.prefix, *PYTHON, "-m", *modules[verb], *options]

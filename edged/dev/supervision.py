@@ -45,7 +45,7 @@ def supervise(
     *,
     environ: Mapping[str, str],
     started: Callable[[Running], None],
-    look: Callable[[], None] = lambda: None,
+    look: Callable[[], None] | None = None,
 ) -> int:
     """Run commands until SIGINT, SIGTERM or SIGHUP, or until one of them ends.
 
@@ -71,7 +71,8 @@ def supervise(
                 if process.poll() is not None:
                     print(f"edged {verb} ended with {process.returncode}; stopping the others", file=sys.stderr)
                     return 1
-            look()
+            if look is not None:
+                look()
         return 0
     finally:
         for verb, process in reversed(running.items()):
