@@ -14,6 +14,7 @@ from typing import Final, Self
 
 from edged.errors import BackendError, ModelLoadError
 from edged.host.channel import make_pair
+from edged.host.patience import patience
 from edged.host.process import TemplateProcess
 from edged.host.worker import Worker
 from edged.runtime.memory import SharedMemory
@@ -91,7 +92,7 @@ class Template:
         """
         worker: Worker | None = None
         try:
-            async with asyncio.timeout(timeout_s):
+            async with patience(timeout_s):
                 worker = await self._fork(spec, files, memory, stop_within_s)
                 await worker.load()
         except BaseException as exc:

@@ -15,6 +15,7 @@ from typing import Final, Self
 from edged.errors import BackendError, DeadlineError, EdgedError, ModelLoadError, WorkerLostError
 from edged.host.channel import Channel
 from edged.host.lender import Lender
+from edged.host.patience import patience
 from edged.host.process import Child
 from edged.host.remote import error_of, printable
 from edged.host.under_way import Ended, UnderWay
@@ -180,7 +181,7 @@ class Worker:
         request = Request(inputs=inputs, outputs=outputs, deadline_s=self._loop.time() + timeout_s, scale=scale)
         run = self.run([request], ended)
         try:
-            async with asyncio.timeout(timeout_s):
+            async with patience(timeout_s):
                 outcome = await future
         except TimeoutError as exc:
             raise late from exc

@@ -25,8 +25,7 @@ from edged.runtime.wire import (
     decode,
     encode,
 )
-
-PATIENCE_S = 30.0
+from tests.fakes.patience import PATIENCE_S
 
 
 class FarEnd:

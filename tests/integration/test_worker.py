@@ -23,6 +23,7 @@ from edged.errors import (
     UnsafeModelError,
     WorkerLostError,
 )
+from edged.host import patience
 from edged.host.template import Template
 from edged.host.worker import Worker
 from edged.pipeline.pipeline import Pipeline
@@ -31,9 +32,9 @@ from edged.runtime.calls import Request
 from edged.worker.arrays import to_array, to_tensor
 from tests.fakes import models
 from tests.fakes.loop_clocks import skip_s
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.workers import opened, spec_of, variant_of, with_pin, worker_spec
 
-PATIENCE_S = 30.0
 FOREVER = 2**40
 ADD = models.add_model(2.0)
 ADD_SPEC = worker_spec(ADD, [spec_of("x", "FP32", (-1, 4))], [spec_of("y", "FP32", (-1, 4))])
@@ -390,11 +391,28 @@ async def test_a_worker_that_does_not_finish_loading_is_ended(template, tmp_path
         await load(worker)
 
     monkeypatch.setattr(Worker, "load", load_without_end)
+    monkeypatch.setattr(patience, "LATE", PATIENCE_S)
     with opened(tmp_path, ADD) as descriptors, pytest.raises(ModelLoadError, match="not loaded after"):
         await template.start_worker(ADD_SPEC, descriptors, timeout_s=PATIENCE_S)
 
     assert len(pids) == 1
     assert await has_no_children(template.pid)
+
+
+async def test_a_machine_that_was_paused_is_no_fault_of_the_model_that_was_loaded_or_asked(
+    template, tmp_path, monkeypatch
+):
+    load = Worker.load
+
+    async def load_after_a_pause(worker):
+        skip_s(monkeypatch, 10 * PATIENCE_S)
+        await load(worker)
+
+    monkeypatch.setattr(Worker, "load", load_after_a_pause)
+
+    async with started(template, tmp_path, ADD_SPEC, ADD) as worker:
+        asyncio.get_running_loop().call_soon(skip_s, monkeypatch, 10 * PATIENCE_S)
+        assert await worker.infer(floats([1, 2, 3, 4]), timeout_s=PATIENCE_S)
 
 
 def has_ended(pidfd: int, *, timeout_s: float = PATIENCE_S) -> bool:

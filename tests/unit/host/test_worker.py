@@ -20,8 +20,9 @@ from edged.runtime.wire import (
     encode,
 )
 from edged.worker.arrays import to_tensor
-from tests.fakes.far_ends import PATIENCE_S, answer
+from tests.fakes.far_ends import answer
 from tests.fakes.handle_runs import MB, SPEC, floats, turn_loop
+from tests.fakes.patience import PATIENCE_S
 
 
 async def test_a_loaded_model_is_described(worker, far):
