@@ -270,7 +270,7 @@ class WorkerConfig(Document, frozen=True, kw_only=True):
     memory_floor_bytes: Bytes = 256 << 20
     """Private memory any worker may use on top of its variant's budget (interpreter and runtime)."""
     parallel: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
-    """Runs of one model at once; 0 is one for each core."""
+    """Runs of one model at once; 0 is one for each core, but no more than 64."""
     stop_within_s: Seconds = 5.0
     """How long a run may go on after it was told to stop, before its worker is ended."""
     poison_rest_s: Seconds = 600.0

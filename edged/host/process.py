@@ -180,9 +180,14 @@ class TemplateProcess:
                     child.end(message.status)
 
     def _adopt(self, message: Forked, descriptors: Sequence[int]) -> None:
+        future = self._forks.get(message.request)
+        if not descriptors:
+            # The kernel drops what there is no number for (unix(7)). Nobody knows this worker: it ends when its channels are closed.
+            if future is not None:
+                _fail(future, BackendError("too many files are open for another worker"))
+            return
         child = Child(message.pid, descriptors[0])
         self._children[message.pid] = child
-        future = self._forks.get(message.request)
         if future is None or future.done():
             child.kill()  # whoever asked for it has gone
         else:

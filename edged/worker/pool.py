@@ -125,9 +125,9 @@ class Pool:
                 os.eventfd_write(self._end, 1)
 
     def _serve(self) -> None:
-        # Anonymous memory, of which only what large messages touch is ever there.
-        buffer = memoryview(mmap.mmap(-1, MAX_DATAGRAM_BYTES))
         try:
+            # Anonymous memory, of which only what large messages touch is ever there.
+            buffer = memoryview(mmap.mmap(-1, MAX_DATAGRAM_BYTES))
             while self._serve_as_leader(buffer):
                 pass
         except BaseException:  # noqa: BLE001 - whatever it was, somebody has to know

@@ -97,9 +97,14 @@ class Sequences:
 
         Raises:
             SequenceError: The states have grown too large; the request is then abandoned.
+            MemoryError: There is none for the copies; likewise.
         """
         key = (step.uid, step.id)
-        kept = {} if step.is_end else {name: np.array(array) for name, array in states.items()}
+        try:
+            kept = {} if step.is_end else {name: np.array(array) for name, array in states.items()}
+        except MemoryError:
+            self.abandon(step)
+            raise
         size_bytes = _bytes_of(kept)
         with self._lock:
             sequence = self._known[key]

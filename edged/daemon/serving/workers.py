@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from typing import Final
 
 from edged.config.schema import ServeConfig, WorkerConfig
 from edged.daemon.serving.keeper import Loadable
@@ -10,10 +11,13 @@ from edged.runtime.memory import SharedMemory
 from edged.runtime.specs import open_variant
 from edged.runtime.wire import SequenceLimits
 
+MOST_BY_THEMSELVES: Final = 64
+"""Runs at once where nothing is set: the stack of each one's thread counts against the worker's memory limit, which 256 use up."""
+
 
 def parallel_of(config: WorkerConfig) -> int:
-    """Return how many runs a worker takes at once: what is set, or one for each core that this process may use."""
-    return config.parallel or len(os.sched_getaffinity(0))
+    """Return how many runs a worker takes at once: what is set, or one for each core that this process may use, within reason."""
+    return config.parallel or min(len(os.sched_getaffinity(0)), MOST_BY_THEMSELVES)
 
 
 class Workers:

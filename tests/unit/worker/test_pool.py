@@ -1,5 +1,6 @@
 """Threads and what they wait for: every message is taken once, in order, and worked on beside others."""
 
+import errno
 import socket
 import threading
 from queue import SimpleQueue
@@ -7,8 +8,7 @@ from queue import SimpleQueue
 import pytest
 
 from edged.worker.pool import Pool
-
-PATIENCE_S = 30
+from tests.fakes.patience import PATIENCE_S
 
 
 class Channel:
@@ -194,6 +194,20 @@ def test_an_error_nobody_foresaw_is_told_at_once(pool, channel, failures):
     channel.near.send(b"bad")
 
     assert failures.get(timeout=PATIENCE_S) == "failed"
+
+
+def test_a_thread_that_has_no_memory_for_messages_is_told_of(failures, monkeypatch):
+    """It would be missing, and nobody would notice."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr("edged.worker.pool.mmap.mmap", refuse)
+    pool = Pool(threads=1, failed=lambda: failures.put("failed"))
+    pool.start()
+
+    assert failures.get(timeout=PATIENCE_S) == "failed"
+    pool.close()
 
 
 def test_threads_that_are_busy_end_when_they_are_done(pool, channel, done):

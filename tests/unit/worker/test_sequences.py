@@ -200,6 +200,18 @@ def test_states_that_grow_too_large_fail_the_request_and_stay_what_they_were(seq
     assert value(sequences.begin(step())) == ([1, 1], 1)
 
 
+def test_states_that_there_is_no_memory_for_fail_the_request_and_stay_what_they_were(sequences):
+    """A worker is at its memory limit for a moment; the sequence goes on afterwards."""
+    too_large = {"h": np.broadcast_to(np.float32(1), (2, 1 << 59)), "n": np.array(1, np.int64)}
+    with pytest.raises(MemoryError):
+        run(sequences, step(start=True), too_large)
+    run(sequences, step(start=True), states(1))
+    with pytest.raises(MemoryError):
+        run(sequences, step(), too_large)
+
+    assert value(run(sequences, step(), states(2))) == ([1, 1], 1)
+
+
 def test_a_state_of_texts_is_no_state(clock):
     with pytest.raises(ValueError, match="not a tensor of numbers"):
         Sequences({"t": spec_of("t", "BYTES", (1,))}, LIMITS, clock.monotonic_s)

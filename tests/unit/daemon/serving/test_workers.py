@@ -9,6 +9,7 @@ from edged.config.schema import ServeConfig, WorkerConfig
 from edged.daemon.serving.keeper import Loadable
 from edged.daemon.serving.workers import Workers, parallel_of
 from edged.runtime.wire import SequenceLimits
+from edged.worker.pool import STACK_BYTES
 from tests.fakes.bundles import make_bundle
 
 
@@ -33,6 +34,14 @@ def test_worker_runs_as_many_at_once_as_there_are_cores_that_may_be_used(monkeyp
 
     assert parallel_of(WorkerConfig()) == 3
     assert parallel_of(WorkerConfig(parallel=7)) == 7
+
+
+def test_a_machine_with_hundreds_of_cores_leaves_a_worker_memory_for_its_model(monkeypatch):
+    """Each run at once has a thread, and its stack counts."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(384)))
+
+    assert parallel_of(WorkerConfig()) * STACK_BYTES <= WorkerConfig().memory_floor_bytes / 4
+    assert parallel_of(WorkerConfig(parallel=128)) == 128
 
 
 async def test_worker_gets_the_limits_that_are_in_force_when_it_starts(loadable):
