@@ -68,6 +68,8 @@ class ServingStats:
         """Those for which that was looked up and not known."""
         self.restarts = 0
         """Workers that were replaced because they were lost."""
+        self.losses = 0
+        """Those of them that did not just end with the process that all workers come from."""
         self.rows = 0
         """Rows of all runs."""
         self.last_unix_s = 0.0
@@ -145,6 +147,7 @@ class ServingStats:
         self.feature_hits += found
         self.feature_misses += not found
 
-    def restarted(self) -> None:
-        """Count a worker that was lost and has to be replaced."""
+    def restarted(self, *, with_all: bool = False) -> None:
+        """Count a worker that was lost and has to be replaced; ``with_all``: it ended with the process that all workers come from."""
         self.restarts += 1
+        self.losses += not with_all

@@ -71,6 +71,7 @@ class FakeWorker:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.lost = asyncio.Event()
+        self.ended_with_template = False
         self.unconfined = ()
         self.runs: list[FakeRun] = []
         self.stopped: list[FakeRun] = []

@@ -23,12 +23,12 @@ class Mark:
     ends: Counter[str]
     durations: tuple[int, ...]
     """Requests that took no longer than each fine bound, and at last all."""
-    restarts: int
+    losses: int
 
     @classmethod
     def of(cls, stats: ServingStats) -> Self:
         """Take the counts as they are."""
-        return cls(Counter(stats.requests), stats.request_duration_s.fine_cumulative, stats.restarts)
+        return cls(Counter(stats.requests), stats.request_duration_s.fine_cumulative, stats.losses)
 
     def since(self, before: "Mark") -> Counts:
         """Return what was done between two moments; ``before`` is the earlier one."""
@@ -39,7 +39,7 @@ class Mark:
             requests=ends[OK] + failures + late,
             failures=failures,
             late=late,
-            worker_losses=self.restarts - before.restarts,
+            worker_losses=self.losses - before.losses,
             durations=tuple(map(sub, self.durations, before.durations)),
         )
 

@@ -44,6 +44,11 @@ class Worker(Protocol):
         ...
 
     @property
+    def ended_with_template(self) -> bool:
+        """True when the process is gone because the one that all workers come from is: no fault of the model."""
+        ...
+
+    @property
     def lender(self) -> Lender:
         """The connections of the tensor socket that it has."""
         ...
@@ -156,16 +161,16 @@ class Keeper:
                 await worker.lost.wait()
                 if loop.time() - started_s > RESTART_WAITS_S[-1]:
                     in_a_row = 0
-                self._note_loss()
+                self._note_loss(worker)
                 await worker.close()
             await asyncio.sleep(RESTART_WAITS_S[min(in_a_row, len(RESTART_WAITS_S) - 1)])
             in_a_row += 1
             await self._start()
 
-    def _note_loss(self) -> None:
+    def _note_loss(self, worker: Worker) -> None:
         self._worker = None
         self.restarts += 1
-        self._stats.restarted()
+        self._stats.restarted(with_all=worker.ended_with_template)
         journal.event(LOG, journal.WORKER_LOST, model=self._manifest.name, version=self._manifest.version)
 
     async def _start(self) -> None:

@@ -66,7 +66,6 @@ class ShadowRun:
     ) -> None:
         self.loadable: Final = loadable
         self.share = share
-        self.worker_losses = 0
         self.shed = 0
         """Requests that were chosen and not asked."""
         self._timeout_s = timeout_s
@@ -77,7 +76,9 @@ class ShadowRun:
         self._tolerances = tolerances_of(loadable.bundle.manifest.validation.tolerance, loadable.variant.tolerance)
         self._worker = worker
         self._is_lost = False
-        """The loss of the worker is counted."""
+        """The loss of the worker is noticed."""
+        self._losses = 0
+        """Of workers before it, as in ``worker_losses``."""
         self._asked: Shown | None = None
         """What the worker has now."""
         self._timer: asyncio.TimerHandle | None = None
@@ -92,6 +93,11 @@ class ShadowRun:
         self._active: Sequence[Served] = ()
         self.follow(active)
         stats.is_running = True
+
+    @property
+    def worker_losses(self) -> int:
+        """How many workers were lost, without those that ended with the process that all workers come from."""
+        return self._losses + (self._is_lost and not self._worker.ended_with_template)
 
     @property
     def found(self) -> Findings:
@@ -119,7 +125,6 @@ class ShadowRun:
         """Count the loss of the worker, once; tells whether it was lost. ``go_on_with`` takes the next one."""
         if not self._worker.is_usable and not self._is_lost:
             self._is_lost = True
-            self.worker_losses += 1
             self._mirror.give_up_all()
         return self._is_lost
 
@@ -127,6 +132,7 @@ class ShadowRun:
         """Take a worker in place of the one that was lost."""
         before, self._worker, self._is_lost = self._worker, worker, False
         await before.close()
+        self._losses += not before.ended_with_template
         self._go_on()
 
     async def close(self) -> None:

@@ -50,9 +50,9 @@ def test_run_counts_once_however_many_requests_share_it():
 def test_restarts_are_counted():
     stats = ServingStats()
     stats.restarted()
-    stats.restarted()
+    stats.restarted(with_all=True)
 
-    assert stats.restarts == 2
+    assert (stats.restarts, stats.losses) == (2, 1)
 
 
 def test_batch_sizes_without_end_take_memory_with_one():

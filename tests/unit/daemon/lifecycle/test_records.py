@@ -27,6 +27,7 @@ def test_only_what_came_after_the_mark_counts_and_only_what_is_the_models():
     mark = Mark.of(stats)
     served(stats, ok=7, backend_failed=2, worker_lost=1, deadline_exceeded=3, tensor_invalid=9, abandoned=9)
     stats.restarted()
+    stats.restarted(with_all=True)
 
     record = since(mark, stats)
 

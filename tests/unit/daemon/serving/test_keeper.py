@@ -28,7 +28,8 @@ class Watched:
             failed=self.said.append,
         )
 
-    async def lose(self) -> None:
+    async def lose(self, *, with_template: bool = False) -> None:
+        self.starter.last.ended_with_template = with_template
         self.starter.last.lost.set()
         await settle()
 
@@ -54,6 +55,14 @@ async def test_first_loss_is_made_good_at_once(watched):
     assert watched.starter.last.pid == 2
     assert watched.said == ["started"]
     assert (watched.keeper.restarts, watched.stats.restarts) == (1, 1)
+
+
+async def test_a_worker_that_ends_with_the_template_is_replaced_and_nobodys_loss(watched):
+    """A trial counts what its version lost: not what all models lose together."""
+    await watched.lose()
+    await watched.lose(with_template=True)
+
+    assert (watched.keeper.restarts, watched.stats.restarts, watched.stats.losses) == (2, 2, 1)
 
 
 async def test_lost_worker_is_closed(watched):

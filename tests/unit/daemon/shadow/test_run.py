@@ -184,6 +184,19 @@ async def test_lost_worker_counts_once_and_the_next_one_goes_on(stage):
     assert stage.worker.asked == [b"2"]
 
 
+async def test_workers_that_ended_with_the_template_are_not_the_candidates_losses(stage):
+    """All models lose theirs together then."""
+    for with_template, losses in ((True, 0), (False, 1), (True, 1)):
+        stage.worker.ended_with_template = with_template
+        stage.worker.die()
+        assert stage.run.notice_loss()
+        assert stage.run.found.worker_losses == losses
+
+        stage.worker = FakeWorker(101)
+        await stage.run.go_on_with(stage.worker)
+        assert stage.run.found.worker_losses == losses
+
+
 async def test_sequence_that_the_candidate_failed_is_not_continued(stage):
     begin, go_on = (SequenceStep(id=1, is_start=is_start) for is_start in (True, False))
     await stage.ask(b"1", sequence=begin)
