@@ -103,6 +103,12 @@ class Conversation:
         except OSError as exc:
             self.close()
             raise unreachable(self._path, exc) from exc
+        except EdgedError:
+            raise
+        except BaseException:
+            # The app is interrupted: the answer to this request would come before that to the next, and into the same memory.
+            self.close()
+            raise
 
     def _opened(self) -> Opened:
         match self._decode(self._receive(OPEN_WITHIN_S + GRACE_S)):

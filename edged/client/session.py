@@ -16,6 +16,12 @@ from edged.tensor_socket import Infer, Kind, Open, Placed, Room, TensorEntry
 _NUMPY: Final = {datatype: np.dtype(name) for name, datatype in DATATYPES.items()}
 
 
+_LONGEST_US: Final = 0xFFFF_FFFF
+"""What a request can say, 71 minutes; a longer time is no other wish, because a session ends requests before that (``deadline_s``)."""
+_LAST_PRIORITY: Final = 0xFFFF
+"""Likewise; those that are less urgent go last, too."""
+
+
 class _Asked(NamedTuple):
     """A request all of whose inputs lie in the shared memory, so that asking it again is saying it again."""
 
@@ -216,8 +222,8 @@ class Session:
             request=1,
             inputs=tuple(placed),
             outputs=self._rooms(call, at),
-            deadline_us=0 if call.timeout_s is None else max(1, round(call.timeout_s * 1e6)),
-            priority=call.priority,
+            deadline_us=0 if call.timeout_s is None else min(max(1, round(call.timeout_s * 1e6)), _LONGEST_US),
+            priority=min(call.priority, _LAST_PRIORITY),
             sequence=self._sequence(call),
             is_start=call.is_start,
             is_end=call.is_end,

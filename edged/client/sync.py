@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from collections.abc import Sequence as Many
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -18,7 +19,7 @@ from edged.client.unreachable import unreachable
 from edged.errors import DaemonUnreachableError, DeadlineError, EdgedError, TensorError, UnavailableError
 
 APP_SOCKET: Final = "/run/edged/edged.sock"
-TENSOR_SOCKET: Final = "/run/edged/tensor.sock"
+TENSOR_SOCKET: Final = "tensor.sock"
 LARGE_BYTES: Final = 64 << 10
 """From this size on, sharing memory is faster than sending."""
 GRACE_S: Final = 1.0
@@ -33,12 +34,14 @@ class Client:
 
     Args:
         path: The daemon's socket for apps.
-        tensor_path: Its socket for shared memory; None sends everything over the other one.
+        tensor_path: Its socket for shared memory, from the directory of the other one; None sends everything over that.
     """
 
     def __init__(self, path: str = APP_SOCKET, *, tensor_path: str | None = TENSOR_SOCKET) -> None:
         self.path: Final = path
-        self._tensor_path = tensor_path
+        self._shares = tensor_path is not None
+        # Another directory is another daemon, as that of ``edged dev``: never half of a conversation with each.
+        self._tensor_path = str(Path(path).parent / (tensor_path or TENSOR_SOCKET))
         self._socket: socket.socket | None = None
         self._sessions: dict[tuple[str, str | None], Session] = {}
 
@@ -126,12 +129,13 @@ class Client:
         Raises:
             EdgedError: As for ``infer``.
         """
-        path = self._tensor_path or TENSOR_SOCKET
-        return Session(path, model, memory_bytes=memory_bytes, version=version, is_background=is_background)
+        return Session(
+            self._tensor_path, model, memory_bytes=memory_bytes, version=version, is_background=is_background
+        )
 
     def ask(self, model: str, call: Call, *, version: str | None = None) -> Result:
         """Ask with everything a call can say; see ``infer``."""
-        if self._tensor_path is not None and _may_share(call):
+        if self._shares and _may_share(call):
             # An older daemon, or one without that socket; and in place of a model without a worker a constant may answer, over HTTP.
             with suppress(DaemonUnreachableError, UnavailableError):
                 return self._ask_shared(model, version, call)
@@ -200,12 +204,13 @@ class Client:
             self._hang_up()
             if is_new or not may_repeat:
                 raise unreachable(self.path, exc) from exc
-        except EdgedError:
-            self._hang_up()
-            raise
         except OSError as exc:
             self._hang_up()
             raise unreachable(self.path, exc) from exc
+        except BaseException:
+            # Also when the app is interrupted: what comes later on this connection would be the answer to this request.
+            self._hang_up()
+            raise
         return self._exchange(parts, timeout_s=max(0.0, end_s - time.monotonic() - GRACE_S), may_repeat=False)
 
     def _exchange_once(self, parts: Many[bytes | memoryview], end_s: float) -> tuple[Head, bytes]:
@@ -294,8 +299,9 @@ class Sequence:
 
 
 def _may_share(call: Call) -> bool:
-    """Tell whether a call gains from shared memory, where nothing is kept for later and nothing leaves the device."""
-    return call.size_bytes >= LARGE_BYTES and not (call.is_background or call.may_offload)
+    """Tell whether a call gains from shared memory, where nothing is kept for later or leaves the device, and sequences have numbers."""
+    is_sayable = not (call.is_background or call.may_offload or isinstance(call.sequence, str))
+    return call.size_bytes >= LARGE_BYTES and is_sayable
 
 
 def _send_all(sock: socket.socket, parts: Many[bytes | memoryview]) -> None:

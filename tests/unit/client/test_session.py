@@ -4,12 +4,14 @@ import fcntl
 import mmap
 import os
 import socket
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from edged.client import Call, Client, Session
+from edged.client.conversation import Conversation
 from edged.client.memory import SharedMemory
 from edged.errors import DaemonUnreachableError, EdgedError, QuotaError, TensorError, UnavailableError
 from edged.tensor_socket import (
@@ -284,6 +286,14 @@ def test_a_client_shares_memory_for_large_requests_only(path, tmp_path):
     assert len(played.asked) == 3
 
 
+def test_a_client_shares_memory_with_the_daemon_that_it_asks_everything_else(tmp_path):
+    """Not with that of the system, where it was told of another one."""
+    model = Doubler()
+    with server(tmp_path / "tensor.sock", [model.open, model.infer]), Client(str(tmp_path / "edged.sock")) as edged:
+        inputs = {"x": np.ones(100_000, dtype=np.float32), "words": ["w"]}
+        assert edged.infer("doubler", inputs)["sum"].item() == 100_000
+
+
 def test_memory_that_is_too_small_is_replaced_by_larger(path, tmp_path):
     model, second = Doubler(), Doubler()
     with (
@@ -307,6 +317,40 @@ def test_an_output_larger_than_expected_is_asked_for_again_with_room(path, tmp_p
         assert edged.infer("doubler", large)["sum"].item() == 100_000
 
     assert len(second.memory) > needed
+
+
+def test_a_session_is_not_used_again_after_an_interruption(path, tmp_path, monkeypatch):
+    """The answer to what was interrupted is still on its connection, and comes into its memory."""
+    model, second = Doubler(), Doubler()
+    is_said = threading.Event()
+    large = np.ones(100_000, dtype=np.float32)
+
+    def infer(message, descriptors):
+        yield model.infer(message, descriptors)
+        is_said.set()
+
+    def interrupt(*_):
+        is_said.wait(20)
+        raise KeyboardInterrupt
+
+    with (
+        server(path, [model.open, infer], [second.open, second.infer]),
+        Client(str(tmp_path / "nobody.sock"), tensor_path=str(path)) as edged,
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(Conversation, "_answer_to", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                edged.infer("doubler", {"x": large, "words": ["w"]})
+        assert edged.infer("doubler", {"x": large * 2, "words": ["w"]})["sum"].item() == 200_000
+
+
+def test_more_time_and_less_urgency_than_can_be_said_are_as_much_as_can_be(path):
+    model = Doubler()
+    with server(path, [model.open, model.infer]) as played, session(path) as doubler:
+        doubler.infer({"x": np.ones(1, dtype=np.float32), "words": ["w"]}, timeout_s=7200.0, priority=70_000)
+
+    request = decode_to_server(played.asked[1])
+    assert (request.deadline_us, request.priority) == (0xFFFF_FFFF, 0xFFFF)
 
 
 def test_a_call_can_be_asked_as_it_is(path):

@@ -101,6 +101,19 @@ def test_a_large_request_that_may_leave_the_device_is_not_sent_where_nothing_lea
     assert parameters_of(server.asked[0])["offload"] is True
 
 
+def test_a_large_request_of_a_sequence_with_a_name_is_sent_where_sequences_have_names(path, tmp_path):
+    """On the tensor socket they have numbers."""
+    large = {"x": np.zeros(LARGE_BYTES, dtype=np.float32)}
+    with (
+        ScriptedServer(path, [reply(ANSWER)]) as server,
+        ScriptedServer(tmp_path / "tensor.sock", kind=socket.SOCK_SEQPACKET),
+        Client(str(path), tensor_path=str(tmp_path / "tensor.sock")) as edged,
+    ):
+        edged.sequence("adder", id="microphone").infer(large)
+
+    assert parameters_of(server.asked[0])["sequence_id"] == "microphone"
+
+
 def test_one_connection_serves_many_requests(path):
     with ScriptedServer(path, [reply(ANSWER)] * 3), client(path) as edged:
         assert [edged.infer("adder", INPUTS)["sum"].item() for _ in range(3)] == [6.0, 6.0, 6.0]
@@ -208,6 +221,26 @@ def test_the_connection_is_not_used_again_after_a_deadline(path, monkeypatch):
         with pytest.raises(DeadlineError):
             edged.infer("adder", INPUTS, timeout_s=0.01)
         is_over.set()
+        assert edged.infer("adder", INPUTS)["sum"].item() == 6.0
+
+
+def test_the_connection_is_not_used_again_after_an_interruption(path, monkeypatch):
+    """The answer to what was interrupted is still on it."""
+    is_said = threading.Event()
+
+    def five(message, descriptors):
+        yield reply(ANSWER | {"outputs": [ANSWER["outputs"][0] | {"data": [5.0]}]})(message, descriptors)
+        is_said.set()
+
+    def interrupt(_socket, _most):
+        is_said.wait(20)
+        raise KeyboardInterrupt
+
+    with ScriptedServer(path, [five], [reply(ANSWER)]), client(path) as edged:
+        with monkeypatch.context() as patch:
+            patch.setattr("edged.client.sync._receive", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                edged.infer("adder", INPUTS)
         assert edged.infer("adder", INPUTS)["sum"].item() == 6.0
 
 

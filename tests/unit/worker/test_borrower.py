@@ -14,7 +14,7 @@ from edged.worker.lent import MAX_ARRANGEMENTS
 from edged.worker.turns import Turns
 from tests.fakes.borrowers import HALF
 from tests.fakes.lendings import LARGE, ONE, Bench, X, Y
-from tests.fakes.near_ends import PATIENCE_S
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.workers import spec_of
 
 
