@@ -14,7 +14,8 @@
    has set above edged's is read in the same way.
 
 Known limits: who sets less than edged did while the kernel holds the processors even further down is not noticed, because nothing shows it.
-That firmware alone (``bios_limit``) does not hold a processor back any more is not noticed before the wish is another.
+That firmware alone (``bios_limit``) does not hold a processor back any more is not noticed before the wish is another, and nor is it that
+processors came back which were offline when it changed.
 """
 
 from collections.abc import Mapping, Sequence

@@ -55,15 +55,19 @@ class Cpufreq:
             limit: kHz.
 
         Returns:
-            What the kernel shows then, or None when it refuses.
+            What the kernel shows then, or the limit itself where it shows nothing, or None when it refuses.
         """
         attribute = self._directory / name / "scaling_max_freq"
         try:
             attribute.write_text(f"{limit}\n", encoding="ascii")
-            shown = _number(attribute)
-        except (OSError, ValueError) as exc:
+        except OSError as exc:
             LOG.warning("%s refuses %d kHz: %s", attribute, limit, exc)
             return None
+        try:
+            shown = _number(attribute)
+        except (OSError, ValueError) as exc:  # its processors went offline just now; the kernel keeps the limit
+            LOG.warning("%s was set to %d kHz and shows nothing: %s", attribute, limit, exc)
+            return limit
         LOG.info("%s was set to %d kHz and is %d kHz now", attribute, limit, shown)
         return shown
 

@@ -21,7 +21,7 @@ class Wish(Document, frozen=True, kw_only=True):
     """The document."""
 
     schema: Literal[1] = 1
-    share: Annotated[float, msgspec.Meta(ge=LEAST_SHARE, le=WHOLE)]
+    share: Annotated[float, msgspec.Meta(ge=LEAST_SHARE, le=1)]
     """Of the highest frequency of each processor; 1 caps nothing."""
 
 

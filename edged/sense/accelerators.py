@@ -9,8 +9,11 @@ from typing import Final
 
 from edged.sense.snapshot import DeviceText, Snapshot
 
-_PRETENDS: Final = frozenset({"virtio_gpu", "vgem", "vkms", "bochs-drm", "qxl", "vmwgfx", "simple-framebuffer"})
-_DRIVER: Final = "DRIVER="
+_PRETENDS: Final = frozenset(
+    {"virtio_gpu", "vgem", "vkms", "bochs-drm", "qxl", "vmwgfx", "simple-framebuffer", "faux_driver"}
+)
+_DRIVER: Final = ("DRIVER=", "MODALIAS=platform:")
+"""What made the node; a device that vgem makes up for itself has only a name, and since Linux 6.15 the driver of all such devices."""
 
 
 def accelerators(snapshot: Snapshot) -> frozenset[str]:
@@ -25,4 +28,4 @@ def accelerators(snapshot: Snapshot) -> frozenset[str]:
 
 def _driver(node: DeviceText) -> str:
     lines = node.texts.get("device/uevent", "").splitlines()
-    return next((line.removeprefix(_DRIVER) for line in lines if line.startswith(_DRIVER)), "")
+    return next((line.removeprefix(key) for key in _DRIVER for line in lines if line.startswith(key)), "")

@@ -76,6 +76,8 @@ def assemble(snapshot: Snapshot, history: History, *, now_s: float, cool_s: floa
     counts = slowing.count(history.counts, snapshot, now_s=now_s)
     counters = energy.count_energy(history.energy_counters, snapshot, now_s=now_s)
     supplies = [supply_of(device) for device in snapshot.of("supplies")]
+    # A device whose supplies cannot be seen is not one without batteries.
+    unseen = snapshot.unlisted.get("supplies")
     draws = energy.draws(snapshot, counters, supplies)
     level = levels.level_of(standings)
     context = Context(
@@ -84,8 +86,8 @@ def assemble(snapshot: Snapshot, history: History, *, now_s: float, cool_s: floa
         hottest_celsius=_hottest(heats, temperatures),
         next_level_s=_next_level(samples, heats, level),
         throttled=slowing.is_throttled(snapshot, counts, now_s=now_s),
-        power=_power(supplies),
-        battery_percent=batteries.battery_percent(supplies),
+        power=_power(supplies) if unseen is None else unknown(unseen),
+        battery_percent=batteries.battery_percent(supplies) if unseen is None else unknown(unseen),
         power_watts=energy.device_watts(draws),
         cpu_pressure=pressure.pressure(snapshot, "cpu"),
         memory_pressure=pressure.pressure(snapshot, "memory"),
@@ -216,7 +218,8 @@ def _supply_sensors(supply: SupplyText) -> Iterator[Sensor]:
     if not supply.is_of_device:
         return
     if not supply.is_battery:
-        yield Sensor(name=supply.name, quantity="adapter", value=known(supply.is_online), note=supply.type)
+        is_online: Reading[bool] = known(supply.is_online) if supply.online else unknown("it is not said")
+        yield Sensor(name=supply.name, quantity="adapter", value=is_online, note=supply.type)
     elif supply.present != "0":
         yield Sensor(
             name=supply.name,

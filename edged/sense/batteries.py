@@ -10,6 +10,7 @@ from typing import Final
 
 from edged.sense.power import SupplyText, batteries_of
 from edged.sense.reading import Reading, known, unknown
+from edged.sense.snapshot import number_of
 
 _MICRO: Final = 1e-6
 MAX_PERCENT: Final = 105.0
@@ -48,22 +49,22 @@ def battery_watts(supplies: Sequence[SupplyText]) -> Reading[float]:
 
 
 def is_absurd(supply: SupplyText) -> bool:
-    """Whether a battery says what none can."""
-    percent = _number(supply.capacity)
-    return supply.is_battery and percent is not None and not 0 <= percent <= MAX_PERCENT
+    """Whether a battery of the device says what none can."""
+    percent = number_of(supply.capacity)
+    return bool(batteries_of([supply])) and percent is not None and not 0 <= percent <= MAX_PERCENT
 
 
 def _held(battery: SupplyText, unit: str) -> tuple[float, float] | None:
     now, full = (
         (battery.energy_now, battery.energy_full) if unit == "energy" else (battery.charge_now, battery.charge_full)
     )
-    held, most = _number(now), _number(full)
+    held, most = number_of(now), number_of(full)
     return (held, most) if held is not None and most is not None and most > 0 else None
 
 
 def _own_percent(battery: SupplyText) -> float | None:
     """Return what a battery says of itself, or what can be computed from what it counts."""
-    if (percent := _number(battery.capacity)) is not None:
+    if (percent := number_of(battery.capacity)) is not None:
         return percent
     counted = _held(battery, "energy") or _held(battery, "charge")
     return None if counted is None else 100.0 * counted[0] / counted[1]
@@ -79,13 +80,8 @@ def _together(parts: Sequence[tuple[float, float]]) -> Reading[float]:
 
 def _watts(battery: SupplyText) -> float | None:
     """Return what is drawn from one that is drained: never nothing, which drivers say that do not know it."""
-    power, current, voltage = (_number(text) for text in (battery.power_now, battery.current_now, battery.voltage_now))
+    power, current, voltage = (
+        number_of(text) for text in (battery.power_now, battery.current_now, battery.voltage_now)
+    )
     watts = abs(power or 0) * _MICRO or abs(current or 0) * _MICRO * (voltage or 0) * _MICRO
     return watts if 0 < watts <= MAX_WATTS else None
-
-
-def _number(text: str) -> int | None:
-    try:
-        return int(text)
-    except ValueError:
-        return None

@@ -16,7 +16,7 @@ from typing import Final
 from edged.sense.batteries import battery_watts
 from edged.sense.power import SupplyText
 from edged.sense.reading import Reading, known, unknown
-from edged.sense.snapshot import DeviceText, Snapshot
+from edged.sense.snapshot import DeviceText, Snapshot, number_of
 
 _MICRO: Final = 1e-6
 _MILLI: Final = 1e-3
@@ -24,6 +24,8 @@ MIN_INTERVAL_S: Final = 0.5
 """Counters that are read again sooner keep what was computed before: they are updated about every millisecond, unevenly."""
 MAX_INTERVAL_S: Final = 60.0
 """A counter of 32 bits may have started anew more than once after about a minute (at 262 kJ and a server's 4 kW)."""
+MAX_WATTS: Final = 4000.0
+"""What would have grown faster did not: it was set to 0, as some are by a suspend, or went on while the device slept and nobody looked."""
 
 
 class Extent(StrEnum):
@@ -78,7 +80,7 @@ def grown_by(before_joules: float, joules: float, range_joules: float | None) ->
 
 def draws(snapshot: Snapshot, counters: Counters, supplies: Sequence[SupplyText]) -> tuple[Draw, ...]:
     """Return everything that is measured, or could be and is not, with the reason."""
-    battery = [Draw(name="battery", extent=Extent.DEVICE, watts=battery_watts(supplies))]
+    battery = [Draw(name="battery", extent=Extent.DEVICE, watts=_whole_watts(supplies))]
     has_battery = any(supply.is_of_device and supply.is_battery for supply in supplies)
     return (
         *(battery if has_battery else ()),
@@ -100,13 +102,27 @@ def device_watts(measured: Sequence[Draw]) -> Reading[float]:
     return unknown("nothing on this device measures power")
 
 
+def _whole_watts(supplies: Sequence[SupplyText]) -> Reading[float]:
+    """Return what is drawn from the battery while nothing else feeds the device."""
+    drained = battery_watts(supplies)
+    # A USB port that is online may also give power away: what is drawn from the battery is not known to be all, either way.
+    is_fed = any(
+        supply.status == "Charging" if supply.is_battery else supply.is_online
+        for supply in supplies
+        if supply.is_of_device
+    )
+    return unknown("it is not all that feeds this device") if is_fed and drained.value is not None else drained
+
+
 def _count(before: Counter | None, joules: float, range_joules: float | None, now_s: float) -> Counter:
     if before is None or now_s - before.at_s > MAX_INTERVAL_S:
         return Counter(at_s=now_s, joules=joules)
-    if now_s - before.at_s < MIN_INTERVAL_S:
+    # One that stands still was not read anew since, or counts nothing: no processor draws nothing.
+    if now_s - before.at_s < MIN_INTERVAL_S or joules == before.joules:
         return before
     grown = grown_by(before.joules, joules, range_joules)
-    return Counter(at_s=now_s, joules=joules, watts=None if grown is None else grown / (now_s - before.at_s))
+    watts = None if grown is None else grown / (now_s - before.at_s)
+    return Counter(at_s=now_s, joules=joules, watts=None if watts is None or watts > MAX_WATTS else watts)
 
 
 def _counter_draw(cap: DeviceText, counter: Counter | None) -> Draw:
@@ -120,7 +136,7 @@ def _counter_draw(cap: DeviceText, counter: Counter | None) -> Draw:
     if counter is None:
         watts = unknown(f"its counter cannot be read: {cap.errors.get('energy_uj', 'it has none')}")
     elif counter.watts is None:
-        watts = unknown("its counter was read only once so far")
+        watts = unknown("its counter has not been seen to grow yet")
     else:
         watts = known(counter.watts)
     return Draw(name=f"{cap.name} ({domain})", extent=extent, watts=watts)
@@ -161,7 +177,5 @@ def _monitor_draws(monitor: DeviceText) -> Iterator[Draw]:
 
 
 def _scaled(text: str | None, unit: float) -> float | None:
-    try:
-        return int(text or "") * unit
-    except ValueError:
-        return None
+    number = number_of(text)
+    return None if number is None else number * unit

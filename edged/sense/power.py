@@ -8,9 +8,9 @@ batteries that are not in their bay do not count. The rules, in order:
 (3) charging       a battery that is being charged gets its power from somewhere, also where no adapter is listed
 (4) discharging    on battery. Before (5), because a USB port that is online may be the one that gives the power away.
 (5) USB online     plugged in; wireless and any other kind of adapter likewise
-(6) all offline    adapters are listed, and none is online: on battery, though the battery may still call itself full
+(6) all offline    adapters are listed, and each says that it is not online: on battery, though the battery may still call itself full
 (7) at rest        no adapter is listed, and every battery is full or not charging: plugged in
-(8) otherwise      not known
+(8) otherwise      not known: what an adapter that cannot be read would say, for one
 """
 
 from collections.abc import Sequence
@@ -82,12 +82,14 @@ def plugged_in(supplies: Sequence[SupplyText]) -> Reading[bool]:
         return known(value=True)
     if "Discharging" in statuses:  # (4)
         return known(value=False)
-    if adapters:  # (5) (6)
-        return known(value=any(adapter.is_online for adapter in adapters))
-    if statuses <= _AT_REST:  # (7)
+    if any(adapter.is_online for adapter in adapters) or (not adapters and statuses <= _AT_REST):  # (5) (7)
         return known(value=True)
+    silent = [adapter.name for adapter in adapters if not adapter.online]
+    if adapters and not silent:  # (6)
+        return known(value=False)
+    why = f"{', '.join(silent)} does not say whether it is online" if silent else "no adapter is listed"
     said = ", ".join(f"{battery.name} says {battery.status or 'nothing'}" for battery in batteries)
-    return unknown(f"no adapter is listed, and {said}")  # (8)
+    return unknown(f"{why}, and {said}")  # (8)
 
 
 def batteries_of(supplies: Sequence[SupplyText]) -> list[SupplyText]:

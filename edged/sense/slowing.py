@@ -10,12 +10,12 @@
 A clock that is capped below its highest (``scaling_max_freq``, ``max_freq``) is told, but is no proof of heat: administrators do so, too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from edged.sense.reading import Reading, known, unknown
-from edged.sense.snapshot import DeviceText, Snapshot
+from edged.sense.snapshot import DeviceText, Snapshot, number_of
 
 RECENT_S: Final = 10.0
 _SLOWS: Final = ("Processor", "cpufreq", "cpuidle", "devfreq", "idle", "thermal-", "intel_powerclamp")
@@ -33,7 +33,8 @@ _HZ_PER_KHZ: Final = 1000
 class Counts:
     """Throttle counters as they were at a look."""
 
-    total: int
+    values: Mapping[str, int]
+    """By processor and attribute."""
     rose_at_s: float = float("-inf")
     """When they were last seen to have risen; monotonic."""
 
@@ -56,19 +57,19 @@ class Clock:
 
 def count(before: Counts | None, snapshot: Snapshot, *, now_s: float) -> Counts | None:
     """Return the throttle counters after a look; None for a device that has none."""
-    counts = [
-        value
+    values = {
+        f"{processor.name}/{name}": value
         for processor in snapshot.of("processors")
         for name in _COUNTS
-        if (value := _number(processor.texts.get(name))) is not None
-    ]
-    if not counts:
+        if (value := number_of(processor.texts.get(name))) is not None
+    }
+    if not values:
         return None
-    total = sum(counts)
     if before is None:
-        return Counts(total=total)
-    # A processor that went offline takes its counts away.
-    return Counts(total=total, rose_at_s=now_s if total > before.total else before.rose_at_s)
+        return Counts(values=values)
+    # A processor that went offline takes its counts away, and brings them back.
+    has_risen = any(value > before.values.get(name, value) for name, value in values.items())
+    return Counts(values=values, rose_at_s=now_s if has_risen else before.rose_at_s)
 
 
 def slowed_by(snapshot: Snapshot, counts: Counts | None, *, now_s: float) -> tuple[str, ...]:
@@ -80,9 +81,16 @@ def is_throttled(snapshot: Snapshot, counts: Counts | None, *, now_s: float) -> 
     """Tell whether anything slows something down; not known where nothing would say so."""
     if any(_slowed_by(snapshot, counts, now_s)):
         return known(value=True)
-    would_say = counts is not None or any(_slows(cooler) for cooler in snapshot.of("coolers"))
-    if would_say or snapshot.of("firmware") or any(_voltage_alarm(monitor) for monitor in snapshot.of("monitors")):
+    coolers = [cooler for cooler in snapshot.of("coolers") if _slows(cooler)]
+    if (
+        counts is not None
+        or any(_state(cooler) is not None for cooler in coolers)
+        or any(_bits(firmware) is not None for firmware in snapshot.of("firmware"))
+        or any(_voltage_alarm(monitor) for monitor in snapshot.of("monitors"))
+    ):
         return known(value=False)
+    if coolers:
+        return unknown(f"{', '.join(cooler.name for cooler in coolers)}: whether it slows something down is not said")
     return unknown("this device shows neither throttle counters nor cooling devices that slow it down")
 
 
@@ -95,19 +103,27 @@ def _slowed_by(snapshot: Snapshot, counts: Counts | None, now_s: float) -> Itera
     if counts is not None and now_s - counts.rose_at_s < RECENT_S:
         yield "the processor's throttle counters rise"
     for cooler in snapshot.of("coolers"):
-        state = _number(cooler.texts.get("cur_state"))
+        state = _state(cooler)
         if _slows(cooler) and state is not None and state > 0:
             yield f"{cooler.name} ({cooler.texts['type']}) is at {state} of {cooler.texts.get('max_state', 'unknown')}"
     for monitor in snapshot.of("monitors"):
         if _voltage_alarm(monitor) == "1":
             yield f"{monitor.name} ({monitor.texts['name']}) had too little voltage"
     for firmware in snapshot.of("firmware"):
-        bits = _number(firmware.texts.get("get_throttled"), base=16) or 0
+        bits = _bits(firmware) or 0
         yield from (f"firmware: {what}" for bit, what in _FIRMWARE.items() if bits >> bit & 1)
 
 
 def _slows(cooler: DeviceText) -> bool:
     return cooler.texts.get("type", "").startswith(_SLOWS)
+
+
+def _state(cooler: DeviceText) -> int | None:
+    return number_of(cooler.texts.get("cur_state"))
+
+
+def _bits(firmware: DeviceText) -> int | None:
+    return number_of(firmware.texts.get("get_throttled"), base=16)
 
 
 def _voltage_alarm(monitor: DeviceText) -> str:
@@ -116,11 +132,11 @@ def _voltage_alarm(monitor: DeviceText) -> str:
 
 def _processor_clocks(snapshot: Snapshot) -> Iterator[Clock]:
     for policy in snapshot.of("clocks"):
-        highest = _number(policy.texts.get("cpuinfo_max_freq"))
-        caps = [_number(policy.texts.get(name)) for name in ("scaling_max_freq", "bios_limit")]
+        highest = number_of(policy.texts.get("cpuinfo_max_freq"))
+        caps = [number_of(policy.texts.get(name)) for name in ("scaling_max_freq", "bios_limit")]
         if highest is None:
             continue
-        now = _number(policy.texts.get("scaling_cur_freq"))
+        now = number_of(policy.texts.get("scaling_cur_freq"))
         yield Clock(
             name=f"cpufreq {policy.name}",
             hertz=None if now is None else now * _HZ_PER_KHZ,
@@ -131,20 +147,13 @@ def _processor_clocks(snapshot: Snapshot) -> Iterator[Clock]:
 
 def _device_clocks(snapshot: Snapshot) -> Iterator[Clock]:
     for device in snapshot.of("device_clocks"):
-        steps = [_number(step) for step in device.texts.get("available_frequencies", "").split()]
+        steps = [number_of(step) for step in device.texts.get("available_frequencies", "").split()]
         highest = max((step for step in steps if step), default=None)
         if highest is None:
             continue
         yield Clock(
             name=f"devfreq {device.name}",
-            hertz=_number(device.texts.get("cur_freq")),
-            limit_hertz=min(highest, _number(device.texts.get("max_freq")) or highest),
+            hertz=number_of(device.texts.get("cur_freq")),
+            limit_hertz=min(highest, number_of(device.texts.get("max_freq")) or highest),
             highest_hertz=highest,
         )
-
-
-def _number(text: str | None, *, base: int = 10) -> int | None:
-    try:
-        return int(text or "", base)
-    except ValueError:
-        return None

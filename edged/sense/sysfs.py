@@ -37,7 +37,11 @@ class FamilyFiles:
         self._looks = 0
 
     def look(self) -> tuple[DeviceText, ...]:
-        """Read the devices that are there now, in the order of their names."""
+        """Read the devices that are there now, in the order of their names.
+
+        Raises:
+            OSError: Which there are cannot be read.
+        """
         self._looks += 1
         if self._looks % REFRESH_LOOKS == 0:
             self.close()
@@ -56,8 +60,8 @@ class FamilyFiles:
     def _names(self) -> list[str]:
         try:
             there = {name for name in _names_in(self._directory) if self._family.device.fullmatch(name)}
-        except OSError:  # no driver of this family
-            return []
+        except (FileNotFoundError, NotADirectoryError):  # no driver of this family
+            there = set()
         for name in there - self._repeats.keys():
             self._repeats[name] = self._does_repeat(name)
         for name in self._repeats.keys() - there:
@@ -70,6 +74,12 @@ class FamilyFiles:
         return bool(repeats) and repeats in os.path.realpath(f"{self._directory}/{name}")
 
     def _look_at(self, name: str) -> DeviceText | None:
+        was_kept = name in self._devices
+        text = self._read(name)
+        # Another one may have come under the same name, as a battery does whose driver registers it anew.
+        return self._read(name) if was_kept and name not in self._devices else text
+
+    def _read(self, name: str) -> DeviceText | None:
         device = self._devices.get(name)
         if device is None:
             path = f"{self._directory}/{name}"
@@ -79,7 +89,6 @@ class FamilyFiles:
                 return None
         text = device.look()
         if device.is_gone:
-            # Another one may have come under the same name.
             self._devices.pop(name).close()
         return text
 
@@ -118,7 +127,10 @@ class Sensors:
         return merged(read() for read in self.parts.values())
 
     def _look_at(self, family: FamilyName) -> Snapshot:
-        return Snapshot(devices={family: self._families[family].look()})
+        try:
+            return Snapshot(devices={family: self._families[family].look()})
+        except OSError as exc:
+            return Snapshot(unlisted={family: f"{FAMILIES[family].directory} cannot be read: {exc.strerror}"})
 
     def _look_at_files(self) -> Snapshot:
         if (reason := _why_unreadable(self._sysfs)) is not None:

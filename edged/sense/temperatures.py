@@ -18,9 +18,12 @@ from edged.sense.snapshot import SLEEPS, DeviceText
 MIN_CELSIUS: Final = -40.0
 MAX_CELSIUS: Final = 150.0
 _MIN_LIMIT_CELSIUS: Final = 30.0
+_UNSET_CELSIUS: Final = (127.0, 128.0)
+"""Between these is the end of what eight bits can say, where many monitors have their maximum until somebody sets one."""
 _MILLI: Final = 1000.0
-_STANDS_FOR_NOTHING: Final[Mapping[str, float]] = {"PMIC-Die": 100.0}
-"""A max77620 knows three states, and reports 100 degrees for "normal" (drivers/thermal/max77620_thermal.c); on NVIDIA's Jetsons."""
+_STANDS_FOR_NOTHING: Final[Mapping[str, float]] = {"PMIC-Die": 100.0, "INT3400 Thermal": 20.0}
+"""A max77620 knows three states, and reports 100 degrees for "normal" (drivers/thermal/max77620_thermal.c); on NVIDIA's Jetsons. The
+zone by which Intel's laptops are told of policies has no sensor, and reports 20 degrees always (int3400_thermal.c)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,7 @@ class Temperature:
     is_absurd: bool = False
     """It reads what no temperature can be."""
     rests: bool = False
-    """It says nothing, and is not meant to: it is switched off, or sleeps."""
+    """It says nothing, and is not meant to: it is switched off, sleeps, or has nothing to say at the moment."""
 
 
 def temperatures_of(zones: Sequence[DeviceText], monitors: Sequence[DeviceText]) -> tuple[Temperature, ...]:
@@ -82,7 +85,7 @@ def _of_zone(zone: DeviceText) -> Temperature:
     if rests := zone.texts.get("mode") == "disabled":
         celsius = unknown("the zone is switched off")
     elif celsius.value is not None and celsius.value == _STANDS_FOR_NOTHING.get(kind):
-        celsius = unknown(f"it says {celsius.value:.0f} degC for anything that is normal")
+        celsius, rests = unknown(f"it says {celsius.value:.0f} degC in place of a temperature"), True
     return Temperature(
         name=f"{zone.name} ({kind})" if kind else zone.name,
         part=part_of(kind),
@@ -146,10 +149,12 @@ def _of_monitor(monitor: DeviceText) -> Iterator[Temperature]:
 
 @lru_cache(maxsize=256)
 def _monitor_limits(maximum: str | None, critical: str | None, emergency: str | None) -> Limits:
-    """Take a maximum for what should not be passed for long, unless the driver states it as the same as what is critical."""
+    """Take a maximum for what should not be passed for long, unless it is what is critical, too, or was never set."""
     shut_down = _limit(critical) or _limit(emergency)
     highest = _limit(maximum)
-    if highest is None or (shut_down is not None and highest >= shut_down):
+    if highest is None or _UNSET_CELSIUS[0] <= highest <= _UNSET_CELSIUS[1]:
+        return Limits(critical=shut_down)
+    if shut_down is not None and highest >= shut_down:
         return Limits(critical=shut_down)
     return Limits(passive=(highest,), critical=shut_down)
 

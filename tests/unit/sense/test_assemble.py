@@ -128,6 +128,19 @@ def test_unplugging_shows_at_the_next_look():
     assert (after.battery_percent.value, after.power_watts.value) == (15.0, 8.0)
 
 
+def test_an_adapter_that_cannot_be_read_is_not_called_offline():
+    (seen,) = watch([Snapshot(devices={"supplies": (supply("AC", type="Mains"),)})])
+
+    assert [(sensor.name, sensor.value.reason) for sensor in seen.sensors] == [("AC", "it is not said")]
+
+
+def test_a_device_that_cannot_see_its_supplies_is_not_one_on_mains():
+    (context,) = contexts([Snapshot(unlisted={"supplies": "class/power_supply cannot be read: Permission denied"})])
+
+    for reading in (context.power, context.battery_percent):
+        assert reading.reason == "class/power_supply cannot be read: Permission denied"
+
+
 def test_a_battery_that_says_nonsense_is_named():
     nonsense, plausible = (supply(f"BAT{i}", type="Battery", capacity=text) for i, text in enumerate(("255", "80")))
     (context,) = contexts([Snapshot(devices={"supplies": (nonsense, plausible)})])
@@ -184,9 +197,11 @@ def test_every_sensor_is_told_one_by_one():
 
 texts = st.dictionaries(
     st.sampled_from(["type", "temp", "name", "temp1_input", "capacity", "status", "online", "energy_uj", "cur_state"])
+    | st.sampled_from(["energy_now", "energy_full", "power_now", "scaling_max_freq", "cpuinfo_max_freq"])
     | st.sampled_from(["trip_point_0_type", "trip_point_0_temp", "temp1_crit", "mode", "get_throttled", "cur_freq"]),
     st.sampled_from(["", "0", "-1", "critical", "Battery", "Discharging", "disabled", "rpi_volt", "x" * 40, "1e9", "é"])
-    | st.integers(-(10**12), 10**12).map(str),
+    | st.integers(-(10**12), 10**12).map(str)
+    | st.just("9" * 400),
     max_size=6,
 )
 snapshots = st.builds(

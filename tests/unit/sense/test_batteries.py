@@ -136,3 +136,8 @@ def test_what_no_battery_can_say_is_noticed(capacity, absurd):
 
 def test_what_is_no_battery_says_no_nonsense_about_one():
     assert not is_absurd(SupplyText(name="AC", type="Mains", capacity="255"))
+
+
+def test_what_the_battery_of_a_mouse_says_is_no_nonsense_about_the_device():
+    assert not is_absurd(SupplyText(name="hidpp_0", type="Battery", scope="Device", capacity="255"))
+    assert not is_absurd(battery(capacity="255", present="0"))

@@ -44,7 +44,7 @@ def test_a_counter_that_starts_anew_goes_on():
 
 
 def test_one_reading_says_nothing():
-    assert last_draw(caps(5)).watts.reason == "its counter was read only once so far"
+    assert last_draw(caps(5)).watts.reason == "its counter has not been seen to grow yet"
 
 
 def test_after_a_long_time_a_counter_says_nothing():
@@ -75,11 +75,36 @@ def test_what_a_counter_covers_is_known_by_its_domain(domain, extent):
     assert last_draw(caps(1, 2, name=domain)).extent is extent
 
 
+def test_a_counter_that_was_reset_says_nothing_until_the_next_look():
+    """As by a suspend: to have come around to where it is, it would have had to grow by 52 kW."""
+    counters = caps(1_000_000_000, 3_000_000, 78_000_000)
+
+    assert last_draw(counters[:2]).watts.value is None
+    assert last_draw(counters).watts.value == pytest.approx(15.0)
+
+
+@pytest.mark.parametrize(("joules", "watts"), [(20_000, 4000.0), (20_001, None)])
+def test_nothing_draws_more_than_a_large_server(joules, watts):
+    assert last_draw(caps(0, joules * 1_000_000)).watts.value == watts
+
+
 def test_looks_in_quick_succession_keep_what_was_computed():
     first, second, third = caps(0, 50_000_000, 50_000_001)
     counters = count_energy(count_energy({}, first, now_s=0), second, now_s=5)
 
     assert count_energy(counters, third, now_s=5.1) == counters
+
+
+def test_a_counter_that_was_not_read_anew_draws_neither_nothing_nor_twice_as_much_later():
+    """A busy machine may take longer to read it than a look waits; what was read before counts until then."""
+    counters = caps(0, 50_000_000, 50_000_000, 150_000_000)
+
+    assert last_draw(counters[:3]).watts.value == pytest.approx(10.0)
+    assert last_draw(counters).watts.value == pytest.approx(10.0)
+
+
+def test_a_counter_that_never_moves_counts_nothing():
+    assert last_draw(caps(*[0] * 20)).watts.value is None
 
 
 def test_a_counter_that_may_not_be_read_says_so():
@@ -166,6 +191,25 @@ def test_on_mains_a_device_with_a_battery_only_does_not_know():
     battery = SupplyText(name="BAT0", type="Battery", status="Full", power_now="0")
 
     assert device_watts(draws(Snapshot(), {}, [battery])).reason == "battery: no battery is being drained"
+
+
+@pytest.mark.parametrize(
+    ("other", "is_whole"),
+    [
+        pytest.param({"type": "Mains", "online": "1"}, False, id="adapter that is too weak"),
+        pytest.param({"type": "USB", "online": "1"}, False, id="USB charger that is too weak"),
+        pytest.param({"type": "Battery", "status": "Charging"}, False, id="another battery that is charged"),
+        pytest.param({"type": "Mains", "online": "0"}, True, id="adapter without a plug"),
+        pytest.param({"type": "Wireless", "online": "1", "scope": "Device"}, True, id="charger of a pen"),
+    ],
+)
+def test_a_battery_that_something_helps_is_not_the_whole_device(other, is_whole):
+    battery = SupplyText(name="BAT0", type="Battery", status="Discharging", power_now="5000000")
+    supplies = [SupplyText(name="other", **other), battery]
+    measured = draws(monitor("power_meter", power1_average="60000000"), {}, supplies)
+
+    assert measured[0].watts.reason == ("" if is_whole else "it is not all that feeds this device")
+    assert device_watts(measured).value == pytest.approx(5.0 if is_whole else 60.0)
 
 
 def test_adapters_and_the_batteries_of_mice_measure_nothing_of_the_device():

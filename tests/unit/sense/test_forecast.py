@@ -116,6 +116,11 @@ def test_nothing_is_foretold_above_the_last_level():
     assert foretell(warming(40, begin=91, per_look=0.2)) is None
 
 
+def test_nothing_is_foretold_while_no_sensor_says_anything():
+    """The device has a level still, which a sensor that fell silent has left it."""
+    assert next_level_s({}, {}, level=Level.SERIOUS) is None
+
+
 def test_a_level_that_is_kept_by_hysteresis_looks_to_the_one_above_it():
     """A device that is serious still, at 76 degrees and warming, comes to 90 next."""
     assert foretell(warming(25, begin=73.6, per_look=0.1), level=Level.SERIOUS) == pytest.approx(700.0)

@@ -14,6 +14,7 @@ MOUSE = SupplyText(name="hidpp_0", type="Battery", status="Discharging", scope="
 EMPTY_BAY = SupplyText(name="BAT1", type="Battery", present="0")
 PEN_CHARGER = SupplyText(name="pen", type="Wireless", online="0", scope="Device")
 GONE = SupplyText(name="ucsi-2", type="", online="0")
+AC_SILENT = SupplyText(name="AC", type="Mains")
 UPS_ON_BATTERY = SupplyText(name="ups", type="UPS", status="Discharging")
 
 
@@ -43,6 +44,10 @@ UPS_ON_BATTERY = SupplyText(name="ups", type="UPS", status="Discharging")
         pytest.param([FULL, RESTING], True, id="two batteries at rest"),
         pytest.param([PEN_CHARGER, RESTING], True, id="charger of a pen, which brings nothing"),
         pytest.param([GONE, RESTING], True, id="a supply that vanished while it was read"),
+        pytest.param([AC_SILENT, FULL], None, id="adapter that cannot be read"),
+        pytest.param([AC_SILENT, USB_OFF, FULL], None, id="adapter that cannot be read, beside one that is offline"),
+        pytest.param([AC_SILENT, USB_ON, FULL], True, id="adapter that cannot be read, beside one that is online"),
+        pytest.param([AC_SILENT, DISCHARGING], False, id="adapter that cannot be read, and a battery that is drained"),
     ],
 )
 def test_power_comes_from_outside_or_not(supplies, expected):
@@ -53,3 +58,5 @@ def test_power_comes_from_outside_or_not(supplies, expected):
 def test_what_is_not_known_names_the_battery():
     assert plugged_in([UNKNOWN]).reason == "no adapter is listed, and BAT0 says Unknown"
     assert plugged_in([SupplyText(name="bq", type="Battery")]).reason == "no adapter is listed, and bq says nothing"
+    silent = "AC does not say whether it is online, and BAT0 says Full"
+    assert plugged_in([AC_SILENT, USB_OFF, FULL]).reason == silent

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edged.sense.slowing import RECENT_S, clocks, count, is_throttled, slowed_by
+from edged.sense.slowing import clocks, count, is_throttled, slowed_by
 from edged.sense.snapshot import DeviceText, Snapshot
 
 COUNT = "thermal_throttle/core_throttle_count"
@@ -31,8 +31,8 @@ def counters(*values):
         ({"type": "cpuidle-cpu0", "cur_state": "1"}, True),
         ({"type": "idle-4", "cur_state": "1"}, True),
         ({"type": "devfreq-5000000.gpu", "cur_state": "1"}, True),
-        ({"type": "Processor"}, False),
-        ({"type": "Processor", "cur_state": "much"}, False),
+        ({"type": "Processor"}, None),
+        ({"type": "Processor", "cur_state": "much"}, None),
         ({"type": "intel_powerclamp", "cur_state": "-1", "max_state": "100"}, False),
         ({"type": "intel_powerclamp", "cur_state": "25", "max_state": "100"}, True),
     ],
@@ -55,38 +55,64 @@ def test_counters_count_while_they_rise_and_shortly_after():
 
     assert is_throttled(counters(5, 8), counts, now_s=14.9).value is True
 
-    counts = count(counts, counters(5, 8), now_s=5 + RECENT_S)
-    assert is_throttled(counters(5, 8), counts, now_s=5 + RECENT_S).value is False
+    counts = count(counts, counters(5, 8), now_s=15)
+    assert is_throttled(counters(5, 8), counts, now_s=15).value is False
 
 
 def test_a_device_without_counters_does_not_know():
     assert count(None, snapshot(processors=[{}]), now_s=0) is None
-    assert is_throttled(snapshot(processors=[{}]), None, now_s=0).value is None
+    throttled = is_throttled(snapshot(processors=[{}]), None, now_s=0)
+    assert throttled.value is None
+    assert throttled.reason == "this device shows neither throttle counters nor cooling devices that slow it down"
 
 
-def test_a_processor_that_goes_and_comes_back_is_no_heat_when_it_goes():
-    counts = count(count(None, counters(5, 7), now_s=0), counters(5), now_s=5)
+def test_a_processor_that_goes_and_comes_back_is_no_heat():
+    counts = None
+    for now_s, shown in enumerate((counters(5, 7), counters(5), counters(5, 7))):
+        counts = count(counts, shown, now_s=now_s)
 
-    assert is_throttled(counters(5), counts, now_s=5).value is False
+        assert is_throttled(shown, counts, now_s=now_s).value is False
+
+
+def test_heat_is_noticed_while_another_processor_goes():
+    counts = count(count(None, counters(5, 7), now_s=0), counters(6), now_s=5)
+
+    assert is_throttled(counters(6), counts, now_s=5).value is True
+
+
+def test_a_device_whose_coolers_do_not_say_what_they_do_does_not_know():
+    silent = Snapshot(
+        devices={
+            "coolers": (DeviceText(name="cooling_device0", texts={"type": "Processor"}, errors={"cur_state": "x"}),)
+        }
+    )
+
+    assert is_throttled(silent, None, now_s=0).reason == "cooling_device0: whether it slows something down is not said"
+    assert is_throttled(silent, count(None, counters(5), now_s=0), now_s=0).value is False
+
+
+def test_firmware_that_shows_nothing_says_nothing():
+    """Kernels other than the Raspberry Pi's own have its device, and no such attribute."""
+    assert is_throttled(snapshot(firmware=[{}]), None, now_s=0).value is None
 
 
 @pytest.mark.parametrize(
-    ("bits", "what"),
+    ("bits", "what", "is_slowed"),
     [
-        ("0", ()),
-        ("50000", ()),
-        ("50005", ("firmware: voltage is too low", "firmware: throttled")),
-        ("0x8", ("firmware: soft limit of heat",)),
-        ("0x2", ("firmware: the processor's clock is capped",)),
-        ("nonsense", ()),
+        ("0", (), False),
+        ("50000", (), False),
+        ("50005", ("firmware: voltage is too low", "firmware: throttled"), True),
+        ("0x8", ("firmware: soft limit of heat",), True),
+        ("0x2", ("firmware: the processor's clock is capped",), True),
+        ("nonsense", (), None),
     ],
 )
-def test_firmware_of_a_raspberry_pi_is_believed_about_now_but_not_about_before(bits, what):
+def test_firmware_of_a_raspberry_pi_is_believed_about_now_but_not_about_before(bits, what, is_slowed):
     """Bits 16 and above say what happened since it started."""
     shown = snapshot(firmware=[{"get_throttled": bits}])
 
     assert slowed_by(shown, None, now_s=0) == what
-    assert is_throttled(shown, None, now_s=0).value is bool(what)
+    assert is_throttled(shown, None, now_s=0).value is is_slowed
 
 
 def test_too_little_voltage_is_told():

@@ -1,5 +1,8 @@
 """What is read from a tree like the kernel's: devices that come and go, that sleep, and that cannot be read."""
 
+import errno
+import os
+
 import pytest
 
 from edged.sense import sysfs as module
@@ -56,6 +59,24 @@ def test_another_device_under_the_same_name_is_read_as_itself(sysfs, sensors):
     remove(sysfs.root / "class/power_supply/BAT0")
     texts(sensors, "supplies")
 
+    sysfs.supply("BAT0", type="Battery", capacity="15", energy_full="20")
+
+    assert texts(sensors, "supplies") == {"BAT0": {"type": "Battery", "capacity": "15", "energy_full": "20"}}
+
+
+def test_a_battery_that_was_taken_off_and_came_back_between_two_looks_is_there_at_once(sysfs, sensors, monkeypatch):
+    """Or the device would take itself for one without a battery for as long, which is one on mains."""
+    pread = os.pread
+
+    def read(descriptor, size, offset):
+        if os.fstat(descriptor).st_nlink == 0:  # of sysfs, what is kept open of it can be read no more
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        return pread(descriptor, size, offset)
+
+    monkeypatch.setattr(os, "pread", read)
+    sysfs.supply("BAT0", type="Battery", capacity="80", energy_full="10")
+    texts(sensors, "supplies")
+    remove(sysfs.root / "class/power_supply/BAT0")
     sysfs.supply("BAT0", type="Battery", capacity="15", energy_full="20")
 
     assert texts(sensors, "supplies") == {"BAT0": {"type": "Battery", "capacity": "15", "energy_full": "20"}}
@@ -195,3 +216,14 @@ def test_a_device_that_cannot_look_knows_nothing(tmp_path):
     reason = Sensors(tmp_path / "none", tmp_path / "proc").look().why_unreadable
 
     assert reason == f"{tmp_path / 'none/class'} cannot be read: No such file or directory"
+
+
+def test_devices_that_cannot_be_listed_are_not_devices_that_are_not_there(sysfs, sensors):
+    sysfs.zone(0, "41000")
+    # Reading it fails, as it does where a sandbox forbids it.
+    (sysfs.root / "class/power_supply").symlink_to("power_supply")
+
+    seen = sensors.look()
+
+    assert seen.unlisted == {"supplies": "class/power_supply cannot be read: Too many levels of symbolic links"}
+    assert [zone.name for zone in seen.of("zones")] == ["thermal_zone0"]

@@ -118,8 +118,18 @@ def test_a_zone_that_is_switched_off_says_nothing_and_is_not_missed():
 
 
 def test_a_regulator_that_only_knows_normal_gives_no_temperature():
-    assert only(zone(temp="100000", type="PMIC-Die")).celsius.reason == "it says 100 degC for anything that is normal"
+    normal = only(zone(temp="100000", type="PMIC-Die"))
+
+    assert normal.celsius.reason == "it says 100 degC in place of a temperature"
+    assert normal.rests  # after it was hot, nobody misses it
     assert only(zone(temp="120000", type="PMIC-Die")).celsius.value == 120.0
+
+
+def test_a_zone_that_has_no_sensor_is_not_a_cool_one():
+    (zone_of_policies,) = temperatures_of([zone(temp="20000", type="INT3400 Thermal", mode="enabled")], [])
+
+    assert zone_of_policies.celsius.reason == "it says 20 degC in place of a temperature"
+    assert not zone_of_policies.is_absurd
 
 
 @pytest.mark.parametrize(
@@ -132,6 +142,11 @@ def test_a_regulator_that_only_knows_normal_gives_no_temperature():
             {"temp1_max": "81850", "temp1_crit": "84850"}, Limits(passive=(81.85,), critical=84.85), id="nvme"
         ),
         pytest.param({"temp1_max": "65261850"}, Limits(), id="limit that was never set"),
+        pytest.param({"temp1_max": "127000"}, Limits(), id="chip of a board that sets no limits"),
+        pytest.param({"temp1_max": "127875", "temp1_crit": "105000"}, Limits(critical=105.0), id="nct6775"),
+        pytest.param({"temp1_max": "128000"}, Limits(), id="end of eight bits"),
+        pytest.param({"temp1_max": "126875"}, Limits(passive=(126.875,)), id="high, and set"),
+        pytest.param({"temp1_max": "129000"}, Limits(passive=(129.0,)), id="higher than eight bits can be"),
         pytest.param({"temp1_emergency": "115000"}, Limits(critical=115.0), id="graphics"),
     ],
 )
