@@ -25,8 +25,10 @@ UNKNOWN: Final = "unknown"
 Accepts = Callable[[Any], bool]
 """Tells of a value whether a condition holds for it."""
 
+NUMBER: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
+"""What a text looks like that is a number."""
+
 _COMPARED: Final = re.compile(r"(>=|<=|<|>)\s*(\S.*)\Z")
-_NUMBER: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
 _ORDERS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {">=": ge, ">": gt, "<=": le, "<": lt}
 
 
@@ -121,6 +123,8 @@ def _level(_: Quantity, condition: Condition) -> Accepts:
     if isinstance(condition, str) and (compared := _COMPARED.match(condition)):
         order, limit = _ORDERS[compared[1]], _rank(compared[2])
         return lambda value: order(value, limit)
+    if condition == ():
+        raise ValueError(f"expected at least one of {', '.join(LEVELS)}")
     ranks = {_rank(word) for word in ((condition,) if not isinstance(condition, tuple) else condition)}
     return lambda value: value in ranks
 
@@ -137,7 +141,7 @@ def _number(quantity: Quantity, condition: Condition) -> Accepts:
             raise ValueError(f"expected a number{quantity.span}")
         return lambda value: eq(value, condition)
     compared = _COMPARED.match(condition) if isinstance(condition, str) else None
-    if compared is None or not _NUMBER.match(compared[2]) or not math.isfinite(limit := float(compared[2])):
+    if compared is None or not NUMBER.match(compared[2]) or not math.isfinite(limit := float(compared[2])):
         unit = f" (unit: {quantity.unit})" if quantity.unit else ""
         raise ValueError(f'expected a number{unit}, a comparison such as "< 15" or ">= 0.9", or "unknown"')
     order = _ORDERS[compared[1]]
@@ -175,11 +179,15 @@ def _hours(_: Quantity, condition: Condition) -> Accepts:
 
 def _any(_: Quantity, condition: Condition) -> Accepts:
     """Compare what may have a value of any kind; True is no number."""
-    if isinstance(condition, str) and (compared := _COMPARED.match(condition)) and _NUMBER.match(compared[2]):
+    if isinstance(condition, str) and (compared := _COMPARED.match(condition)) and NUMBER.match(compared[2]):
         order, limit = _ORDERS[compared[1]], float(compared[2])
+        if not _is_finite(limit):
+            raise ValueError("expected a comparison with a finite number")
         return lambda value: isinstance(value, int | float) and not isinstance(value, bool) and order(value, limit)
     if isinstance(condition, int | float) and not _is_finite(condition):
         raise ValueError("expected a finite number")
+    if condition == ():
+        raise ValueError("expected true, false, a number, a word or a list of words")
     wanted = condition if isinstance(condition, tuple) else (condition,)
     return lambda value: any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in wanted)
 

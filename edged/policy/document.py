@@ -14,7 +14,7 @@ quantity (``edged.policy.quantities``) with what is written:
 A condition about a quantity that is not known does not hold, whatever it asks, except for the last one.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -28,6 +28,7 @@ RuleName = Annotated[
         description="a name of lower-case letters, digits and '-', at most 63, the first a letter or digit",
     ),
 ]
+MAX_DEFER_S: Final = 86400
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=7 * 86400)]
 Condition = bool | int | float | str | tuple[str, ...]
 Alternative = Annotated[dict[str, Condition], msgspec.Meta(min_length=1)]
@@ -55,7 +56,7 @@ class Then(Document, frozen=True, kw_only=True, omit_defaults=True):
     frequency_share: Annotated[float, msgspec.Meta(ge=0.2, le=1)] | None = None
     """Share of their highest frequency that the processors should not exceed; the lowest of all decisions counts. Without any effect
     until the administrator enables edged-frequency.path."""
-    defer_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] | None = None
+    defer_s: Annotated[float, msgspec.Meta(gt=0, le=MAX_DEFER_S)] | None = None
     """Not now: interactive requests are told to come again after so long, background ones are kept until a rule lets them run."""
     offload: Literal["never", "fall-back", "prefer"] = "never"
     """Whether the model's cloud endpoint may answer: when nothing here can, or in the first place. Only with the caller's consent."""

@@ -19,7 +19,7 @@ from edged.errors import Problem
 from edged.nearest import nearest
 from edged.policy.combine import RUN_BEST
 from edged.policy.conditions import compile_condition
-from edged.policy.document import Alternative, Figures, PolicyFile, PolicyTest, Rule, Then
+from edged.policy.document import Alternative, Condition, Figures, PolicyFile, PolicyTest, Rule, Then
 from edged.policy.given import given_problems
 from edged.policy.quantities import quantity_of
 from edged.policy.texts import written
@@ -150,7 +150,12 @@ def _cases(rules: tuple[Rule, ...]) -> Iterator[tuple[str, Alternative]]:
 
 
 def _asks_no_more(asked: Alternative, case: Alternative) -> bool:
-    return all(name in case and case[name] == condition for name, condition in asked.items())
+    return all(name in case and _is_same(case[name], condition) for name, condition in asked.items())
+
+
+def _is_same(one: Condition, other: Condition) -> bool:
+    """Tell whether two conditions are written alike; of a flag, true is asked otherwise than 1 is."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _tests_problems(policy: PolicyFile) -> Iterator[Problem]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from edged.errors import Problem
 from edged.hours import parse_minute
 from edged.policy.ask import Ask
-from edged.policy.conditions import UNKNOWN, no_quantity, one_of
+from edged.policy.conditions import NUMBER, UNKNOWN, no_quantity, one_of
 from edged.policy.quantities import FLAG_PREFIX, LABEL_PREFIX, LEVELS, Kind, Quantity, quantity_of
 from edged.policy.texts import written
 from edged.runtime.calls import RequestClass
@@ -125,11 +125,9 @@ def _flag(value: Value) -> Value:
         return value
     if value in {"true", "false"}:
         return value == "true"
-    try:
-        number = float(value)
-    except ValueError:
+    if not NUMBER.match(value) or not math.isfinite(number := float(value)):
         return value
-    return int(number) if number.is_integer() and "." not in value else number
+    return number if set(value) & set(".eE") else int(value)
 
 
 def _plain(quantity: Quantity, name: str, value: Value) -> Any:

@@ -142,7 +142,7 @@ QUANTITIES: Final[Mapping[str, Quantity]] = {
     "accuracy": Quantity(
         kind=Kind.WORD,
         unit="",
-        meaning="how the model's answers do, as apps or statistics say",
+        meaning="how the model's answers do, as apps say",
         read=lambda _, ask: ask.accuracy,
         words=("ok", "degraded"),
     ),

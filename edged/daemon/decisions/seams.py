@@ -101,7 +101,7 @@ class Variants(Protocol):
 
 
 class Accuracy(Protocol):
-    """What apps and statistics say about a model's answers."""
+    """What apps say about a model's answers."""
 
     def of(self, model: str) -> Reading[str]:
         """Return ``ok`` or ``degraded``."""

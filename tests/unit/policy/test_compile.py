@@ -57,6 +57,7 @@ def test_who_is_nearer_to_the_device_is_asked_first():
         ("packaged", "p1"),
         ("built-in", RUN_BEST.name),
     ]
+    assert rules[0].dwell_s == 0.0
 
 
 def test_without_any_policy_the_built_in_rule_is_left():

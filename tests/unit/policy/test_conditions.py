@@ -87,6 +87,9 @@ def test_what_is_said_names_value_and_condition():
     assert asked("thermal", ">= serious", thermal="critical") == (True, "thermal is critical (>= serious)")
     assert asked("thermal", ">= serious", thermal="fair") == (False, "thermal is fair (not >= serious)")
     assert asked("power", "battery", power="battery") == (True, "power is battery")
+    assert asked("power", ("battery",), power="battery") == (True, "power is battery")
+    assert asked("throttled", True, throttled=True) == (True, "throttled is true")  # noqa: FBT003
+    assert asked("battery_percent", 15, battery_percent=15) == (True, "battery_percent is 15 (15)")
     assert asked("battery_percent", "< 15", battery_percent=14.25) == (True, "battery_percent is 14.25 (< 15)")
     assert asked("hours", "22:00-05:00", hours="12:05") == (False, "hours is 12:05 (not 22:00-05:00)")
 
@@ -136,11 +139,16 @@ def test_what_is_asked_of_the_request_counts():
     [
         ("thermals", "serious", "did you mean thermal?"),
         ("flag.", True, "the name of a quantity"),
+        ("label.", "eu", "the name of a quantity"),
+        ("accuracy", "degradd", "did you mean degraded?"),
         ("thermal", "hot", "nominal, fair, serious or critical"),
         ("thermal", ">= seriuos", "did you mean serious?"),
         ("thermal", 2, "nominal, fair, serious or critical"),
         ("thermal", True, "nominal, fair, serious or critical"),
+        ("thermal", (), "at least one of nominal, fair, serious, critical"),
         ("battery_percent", "ok", '"< 15"'),
+        ("idle_s", "ok", "expected a number (unit: s), a comparison"),
+        ("headroom", "ok", "expected a number, a comparison"),
         ("battery_percent", "< ", '"< 15"'),
         ("battery_percent", "< nan", '"< 15"'),
         ("battery_percent", "< 1e400", '"< 15"'),
@@ -153,7 +161,7 @@ def test_what_is_asked_of_the_request_counts():
         ("throttled", "true", "expected true, false"),
         ("throttled", 1, "expected true, false"),
         ("link", "wi-fi", "did you mean wifi?"),
-        ("link", True, "a word in quotes"),
+        ("link", True, 'a word in quotes, a list of words, or "unknown"'),
         ("link", (), "a word in quotes"),
         ("link", ("wifi", "unknown"), "offline, ethernet, wifi, cellular or other"),
         ("hours", "22-5", "22:00-05:00"),
@@ -161,8 +169,12 @@ def test_what_is_asked_of_the_request_counts():
         ("hours", 22, "spans of hours"),
         ("hours", (), "spans of hours"),
         ("flag.x", float("inf"), "a finite number"),
+        ("flag.x", "> 1e400", "a finite number"),
+        ("flag.x", (), "a list of words"),
         ("consent", "unknown", "consent is always known"),
         ("model", "unknown", "model is always known"),
+        ("request", "unknown", "request is always known"),
+        ("regulatory", "unknown", "regulatory is always known"),
         ("accelerators", "unknown", "accelerators is always known"),
     ],
 )

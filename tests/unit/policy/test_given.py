@@ -25,6 +25,19 @@ def test_what_is_not_given_is_as_on_a_calm_device():
     assert situation_of({}).ask.model == MODEL
 
 
+def test_a_calm_device_is_cool_idle_plugged_in_and_connected_at_noon():
+    """The tests of policies lean on that: of a quantity that is not known, no condition would hold."""
+    calm = {name: QUANTITIES[name].read(CALM, situation_of({}).ask).value for name in QUANTITIES}
+
+    assert {name for name, value in calm.items() if value is None} == {"next_level_s", "accuracy"}
+    assert (calm["thermal"], calm["throttled"], calm["hours"]) == (Level.NOMINAL, False, 12 * 60)
+    assert (calm["power"], calm["battery_percent"]) == (PowerSource.MAINS, 100.0)
+    assert (calm["link"], calm["metered"], calm["clock_trusted"]) == (Link.ETHERNET, False, True)
+    assert calm["headroom"] < 1
+    assert calm["idle_s"] >= 600
+    assert max(calm[f"{what}_pressure"] for what in ("cpu", "memory", "io")) == 0.0
+
+
 @pytest.mark.parametrize("name", QUANTITIES)
 def test_every_quantity_can_be_given_as_text_and_is_read_back(name):
     quantity = QUANTITIES[name]
@@ -61,6 +74,32 @@ def test_values_have_the_types_of_a_context():
     assert context.idle_s == known(5.0)
 
 
+def test_values_given_as_text_are_those_of_a_device_not_texts():
+    context = situation_of({"power": "mains", "link": "wifi", "memory_available_bytes": "1073741824"}).context
+
+    assert type(context.power.value) is PowerSource
+    assert type(context.link.value) is Link
+    assert repr(context.memory_available_bytes.value) == "1073741824"
+
+
+@pytest.mark.parametrize(
+    ("name", "span"), [("hottest_celsius", ""), ("idle_s", " from 0"), ("battery_percent", " from 0 to 100")]
+)
+def test_what_a_number_may_be_is_said_as_far_as_it_has_limits(name, span):
+    (problem,) = given_problems({name: "much"})
+
+    assert problem.expected == f"expected a number{span}"
+
+
+@pytest.mark.parametrize("percent", ["0", "100"])
+def test_a_number_may_reach_its_limits(percent):
+    assert situation_of({"battery_percent": percent}).context.battery_percent == known(float(percent))
+
+
+def test_spaces_in_a_list_do_not_matter():
+    assert situation_of({"accelerators": "cpu, npu , "}).context.accelerators == {"cpu", "npu"}
+
+
 def test_a_later_value_wins():
     assert situation_of({"power": "battery:15", "battery_percent": "40"}).context.battery_percent == known(40.0)
 
@@ -77,12 +116,35 @@ def test_what_is_given_goes_over_a_device_as_it_is():
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("true", True), ("false", False), ("3", 3), ("0.5", 0.5), ("blue", "blue"), (True, True)]
+    ("text", "value"),
+    [
+        ("true", True),
+        ("false", False),
+        ("3", 3),
+        ("-3", -3),
+        ("0.5", 0.5),
+        ("3.0", 3.0),
+        ("1e3", 1000.0),
+        ("12345678901234567891", 12345678901234567891),
+        ("blue", "blue"),
+        ("nan", "nan"),
+        ("infinity", "infinity"),
+        ("1e400", "1e400"),
+        ("1_000", "1_000"),
+        (True, True),
+        (3, 3),
+    ],
 )
 def test_a_flag_is_what_its_text_looks_like(text, value):
     found = situation_of({"flag.x": text}).context.flags["x"]
 
     assert (found, type(found)) == (value, type(value))
+
+
+def test_a_label_takes_the_place_of_the_one_of_its_name():
+    base = Situation(context=Context(labels={"ring": "canary", "region": "eu"}))
+
+    assert situation_of({"label.ring": "beta"}, base).context.labels == {"ring": "beta", "region": "eu"}
 
 
 def test_flags_and_labels_can_be_taken_away():
@@ -112,8 +174,12 @@ def test_the_request_is_a_part_of_it():
         ("battery_percent", "low", "expected a number"),
         ("battery_percent", "nan", "expected a number"),
         ("battery_percent", True, "expected a number"),
+        ("battery_percent", "100.1", "expected a number from 0 to 100"),
+        ("battery_percent", "-0.1", "expected a number from 0 to 100"),
+        ("idle_s", "inf", "expected a number from 0"),
         ("power", "battery:low", "expected a number"),
         ("power", "sun", "expected mains or battery"),
+        ("power", 15, "expected mains or battery"),
         ("throttled", "yes", "expected true or false"),
         ("hours", "9:00", "such as 23:10"),
         ("hours", "24:00", "such as 23:10"),

@@ -33,6 +33,7 @@ def test_a_rule_says_whose_it_is_and_why_however_long_that_is():
 
     assert rule_of(override).description.startswith("operator alice: xxx")
     assert len(rule_of(override).description) == 500
+    assert rule_of(override).then == Then(deny="no")
 
 
 def test_the_longest_is_a_week():
@@ -52,6 +53,7 @@ def test_after_a_reboot_a_restart_of_the_daemon_costs_nothing():
         used_s=90.0,
     )
 
+    assert carried_over(begun, unix_s=1010.0, boot_id="first", boot_s=110.0) == begun
     rebooted = carried_over(begun, unix_s=1100.0, boot_id="second", boot_s=20.0)
 
     assert (rebooted.boot_id, rebooted.until_boot_s) == ("second", 520.0)

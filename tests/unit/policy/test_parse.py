@@ -1,10 +1,14 @@
 """Policies with mistakes: each is named with its rule or test and its key, and all of them at once."""
 
+from typing import get_args
+
 import pytest
 
+from edged.bundle.manifest import Precision
 from edged.errors import PolicyError
 from edged.policy.parse import parse_policy
 
+PRECISIONS = f"expected some of {', '.join(get_args(Precision))}, each once"
 HEAD = 'schema = 1\nname = "site"\n'
 
 
@@ -34,11 +38,31 @@ def test_a_message_begins_with_the_file_and_has_a_hint():
     assert "docs/policy.md" in caught.value.hint
 
 
-@pytest.mark.parametrize("text", ["name = ", "\0", "a = 1979-02-31"])
+@pytest.mark.parametrize(
+    "text", ["name = ", "\0", "a = 1979-02-31", f"a = {'[' * 100_000}"], ids=["value", "zero", "date", "too deep"]
+)
 def test_what_is_no_toml_says_where(text):
     (problem,) = problems(text)
 
     assert problem.startswith("file: expected TOML, got ")
+
+
+@pytest.mark.parametrize("text", ["name = ", "rule = 5", 'rule = [{ name = "run-best" }]'])
+def test_whatever_is_wrong_there_is_a_page_about_it(text):
+    with pytest.raises(PolicyError) as caught:
+        parse_policy((HEAD + text).encode(), source="site.toml")
+
+    assert "docs/policy.md" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", ["rule", "test"])
+def test_an_item_that_is_no_table_is_called_by_its_place(kind):
+    assert problems(f"{kind} = [5]") == [f"{kind} number 1: expected a table, in {{ }}, got 5"]
+
+
+def test_what_the_file_itself_lacks_is_told_of_the_file():
+    with pytest.raises(PolicyError, match=r"^site\.toml: file: expected a key 'name'$"):
+        parse_policy(b"schema = 1", source="site.toml")
 
 
 def test_a_file_that_is_not_utf8_is_refused():
@@ -113,6 +137,13 @@ def test_a_dot_that_needs_quotes_is_explained(text, place):
     (problem,) = problems(text)
 
     assert problem == f"""{place}: expected a name in quotes, as in "label.NAME" = ..., got {{'region': 'eu'}}"""
+
+
+def test_a_label_without_a_name_is_not_taken_for_a_dot_without_quotes():
+    (problem,) = problems(rule(rest="when = [{ label = 1979-05-27 }]"))
+
+    assert problem.startswith('rule "hot": when.0.label: expected')
+    assert "label.NAME" not in problem
 
 
 def test_what_a_name_has_to_be_is_said_in_words():
@@ -246,6 +277,13 @@ def test_a_rule_of_which_one_case_is_left_can_be_reached():
     parse_policy((HEAD + text).encode(), source="site.toml")
 
 
+@pytest.mark.parametrize(("first", "second"), [("1", "true"), ("false", "0")])
+def test_a_flag_that_is_true_is_another_case_than_one_that_is_1(first, second):
+    text = rule("number", f'when = [{{ "flag.x" = {first} }}]') + rule("switch", f'when = [{{ "flag.x" = {second} }}]')
+
+    assert len(parse_policy((HEAD + text).encode(), source="site.toml").rules) == 2
+
+
 def case(rest):
     return f'[[test]]\nname = "t"\n{rest}\n'
 
@@ -253,18 +291,22 @@ def case(rest):
 @pytest.mark.parametrize(
     ("rest", "problem"),
     [
-        ('given = { thermal = "hot" }\nexpect = {}', 'test "t": given.thermal: expected nominal, fair'),
+        (
+            'given = { thermal = "hot" }\nexpect = {}',
+            "test \"t\": given.thermal: expected nominal, fair, serious or critical, got 'hot'",
+        ),
         ('given = { heat = "serious" }\nexpect = {}', 'test "t": given.heat: expected the name of a quantity'),
+        ('expect = { rule = "zzz" }', "test \"t\": expect.rule: expected a rule of this file or run-best, got 'zzz'"),
         (
             'expect = { rule = "hto" }',
             "test \"t\": expect.rule: expected a rule of this file or run-best (did you mean hot?), got 'hto'",
         ),
-        ('variants = ["int7"]\nexpect = {}', 'test "t": variants: expected some of fp32'),
-        ('variants = ["int8", "int8"]\nexpect = {}', 'test "t": variants: expected some of fp32'),
-        ("variants = []\nexpect = {}", 'test "t": variants: expected some of fp32'),
+        ('variants = ["int7"]\nexpect = {}', f'test "t": variants: {PRECISIONS}, got int7'),
+        ('variants = ["int8", "int8"]\nexpect = {}', f'test "t": variants: {PRECISIONS}, got int8, int8'),
+        ("variants = []\nexpect = {}", f'test "t": variants: {PRECISIONS}, got none'),
         (
             "measured = { bf16 = { joules = 1 } }\nexpect = {}",
-            'test "t": measured: expected one of the test\'s variants',
+            'test "t": measured: expected one of the test\'s variants, fp32, fp16, int8, got bf16',
         ),
         (
             "measured = { int8 = { watts = inf } }\nexpect = {}",
@@ -278,6 +320,12 @@ def test_a_test_that_cannot_be_run_is_named(rest, problem):
     (found,) = problems(rule() + case(rest))
 
     assert found.startswith(problem)
+
+
+def test_each_rule_has_a_name_of_its_own():
+    (problem,) = problems(rule(rest="when = [{ throttled = true }]") + rule(rest="when = [{ metered = true }]"))
+
+    assert problem == 'rule "hot": expected one rule with this name, got 2'
 
 
 def test_each_test_has_a_name_of_its_own():
