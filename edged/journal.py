@@ -255,7 +255,8 @@ class JournalHandler(logging.Handler):
 
 
 def _entry(key: str, value: str) -> bytes:
-    data = value.encode()
+    # A name of a file is bytes, and what of it is no UTF-8 is written as escapes.
+    data = value.encode(errors="backslashreplace")
     if b"\n" not in data:
         return key.encode() + b"=" + data + b"\n"
     return key.encode() + b"\n" + len(data).to_bytes(8, "little") + data + b"\n"

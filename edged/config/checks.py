@@ -21,6 +21,7 @@ def problems_of(config: Config) -> list[Problem]:
     """Return everything that is wrong with settings whose types are right."""
     return [
         *_url_problems(config.repository.url, "/repository/url"),
+        *_query_problems(config.repository.url, "/repository/url"),
         *_endpoint_problems(config.offload),
         *_limits_problems(config.limits),
         *_infinite_problems(config),
@@ -35,6 +36,18 @@ def _url_problems(url: str, pointer: str) -> Iterator[Problem]:
         is_usable = False
     if not is_usable:
         yield Problem(pointer=pointer, expected="expected a URL with a host name and a valid port", found=url)
+    elif not (url.isascii() and url.isprintable()):
+        expected = "expected a URL in ASCII: a host's name as xn--..., and other characters percent-encoded"
+        yield Problem(pointer=pointer, expected=expected, found=url)
+    elif "@" in parts.netloc:
+        # Nobody would send them, and they are not to be quoted.
+        yield Problem(pointer=pointer, expected="expected a URL without a user's name and password")
+
+
+def _query_problems(url: str, pointer: str) -> Iterator[Problem]:
+    """Refuse what would swallow the paths of files, which are written behind the URL."""
+    if "?" in url or "#" in url:
+        yield Problem(pointer=pointer, expected="expected a URL without ? and #", found=url)
 
 
 def _endpoint_problems(offload: OffloadConfig) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ Each file is checked by itself, so that a problem is reported with the file that
 refused. Tables merge key by key; any other value replaces the earlier one whole.
 """
 
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,52 +27,74 @@ def load_config(paths: Sequence[Path] = ()) -> Config:
     """Merge configuration files into one ``Config``.
 
     Args:
-        paths: TOML files, or directories whose ``*.toml`` are read in order of name. These must exist. None given means
-            ``DEFAULT_CONFIG_PATHS``, of which any may be missing: edged runs with an empty /etc.
+        paths: TOML files, or directories whose ``*.toml`` are read in order of name; names with a dot in front are editors' own. These
+            must exist. None given means ``DEFAULT_CONFIG_PATHS``, of which any may be missing: edged runs with an empty /etc.
 
     Raises:
         ConfigError: With every problem of every file.
     """
     merged: dict[str, Any] = {}
     failures: list[ConfigError] = []
-    for file in _files(paths or DEFAULT_CONFIG_PATHS, must_exist=bool(paths)):
+    for path in paths or DEFAULT_CONFIG_PATHS:
         try:
-            table = _read(file)
+            files = _files_at(path, must_exist=bool(paths))
         except ConfigError as error:
             failures.append(error)
-        else:
-            merged = _merge(merged, table)
+            continue
+        for file in files:
+            try:
+                table = _read(file)
+            except ConfigError as error:
+                failures.append(error)
+            else:
+                merged = _merge(merged, table)
     if failures:
         raise _joined(failures)
     return convert(Config, merged, source="configuration", error=ConfigError)
 
 
-def _files(paths: Sequence[Path], *, must_exist: bool) -> list[Path]:
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            files += sorted(path.glob("*.toml"))
-        elif must_exist or is_named(path):
-            files.append(path)
-    return files
+def _files_at(path: Path, *, must_exist: bool) -> list[Path]:
+    """Return the files that a path stands for.
+
+    Raises:
+        ConfigError: It cannot be looked into. Settings that may not be read are not the same as none.
+    """
+    try:
+        names = os.listdir(path)  # noqa: PTH208 - pathlib's glob passes over what it may not read
+    except NotADirectoryError:
+        return [path]
+    except FileNotFoundError:
+        return [path] if must_exist or is_named(path) else []
+    except OSError as exc:
+        raise _unreadable(path, exc) from exc
+    return sorted(path / name for name in names if name.endswith(".toml") and not name.startswith("."))
 
 
 def _read(file: Path) -> dict[str, Any]:
+    source = _shown(file)
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as exc:
-        raise ConfigError(
-            str(file), [Problem(pointer="file", expected="expected a readable file", found=str(exc.strerror))]
-        ) from exc
+        raise _unreadable(file, exc) from exc
     except (ValueError, RecursionError) as exc:  # not UTF-8, not TOML, a date that is none, or nested too deep
-        raise ConfigError(str(file), [Problem(pointer="file", expected="expected TOML", found=str(exc))]) from exc
+        raise ConfigError(source, [Problem(pointer="file", expected="expected TOML", found=str(exc))]) from exc
     try:
-        problems = problems_of(convert(Config, table, source=str(file), error=ConfigError))
+        problems = problems_of(convert(Config, table, source=source, error=ConfigError))
     except ConfigError as error:
         problems = list(error.problems)
     if problems:
-        raise ConfigError(str(file), [_dotted(problem) for problem in problems])
+        raise ConfigError(source, [_dotted(problem) for problem in problems])
     return table
+
+
+def _unreadable(path: Path, exc: OSError) -> ConfigError:
+    problem = Problem(pointer="file", expected="expected a readable file or directory", found=str(exc.strerror))
+    return ConfigError(_shown(path), [problem])
+
+
+def _shown(path: Path) -> str:
+    """Write a path as UTF-8 can have it: names are bytes, and what is said of them goes into the journal and into documents."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _dotted(problem: Problem) -> Problem:

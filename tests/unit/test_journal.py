@@ -1,6 +1,7 @@
 """What reaches the journal, byte for byte, and what people read elsewhere."""
 
 import logging
+import os
 import re
 import socket
 
@@ -47,6 +48,12 @@ def test_value_with_a_line_break_is_sent_with_its_length(received):
 
     assert b"EDGED_REASON\n" + (16).to_bytes(8, "little") + b"first\nPRIORITY=0\n" in data
     assert b"\nPRIORITY=4\n" in data
+
+
+def test_the_name_of_a_file_that_is_no_utf_8_is_sent_as_an_escape(received):
+    LOG.error("cannot read %s", os.fsdecode(b"caf\xe9.toml"))
+
+    assert rb"MESSAGE=cannot read caf\udce9.toml" in received().splitlines()
 
 
 def test_journal_that_is_away_loses_the_record_and_not_the_caller(tmp_path, capsys):

@@ -1,5 +1,7 @@
 """What the types of the settings cannot say is said like what they can: file, key, what was expected and found."""
 
+import re
+
 import pytest
 
 from edged.config.load import load_config
@@ -22,6 +24,44 @@ def test_repository_without_a_usable_host_and_port_is_refused_at_load(tmp_path, 
 
     with pytest.raises(ConfigError, match=r"repository\.url: expected a URL"):
         load_config([path])
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("https://host/mod\u00e8le/", "expected a URL in ASCII: .*, got https://host/mod\u00e8le/"),
+        ("https://mod\u00e8le.test/", "expected a URL in ASCII: .*, got https://mod\u00e8le.test/"),
+        ("https://host/\\u007f/", "expected a URL in ASCII"),
+        ("https://user:word@host/", "expected a URL without a user's name and password$"),
+        ("https://host/?key=1/", r"expected a URL without \? and #, got https://host/\?key=1/"),
+        ("https://host/#/", r"expected a URL without \? and #"),
+    ],
+)
+def test_repository_that_could_not_be_asked_for_its_files_is_refused_at_load(tmp_path, url, problem):
+    (found,) = problems_of_text(tmp_path, f'[repository]\nurl = "{url}"\n')
+
+    assert re.search(f"^repository\\.url: {problem}", found)
+    assert "word" not in found.removesuffix("password")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://host/mod\u00e8le", "expected a URL in ASCII"),
+        ("https://user:word@host/x", "expected a URL without a user's name and password"),
+    ],
+)
+def test_endpoint_that_no_request_could_name_is_refused_at_load(tmp_path, url, expected):
+    (found,) = problems_of_text(tmp_path, f'[offload.endpoints.m]\nurl = "{url}"\n')
+
+    assert found.startswith(f"offload.endpoints.m.url: {expected}")
+
+
+def test_an_endpoint_may_have_a_query(tmp_path):
+    path = tmp_path / "edged.toml"
+    path.write_text('[offload.endpoints.m]\nurl = "https://host/infer?api-version=2"\n')
+
+    assert load_config([path]).offload.endpoints["m"].url.endswith("?api-version=2")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Configuration files: order, merging, and every problem at once."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,47 @@ def test_unreadable_file_is_named(tmp_path):
 
     with pytest.raises(ConfigError, match="expected a readable file"):
         load_config([Path(path)])
+
+
+def refused_names(monkeypatch, directory):
+    """Have the system refuse to list a directory, as it does to a service's user where only root may enter; root itself may always."""
+    really = os.listdir
+
+    def listdir(path):
+        if Path(path) == directory:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return really(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+
+
+def test_a_directory_that_may_not_be_read_does_not_count_as_an_empty_one(defaults, monkeypatch):
+    """Made with a strict umask, it would otherwise hide limits and lists of destinations from the services that keep to them."""
+    defaults[2].mkdir()
+    (defaults[2] / "site.toml").write_text("[regulatory]\nforbid_offload = true\n")
+    refused_names(monkeypatch, defaults[2])
+
+    with pytest.raises(ConfigError, match=r"etc\.toml\.d: file: expected a readable .*, got Permission denied"):
+        load_config()
+
+
+def test_what_an_editor_keeps_beside_a_file_is_none_of_the_settings(tmp_path):
+    """Emacs marks a file that is being edited by a link that leads nowhere, ``.#NAME``; others keep copies."""
+    (tmp_path / "site.toml").write_text("[update]\ntimeout_s = 5\n")
+    (tmp_path / ".#site.toml").symlink_to("root@gauge.1234:5678")
+    (tmp_path / ".site.toml").write_text("[update]\ntimeout_s = 7\n")
+
+    assert load_config([tmp_path]).update.timeout_s == 5
+
+
+def test_a_name_that_is_no_text_is_told_as_text(tmp_path):
+    """What is wrong with settings goes into documents and into the journal, which are UTF-8."""
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.toml")).write_text("[update]\ntimeout_s = 0\n")
+
+    with pytest.raises(ConfigError) as caught:
+        load_config([tmp_path])
+
+    assert str(caught.value).encode().startswith(os.fsencode(tmp_path) + rb"/caf\xe9.toml: update.timeout_s: ")
 
 
 def test_rules_for_callers_are_read(tmp_path):
