@@ -16,7 +16,10 @@ ROOTS: Final = {
     "egress": ("edged.egress.__main__", "let allowed connections out of the device (edged-egress.service)"),
     "offload": ("edged.offload.__main__", "ask endpoints outside of the device (edged-offload.service)"),
     "presence": ("edged.presence.__main__", "say whether somebody uses the device (edged-presence.service)"),
-    "dev": ("edged.dev.__main__", "all of them, unprivileged, in a directory of your own"),
+    "dev": (
+        "edged.dev.__main__",
+        "run, update, egress and, where there are endpoints, offload, unprivileged, in a directory of your own",
+    ),
 }
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 _SPAN: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|min|m|h|d)")
+_MOST_SECONDS: Final = 1e9
+"""The system's waits take no number that is ten times as large."""
 _UNITS_S: Final = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -23,13 +25,13 @@ def whole_number(*, least: int, most: int) -> Callable[[str], int]:
 
 
 def seconds(text: str) -> float:
-    """Read a number of seconds, 0 among them."""
+    """Read a number of seconds, 0 among them, and no more than thirty years."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    # Neither infinity nor NaN ever passes.
-    if not 0 <= value < math.inf:
+    # NaN never passes.
+    if not 0 <= value <= _MOST_SECONDS:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
     return value
 

@@ -1,8 +1,10 @@
 """What a command's exit code says, and how a command ends: one table of errors, one way to print them."""
 
+import io
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from enum import IntEnum
 from typing import Final
 
@@ -90,6 +92,9 @@ EXITS: Final[Mapping[type[EdgedError], Exit]] = {
 MAX_MESSAGE: Final = 3500
 """Characters of an error that are printed."""
 
+_SHOWN_AROUND: Final = 20
+"""Characters on both sides of one that cannot be written."""
+
 INTERRUPTED: Final = 130
 """What a shell reports for a command that SIGINT ended."""
 
@@ -106,11 +111,13 @@ def run_command(main: Callable[[], int | None]) -> int:
     """Run one verb and turn how it ended into an exit code.
 
     An ``EdgedError`` is printed on standard error as one sentence with its code, then its hint, and what the system refuses (a full
-    disk behind standard output) as one sentence; a traceback never is. Any other exception is a bug and passes through.
+    disk behind standard output) as one sentence; a traceback never is. Any other exception is a bug and passes through. What a terminal's
+    encoding does not have is printed as escapes, and an output that was closed beforehand takes everything.
 
     Args:
         main: The verb; None means it went well.
     """
+    _prepare_outputs()
     try:
         code = main() or Exit.OK
         # Flushed here, so that a reader that has left is found out while it can still be dealt with.
@@ -124,12 +131,26 @@ def run_command(main: Callable[[], int | None]) -> int:
         # `edgectl ... | head`: whoever read has enough.
         _give_up_on_stdout()
         return Exit.OK
+    except UnicodeEncodeError as exc:
+        # Arguments are bytes. Those that are no text have come as surrogates, which no document and no name can have.
+        around = exc.object[max(0, exc.start - _SHOWN_AROUND) : exc.end + _SHOWN_AROUND]
+        print_error(errors.UsageError(f"{around!r} is not UTF-8", hint="Write it in UTF-8, and look at the locale."))
+        return Exit.USAGE
     except OSError as exc:
         _give_up_on_stdout()
         place = f"{exc.filename}: " if exc.filename else ""
         print_error(EdgedError(f"{place}{exc.strerror or exc}"))
         return Exit.FAILED
     return int(code)
+
+
+def _prepare_outputs() -> None:
+    for name in ("stdout", "stderr"):
+        output = getattr(sys, name)
+        if output is None:  # it was closed: `edgectl ... >&-`
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - for as long as the process lives
+        elif isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")
 
 
 def _give_up_on_stdout() -> None:
@@ -154,7 +175,9 @@ def print_error(error: EdgedError) -> None:
     # A second is no time for a person.
     again = f"again after {duration(wait_s)}\n" if wait_s > 1 else ""
     hint = f"hint: {printable(error.hint)}\n" if error.hint else ""
-    sys.stderr.write(f"{message} [{error.code}]\n{again}{hint}")
+    # Where it cannot be written, the exit code still says what it was.
+    with suppress(OSError):
+        sys.stderr.write(f"{message} [{error.code}]\n{again}{hint}")
 
 
 def _sentences(error: EdgedError) -> Sequence[str]:

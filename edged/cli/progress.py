@@ -1,6 +1,7 @@
 """Progress of long work on standard error: one line that is written anew on a terminal, a line for each change of matter elsewhere."""
 
 import sys
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self, TextIO
 
@@ -14,7 +15,7 @@ PARTS: Final = 10
 
 
 class ProgressLine:
-    """Shows the steps of the updater. A context manager, which leaves a terminal with an empty line.
+    """Shows the steps of the updater, as long as somebody looks. A context manager, which leaves a terminal with an empty line.
 
     Args:
         stream: Where to write.
@@ -32,19 +33,23 @@ class ProgressLine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._is_terminal and self._said is not None:
-            self._stream.write(_TO_LINE_START)
-            self._stream.flush()
+            self._write(_TO_LINE_START)
 
     def __call__(self, step: Step) -> None:
         """Show a step."""
         text = printable(step.phase if step.progress is None else describe_progress(step.progress))
         if self._is_terminal:
             self._said = text
-            self._stream.write(f"{_TO_LINE_START}{text}")
+            self._write(f"{_TO_LINE_START}{text}")
         elif (matter := _matter(step)) != self._said:
             self._said = matter
-            self._stream.write(f"{text}\n")
-        self._stream.flush()
+            self._write(f"{text}\n")
+
+    def _write(self, text: str) -> None:
+        # Whether steps can be shown changes nothing about what becomes of them.
+        with suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()
 
 
 def _matter(step: Step) -> tuple[object, ...]:

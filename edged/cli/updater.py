@@ -37,6 +37,7 @@ from edged.update.protocol.asking import (
     Packs,
     Reply,
     Request,
+    Told,
     decode_told,
     encode_packet,
 )
@@ -126,30 +127,39 @@ def _listen(
     *,
     answer: Callable[[OpenFile | ListPacks], tuple[Reply, int | None]],
 ) -> Ending:
+    while True:
+        match _receive(connection):
+            case Step() as step:
+                report(step)
+            case Outcome(staged=staged, failure=failure, deferred=deferred):
+                error = None if failure is None else _error(failure)
+                return Ending(staged=staged, error=error, deferred=deferred)
+            case OpenFile() | ListPacks() as wanted:
+                _send(connection, *answer(wanted))
+
+
+def _receive(connection: socket.socket) -> Told:
     try:
-        while packet := connection.recv(MAX_PACKET_BYTES):
-            match decode_told(packet):
-                case Step() as step:
-                    report(step)
-                case Outcome(staged=staged, failure=failure, deferred=deferred):
-                    error = None if failure is None else _error(failure)
-                    return Ending(staged=staged, error=error, deferred=deferred)
-                case OpenFile() | ListPacks() as wanted:
-                    _send(connection, *answer(wanted))
+        packet = connection.recv(MAX_PACKET_BYTES)
+        if packet:
+            return decode_told(packet)
     except (OSError, MessageError) as exc:
         raise _gone(str(exc)) from exc
     raise _gone("it closed the connection")
 
 
 def _send(connection: socket.socket, reply: Reply, descriptor: int | None) -> None:
-    if descriptor is None:
-        connection.send(encode_packet(reply))
-        return
     try:
+        if descriptor is None:
+            connection.send(encode_packet(reply))
+            return
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))
         connection.sendmsg([encode_packet(reply)], [rights])
+    except OSError as exc:
+        raise _gone(str(exc)) from exc
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def find(beneath: Beneath, wanted: OpenFile | ListPacks, *, only: str | None) -> tuple[Reply, int | None]:

@@ -61,7 +61,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--repository", metavar="URL", help="static host to update from, ending in a slash")
     parser.add_argument("--root", type=Path, metavar="FILE", help="TUF root metadata to start the trust from")
-    parser.add_argument("--poll-interval", type=float, default=5.0, metavar="SECONDS", help="(%(default)s)")
+    parser.add_argument(
+        "--poll-interval",
+        type=float,
+        default=5.0,
+        metavar="SECONDS",
+        help="between two looks at the repository (%(default)s)",
+    )
     parser.add_argument(
         "--trial", type=float, default=0.0, metavar="SECONDS", help="how long a new version is watched (%(default)s)"
     )

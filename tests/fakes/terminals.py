@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-PATIENCE_S = 60
+from tests.fakes.patience import PATIENCE_S
 
 
 class Person:

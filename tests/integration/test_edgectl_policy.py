@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,16 @@ def test_a_file_that_is_no_policy_fails_and_the_others_are_tested(tmp_path, caps
     assert "policy default" in printed.out
 
 
+def test_the_name_of_a_file_that_is_no_utf_8_is_an_escape_in_the_document(tmp_path, capsys):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.toml")
+    Path(path).write_text(SITE)
+
+    assert offline("test", "--json", path, f"{path}.missing") == 1
+
+    files = json.loads(capsys.readouterr().out)["files"]
+    assert [one["file"] for one in files] == [rf"{tmp_path}/caf\udce9.toml", rf"{tmp_path}/caf\udce9.toml.missing"]
+
+
 def test_cases_are_there_for_programs(tmp_path, capsys):
     (tmp_path / "site.toml").write_text(SITE)
     (tmp_path / "bad.toml").write_text("schema = 2")
@@ -198,6 +209,11 @@ def test_what_cannot_be_explained_offline_says_why(capsys, args, words):
 def test_an_override_has_an_end_within_a_week(capsys, span, words):
     assert offline("override", "echo", "--variant", "int8", "--for", span, "--reason", "x") == 2
     assert words in capsys.readouterr().err
+
+
+def test_callers_are_not_sent_away_for_longer_than_the_daemon_takes(capsys):
+    assert offline("override", "echo", "--defer", "25h", "--for", "2d", "--reason", "x") == 2
+    assert "longer than 1d" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("args", [["--variant", "int8", "--deny", "x"], ["--clear", "--defer", "5m"], []])

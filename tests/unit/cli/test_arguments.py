@@ -1,6 +1,7 @@
 """Values of options are read, or refused with what they are not."""
 
 import argparse
+import socket
 
 import pytest
 
@@ -28,7 +29,12 @@ def test_seconds_are_read(text, number):
     assert seconds(text) == number
 
 
-@pytest.mark.parametrize("text", ["", "-1", "inf", "nan", "5s", "x"])
+def test_the_most_seconds_are_fewer_than_a_socket_takes():
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(seconds("1e9"))
+
+
+@pytest.mark.parametrize("text", ["", "-1", "inf", "nan", "1e12", "5s", "x"])
 def test_what_is_no_number_of_seconds_is_refused(text):
     with pytest.raises(argparse.ArgumentTypeError, match="no number of seconds"):
         seconds(text)

@@ -104,3 +104,54 @@ def test_a_full_disk_behind_stdout_is_one_sentence():
         )
 
     assert (done.returncode, done.stderr) == (1, b"No space left on device [internal]\n")
+
+
+def in_a_process(statement, *, close="", stdout=None, environ=()):
+    """Run a verb in a process of its own, so that its outputs are the system's."""
+    verb = f"from edged.cli.exits import run_command; sys.exit(run_command(lambda: {statement}))"
+    return subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {close}', "sh", sys.executable, "-c", f"import sys; {verb}"],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **dict(environ)},
+        timeout=30,
+        check=False,
+    )
+
+
+def test_what_a_locale_cannot_write_is_printed_as_an_escape():
+    """A terminal with ISO 8859-1, and the name of a test with an arrow."""
+    done = in_a_process("print('12 \u00b0C \u2192')", stdout=subprocess.PIPE, environ={"PYTHONIOENCODING": "latin-1"})
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"12 \xb0C \\u2192\n", b"")
+
+
+@pytest.mark.parametrize("close", [">&-", "2>&-", ">&- 2>&-"])
+def test_an_output_that_was_closed_beforehand_is_not_missed(close):
+    statement = "[print('x'), sys.stdout.isatty(), sys.stderr.write('x')] and 6"
+
+    assert in_a_process(statement, close=close).returncode == 6
+
+
+def test_an_argument_that_is_no_text_is_one_sentence(capsys):
+    """The shell hands over bytes; what is not UTF-8 among them comes as surrogates, which JSON cannot have."""
+    reason = "x" * 500 + os.fsdecode(b"caf\xe9") + "y" * 500
+
+    assert run_command(reason.encode) == Exit.USAGE
+
+    said = capsys.readouterr().err
+    assert "caf\\udce9" in said
+    assert said.splitlines()[0].endswith("is not UTF-8 [usage]")
+    assert len(said) < 200
+
+
+def test_an_error_that_cannot_be_printed_keeps_its_exit_code():
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "edged.cli.edgectl", "--socket", "/nonexistent/edged.sock", "status"],
+            stderr=full,
+            timeout=30,
+            check=False,
+        )
+
+    assert done.returncode == Exit.UNREACHABLE

@@ -1,5 +1,6 @@
 """Progress: one line on a terminal, few lines elsewhere."""
 
+import errno
 import io
 
 from edged.cli.progress import PARTS, ProgressLine
@@ -58,3 +59,13 @@ def test_a_bundle_without_bytes_divides_nothing_by_zero():
     step = Step(phase=Phase.DOWNLOADING, progress=Progress(model="m", version="1.0.0", received_bytes=0, total_bytes=0))
 
     assert shown(io.StringIO(), step) == "m 1.0.0: 0 B of 0 B\n"
+
+
+class Full(Terminal):
+    def write(self, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_steps_that_cannot_be_shown_are_passed_over():
+    """``2>/dev/full``, or a pager that was left: the update itself goes on."""
+    assert shown(Full(), Step(phase=Phase.POLLING), downloading(10)) == ""

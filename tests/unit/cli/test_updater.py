@@ -1,5 +1,6 @@
 """edgectl's side of the updater's control socket, against an updater that plays a script."""
 
+import errno
 import os
 import socket
 from contextlib import contextmanager
@@ -33,9 +34,9 @@ from edged.update.protocol.asking import (
 from edged.update.protocol.messages import Failure, Step
 from edged.update.protocol.phases import Deferred, Phase
 from tests.fakes.gates import short_directory
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.sticks import write_tree
 
-PATIENCE_S = 30.0
 POLLING = Step(phase=Phase.POLLING)
 
 
@@ -93,6 +94,14 @@ def test_check_reports_steps_and_returns_what_is_new():
     assert it.request == Check()
     assert [step.phase for step in steps] == [Phase.POLLING, Phase.STAGING]
     assert (ending.staged, ending.error, ending.deferred) == (("demo 1.1.0",), None, None)
+
+
+def test_what_goes_wrong_while_a_step_is_shown_is_not_the_updaters_fault():
+    def report(_step):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    with updater(POLLING) as it, pytest.raises(BrokenPipeError):
+        check(it.path, report)
 
 
 def test_failure_is_the_error_it_was_beside_what_came_all_the_same():

@@ -11,7 +11,7 @@ from edged.cli.table import printable
 from edged.cli.words import duration
 from edged.codec import encode_readable
 from edged.errors import UsageError
-from edged.policy.document import Then
+from edged.policy.document import MAX_DEFER_S, Then
 from edged.policy.override import MAX_OVERRIDE_S, then_text
 
 
@@ -23,14 +23,16 @@ def add(verbs: Any) -> None:
     parser.add_argument("model", metavar="MODEL", nargs="?", help="the model's name; all of them, with --clear alone")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
-        "--variant", metavar="VARIANT", help="this one answers: a precision, a tier, an id or a pattern of it"
+        "--variant",
+        metavar="VARIANT",
+        help="this one answers: a precision, a tier, an id or a pattern of it; or several, best first, with commas",
     )
     what.add_argument("--deny", metavar="WHY", help="nothing answers, and callers are told why")
     what.add_argument(
         "--defer",
         metavar="SPAN",
-        type=span(most_s=MAX_OVERRIDE_S),
-        help="nothing answers now; callers are to come again after this",
+        type=span(most_s=MAX_DEFER_S),
+        help="nothing answers now; callers are to come again after this, at most 1d",
     )
     what.add_argument("--clear", action="store_true", help="end the override now")
     parser.add_argument(

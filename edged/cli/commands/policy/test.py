@@ -63,17 +63,22 @@ def run(args: argparse.Namespace) -> Exit:
             policy = read_policy(path)
         except PolicyError as exc:
             is_good = False
-            statuses.append(FileStatus(file=str(path), problems=tuple(map(str, exc.problems))))
+            statuses.append(FileStatus(file=_shown(path), problems=tuple(map(str, exc.problems))))
             print_error(exc)
             continue
         cases = run_tests(policy)
         is_good = is_good and not any(case.failures for case in cases)
-        statuses.append(FileStatus(file=str(path), tests=tuple(map(_status, cases))))
+        statuses.append(FileStatus(file=_shown(path), tests=tuple(map(_status, cases))))
         if not args.json:
             print(fitted(_page(path, policy, cases)), end="")
     if args.json:
         print(encode_readable(TestsDocument(files=tuple(statuses))).decode(), end="")
     return Exit.OK if is_good else Exit.FAILED
+
+
+def _shown(path: Path) -> str:
+    # A file's name is bytes; those that are not UTF-8 are written as escapes.
+    return str(path).encode(errors="backslashreplace").decode()
 
 
 def _status(case: Case) -> CaseStatus:
