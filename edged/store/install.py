@@ -11,6 +11,7 @@ A version never changes content: another manifest under an installed name and ve
 the store's owner is edged-update, every other user reads.
 """
 
+import errno
 import os
 import re
 import shutil
@@ -124,7 +125,7 @@ def install_bundle(
 def drop_damaged(
     layout: StoreLayout, signed: SignedManifest, entries: Sequence[FileEntry], *, progress: Callable[[], None]
 ) -> bool:
-    """Hash the files of an installed bundle from disk, and remove those that the disk changed, to be fetched again.
+    """Hash the files of an installed bundle from disk, and remove those that the disk changed or lost, to be fetched again.
 
     Args:
         layout: The store.
@@ -142,12 +143,22 @@ def drop_damaged(
     found_damage = False
     with disk_errors(f"checking {target}"):
         for entry in entries:
-            if hash_from_disk(target / entry.path, progress=progress)[0] != entry.digest:
+            if _digest_on_disk(target / entry.path, progress=progress) != entry.digest:
                 # The blob is the same file by another name.
                 (target / entry.path).unlink()
                 layout.blob(entry.digest).unlink(missing_ok=True)
                 found_damage = True
     return found_damage
+
+
+def _digest_on_disk(path: Path, *, progress: Callable[[], None]) -> Digest | None:
+    """Return the SHA-256 of a file; None where the disk has blocks of it that it cannot read any more."""
+    try:
+        return hash_from_disk(path, progress=progress)[0]
+    except OSError as exc:
+        if exc.errno == errno.EIO:
+            return None
+        raise
 
 
 def hash_from_disk(path: Path, *, progress: Callable[[], None]) -> tuple[Digest, int]:
@@ -191,8 +202,7 @@ def _verify(
     if hash_from_disk(stage / MANIFEST_NAME, progress=progress)[0] != signed.digest:
         raise DigestMismatchError(f"the disk did not keep the manifest of {signed.manifest.name}")
     for entry in entries:
-        found, _ = hash_from_disk(stage / entry.path, progress=progress)
-        if found != entry.digest:
+        if _digest_on_disk(stage / entry.path, progress=progress) != entry.digest:
             layout.blob(entry.digest).unlink(missing_ok=True)
             raise DigestMismatchError(
                 f"{entry.path} of {signed.manifest.name} {signed.manifest.version} is not what was signed",
@@ -211,6 +221,10 @@ def _has_manifest(target: Path, signed: SignedManifest) -> bool:
         data = read_limited(target / MANIFEST_NAME, max_bytes=MAX_MANIFEST_BYTES)
     except (FileNotFoundError, NotADirectoryError, StoreError):
         return False
+    except OSError as exc:
+        if exc.errno == errno.EIO:
+            return False
+        raise
     found = hash_bytes(data)
     if found == signed.digest:
         return True

@@ -6,6 +6,7 @@ static file server (redirects, web pages, compressed bodies) is an error with a 
 
 import http.client
 import logging
+import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ LOG = logging.getLogger(__name__)
 
 BLOCK_BYTES: Final = 1 << 16
 _SKIPPED_BODY_BYTES: Final = 1 << 16
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _PORTAL_HINT: Final = "A captive portal or login page may be in the way; check the network and repository.url."
 _STALE: Final = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
 
@@ -159,7 +161,7 @@ class Host:
         if response.status == 416:  # the file ends before the range: an empty body, and the size tells why
             self._skip(response)
             total = (response.getheader("Content-Range") or "").rpartition("/")[2]
-            return Stream(start=first_byte or 0, total=int(total) if total.isdigit() else None, blocks=iter(()))
+            return Stream(start=first_byte or 0, total=_number(total), blocks=iter(()))
         start, total_bytes = _position(url, response, first_byte=first_byte)
         return Stream(start=start, total=total_bytes, blocks=self._blocks(url, response))
 
@@ -243,9 +245,19 @@ def _position(url: str, response: http.client.HTTPResponse, *, first_byte: int |
     unit, _, rest = (response.getheader("Content-Range") or "").partition(" ")
     start, _, _ = rest.partition("-")
     total = rest.rpartition("/")[2]
-    if unit != "bytes" or not start.isdigit() or int(start) != first_byte or not (total.isdigit() or total == "*"):
-        raise FetchError(f"{url} answers a range that was not asked for: {rest!r}", hint=_PORTAL_HINT)
-    return int(start), int(total) if total.isdigit() else None
+    if (
+        unit != "bytes"
+        or first_byte is None
+        or _number(start) != first_byte
+        or (_number(total) is None and total != "*")
+    ):
+        raise FetchError(f"{url} answers a range that was not asked for: {rest[:200]!r}", hint=_PORTAL_HINT)
+    return first_byte, _number(total)
+
+
+def _number(text: str) -> int | None:
+    """Read a number of bytes; None when it is none. Not every digit is one to ``int``, and not any number of them."""
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def _is_page(response: http.client.HTTPResponse) -> bool:

@@ -47,6 +47,8 @@ _GONE_HINT: Final = "Is the stick still there? Put it in again and repeat the co
 _ALTERED_HINT: Final = (
     "The stick was altered, or holds the repository of another publisher: copy it again, or check repository.root."
 )
+_OF_HOST: Final = "The host serves "
+"""How hints begin that take for granted that files come from a host."""
 _HINTS: Final = {
     MetadataRollbackError.code: (
         "The stick is older than what this device has seen already, from another stick or from the network: copy the repository to it"
@@ -198,9 +200,12 @@ class Stick:
 def advise(found: Finding) -> Finding:
     """Give what failed the hint that fits a stick instead of a host."""
     failure = found.failure
-    if failure is None or failure.code not in _HINTS:
+    if failure is None:
         return found
-    return msgspec.structs.replace(found, failure=msgspec.structs.replace(failure, hint=_HINTS[failure.code]))
+    # What is altered, cut or too long has hints of several kinds, of which some are about this device's own disk.
+    of_host = _ALTERED_HINT if failure.hint.startswith(_OF_HOST) else failure.hint
+    hint = _HINTS.get(failure.code, of_host)
+    return msgspec.structs.replace(found, failure=msgspec.structs.replace(failure, hint=hint))
 
 
 def _reply(packet: bytes) -> Reply:

@@ -167,7 +167,8 @@ class Bundles:
     def _is_intact(self, one: Wanted, report: Report) -> bool:
         """Hash an installed bundle from disk once in a while; what the disk changed is removed and then fetched again."""
         now_s = self.now_unix_s()
-        if now_s - self.checked_unix_s.get(one.signed.digest, 0.0) < CHECK_EVERY_S:
+        # A clock that went back says nothing about how long ago that was.
+        if 0 <= now_s - self.checked_unix_s.get(one.signed.digest, 0.0) < CHECK_EVERY_S:
             return True
         is_damaged = drop_damaged(self.layout, one.signed, one.files, progress=lambda: report(Phase.STAGING))
         if is_damaged:

@@ -21,7 +21,8 @@ from edged.update.protocol.asking import MAX_PACKET_BYTES, Apply, Check, OpenFil
 from edged.update.protocol.messages import Step
 from edged.update.protocol.phases import Phase
 from tests.fakes.fleets import Operator
-from tests.fakes.services import PATIENCE_S, process, stop, wait_for
+from tests.fakes.patience import PATIENCE_S
+from tests.fakes.services import process, stop, wait_for
 from tests.fakes.static_host import Fault
 from tests.fakes.sticks import send_reply
 from tests.fakes.updates import THREE_CHUNKS, blob_path

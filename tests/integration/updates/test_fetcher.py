@@ -84,13 +84,30 @@ def test_host_that_ignores_ranges_is_seen(web, host):
         assert (stream.start, stream.total) == (0, len(BODY))
 
 
+@pytest.mark.parametrize("size", ["\u00b2", "x", pytest.param("9" * 5000, id="more digits than int() takes")])
+def test_range_beyond_an_end_that_is_no_number_tells_no_size(web, host, size):
+    web.faults["file"] = Fault(status=416, body=b"", fields=(("Content-Range", f"bytes */{size}"),))
+
+    with host.open(f"{web.url}file", first_byte=0, last_byte=9) as stream:
+        assert (list(stream.blocks), stream.total) == ([], None)
+
+
 def test_range_beyond_the_end_tells_the_size(web, host):
     with host.open(f"{web.url}file", first_byte=len(BODY), last_byte=len(BODY) + 9) as stream:
         assert (list(stream.blocks), stream.total) == ([], len(BODY))
 
 
 @pytest.mark.parametrize(
-    "fields", ["bytes 0-999/256000", "bytes */256000", "lines 1000-1999/256000", "bytes 1000-1999/x"]
+    "fields",
+    [
+        "bytes 0-999/256000",
+        "bytes */256000",
+        "lines 1000-1999/256000",
+        "bytes 1000-1999/x",
+        "bytes \u00b2-1999/256000",
+        "bytes 1000-1999/\u00b2",
+        pytest.param(f"bytes 1000-1999/{'9' * 5000}", id="more digits than int() takes"),
+    ],
 )
 def test_range_that_was_not_asked_for_is_refused(web, host, fields):
     web.faults["file"] = Fault(status=206, body=BODY[:1000], fields=(("Content-Range", fields),))

@@ -209,6 +209,21 @@ def test_bundle_is_hashed_again_after_a_day(it, publisher):
     assert it.poll()[1] == [TIMESTAMP]
 
 
+def test_bundle_that_was_hashed_in_the_future_is_hashed_again_once_the_clock_is_right(it, publisher):
+    """A clock that was ahead when the bundle came must not put that off for as long as it was."""
+    it.clock.jump(CHECK_EVERY_S)
+    publisher.release("1.0.0")
+    it.poll()
+    good = it.model().read_bytes()
+    it.model().chmod(0o644)
+    it.model().write_bytes(bytes(len(good)))
+
+    it.clock.jump(-CHECK_EVERY_S)
+    it.poll(is_asked_for=True)
+
+    assert it.model().read_bytes() == good
+
+
 def test_poll_that_somebody_asked_for_looks_at_the_store_as_well(it, publisher):
     publisher.release("1.0.0")
     it.poll()

@@ -9,7 +9,8 @@ import pytest
 
 from edged.sockets import bind_unix
 from edged.update.protocol.phases import Phase
-from tests.fakes.services import PATIENCE_S, process, stop, wait_for
+from tests.fakes.patience import PATIENCE_S
+from tests.fakes.services import process, stop, wait_for
 
 AS_SYSTEMD = """
 import os, sys

@@ -245,6 +245,7 @@ def test_spoiled_file_is_refused_and_what_is_there_stays(states, tmp_path, spoil
 
     assert found.failure is not None
     assert found.failure.hint
+    assert "host" not in found.failure.hint.lower()
     assert found.staged == ()
     assert it.installed() == ["demo 1.0.0"]
     assert it.apply(second).staged == ("demo 1.1.0",)

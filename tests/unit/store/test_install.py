@@ -1,5 +1,6 @@
 """Bundles appear in the store whole or not at all."""
 
+import errno
 import hashlib
 import os
 from contextlib import suppress
@@ -276,3 +277,81 @@ def test_intact_bundle_stays_as_it_is(layout):
 
     assert drop_damaged(layout, signed, entries_of(signed), progress=nothing) is False
     assert is_installed(layout, signed, entries_of(signed))
+
+
+@pytest.fixture
+def lost(monkeypatch):
+    """Files with a block that the disk cannot read any more: how most disks show their damage (EIO), and until they are written anew."""
+    files = []
+
+    def lose(path):
+        # Open, so that no other file gets its number.
+        files.append(path.open("rb"))
+
+    def refusing(really):
+        def read(path, **options):
+            if path.exists() and any(os.path.samestat(path.stat(), os.fstat(file.fileno())) for file in files):
+                raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+            return really(path, **options)
+
+        return read
+
+    for name in ("hash_file", "read_limited"):
+        monkeypatch.setattr(install, name, refusing(getattr(install, name)))
+    yield lose
+    for file in files:
+        file.close()
+
+
+def test_file_that_the_disk_lost_is_removed_to_be_fetched_again(layout, lost):
+    signed, files = signed_bundle()
+    directory = stage(layout, signed, files)
+    lost(directory / "model.onnx")
+
+    assert drop_damaged(layout, signed, entries_of(signed), progress=nothing) is True
+
+    assert not is_installed(layout, signed, entries_of(signed))
+    stage(layout, signed, files)
+    verify_files(read_bundle(directory), entries_of(signed))
+    assert drop_damaged(layout, signed, entries_of(signed), progress=nothing) is False
+
+
+def test_manifest_that_the_disk_lost_is_replaced(layout, lost):
+    signed, files = signed_bundle()
+    directory = stage(layout, signed, files)
+    lost(directory / "manifest.json")
+
+    assert not is_installed(layout, signed, entries_of(signed))
+    stage(layout, signed, files)
+
+    assert is_installed(layout, signed, entries_of(signed))
+
+
+def test_blob_that_the_disk_lost_is_removed_when_it_is_staged(layout, lost):
+    """It has the right size, so nothing else would fetch it again."""
+    signed, files = signed_bundle()
+    put_blobs(layout, files)
+    blob = layout.blob(hashlib.sha256(files["model.onnx"]).hexdigest())
+    lost(blob)
+
+    with pytest.raises(DigestMismatchError, match=r"model\.onnx"):
+        install_bundle(layout, signed, entries_of(signed), progress=nothing)
+
+    assert not blob.exists()
+    stage(layout, signed, files)
+
+
+def test_disk_that_refuses_otherwise_has_lost_nothing(layout, monkeypatch):
+    signed, files = signed_bundle()
+    directory = stage(layout, signed, files)
+
+    def refuse(path, **_options):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(install, "hash_file", refuse)
+    with pytest.raises(StoreError, match="Permission denied"):
+        drop_damaged(layout, signed, entries_of(signed), progress=nothing)
+    monkeypatch.setattr(install, "read_limited", refuse)
+    with pytest.raises(StoreError, match="Permission denied"):
+        is_installed(layout, signed, entries_of(signed))
+    assert (directory / "model.onnx").exists()

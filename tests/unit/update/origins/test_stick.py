@@ -7,6 +7,7 @@ import pytest
 from tuf.api.exceptions import DownloadLengthMismatchError
 
 from edged.errors import (
+    DigestMismatchError,
     FetchError,
     FileMissingError,
     HostUnreachableError,
@@ -171,6 +172,10 @@ def test_hints_are_those_for_a_stick_and_not_for_a_host():
     assert "older than what this device has seen" in advise(Finding(failure=old, checked_unix_s={})).failure.hint
     altered = Finding(failure=failure_of(SignatureInvalidError("x", hint="The host")), checked_unix_s={})
     assert "copy it again" in advise(altered).failure.hint
+    too_long = DigestMismatchError("x", hint="The host serves something that was not signed; publish again.")
+    assert "copy it again" in advise(Finding(failure=failure_of(too_long), checked_unix_s={})).failure.hint
+    own_disk = Finding(failure=failure_of(DigestMismatchError("x", hint="Check the disk's health.")), checked_unix_s={})
+    assert advise(own_disk) == own_disk
     other = Finding(failure=failure_of(FetchError("x", hint="keep")), checked_unix_s={})
     assert advise(other) == other
     assert advise(Finding(checked_unix_s={})).failure is None
