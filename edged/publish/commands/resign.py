@@ -16,8 +16,8 @@ from edged.publish.repository.state import read_state
 from edged.publish.repository.tree import Tree
 
 TEXT = """\
-Sign again what has less than half of its time left, as far as its keys are here. Run it from a timer twice a day: the timestamp holds
-one day, so that devices notice a mirror that no longer follows. Exit code 6 says that more is due than the keys here can sign; each
+Sign again what has less than half of its time left, as far as its keys are here. Run it from a timer every few hours: the timestamp
+holds one day, so that devices notice a mirror that no longer follows. Exit code 6 says that more is due than the keys here can sign; each
 such role is named with the day it expires.
 
 With --check nothing is signed and no key is needed: exit code 6 says that something expires before long, and who has to sign it. The

@@ -1,7 +1,7 @@
 """How the stop document changes. Pure.
 
-Stopping a model that is stopped already only widens the stop: of two lists of versions both are stopped, and "all versions" stays all. Only
-lifting it makes anything answer again.
+Stopping a model that is stopped already only widens the stop: of two lists of versions both are stopped, "all versions" stays all, and what
+is refused is not answered for by anything else. Only lifting it makes anything answer again.
 """
 
 import math
@@ -32,7 +32,8 @@ def stop_model(
     before = stops.models.get(model)
     if before is not None:
         both = _sorted({*before.versions, *versions}) if before.versions and versions else ()
-        new = replace(new, since=before.since, versions=both)
+        wider: StopAction = "refuse" if "refuse" in {before.action, action} else action
+        new = replace(new, since=before.since, versions=both, action=wider)
     return replace(stops, models={**stops.models, model: new})
 
 

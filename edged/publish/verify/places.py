@@ -5,6 +5,7 @@ and re-coded bodies are errors here as there.
 """
 
 import http.client
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from edged.update.origins.origin import Origin, Stream
 TIMEOUT_S: Final = 30.0
 _SKIPPED_BYTES: Final = 1 << 16
 """What is left of a body that nobody wants is read up to here, so that the connection can be used again."""
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
 _HINT: Final = "Devices need the plain files of the repository at this address."
 
@@ -50,10 +52,27 @@ def open_place(text: str) -> Place:
         UsageError: It is neither.
     """
     if text.startswith(("http://", "https://")):
+        _check_address(text)
         return WebPlace(text if text.endswith("/") else f"{text}/")
     if Path(text).is_dir():
         return DirectoryPlace(Path(text))
     raise UsageError(f"{text} is no directory and no address", hint="Name a directory, or http://... or https://...")
+
+
+def _check_address(text: str) -> None:
+    """Refuse what could not be asked for files, before a host is blamed for it.
+
+    Raises:
+        UsageError: The paths of files cannot be written behind it, or it has no usable host and port.
+    """
+    try:
+        parts = urlsplit(text)
+        is_usable = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:
+        is_usable = False
+    if not is_usable or "?" in text or "#" in text or not (text.isascii() and text.isprintable()):
+        hint = "Write http:// or https://, a host name, and a path in ASCII; nothing of a user, a query or a fragment."
+        raise UsageError(f"{text} is no address of a repository", hint=hint)
 
 
 class DirectoryPlace:
@@ -225,7 +244,7 @@ def _position(response: http.client.HTTPResponse, first_byte: int) -> tuple[int,
     total = (response.getheader("Content-Range") or "").rpartition("/")[2]
     if response.status == 416:
         response.read()
-    return first_byte, int(total) if total.isdigit() else None
+    return first_byte, int(total) if _NUMBER.fullmatch(total) else None
 
 
 def _missing(url: str, more: str = "") -> FileMissingError:

@@ -18,7 +18,7 @@ def add_expiry(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="ROLE=DAYS",
-        help=f"how long new signatures of a role hold (days: {days})",
+        help=f"how long new signatures of a role hold; warnings come in the last quarter of that at the earliest (days: {days})",
     )
 
 

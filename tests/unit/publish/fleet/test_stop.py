@@ -37,6 +37,20 @@ def test_stopping_again_only_widens_and_keeps_since_when(before, more, versions)
     assert (again.versions, again.since) == (versions, FIRST)
 
 
+@pytest.mark.parametrize(
+    ("before", "more", "action"),
+    [
+        ("refuse", "fall-back", "refuse"),
+        ("fall-back", "refuse", "refuse"),
+        ("fall-back", "fall-back", "fall-back"),
+    ],
+)
+def test_what_is_refused_is_not_answered_for_by_stopping_it_again(before, more, action):
+    again = stopped(stopped(NOTHING, action=before), "1.0.0", action=more).models["adder"]
+
+    assert (again.versions, again.action) == ((), action)
+
+
 def test_stopping_with_the_same_words_changes_nothing():
     assert stopped(stopped(NOTHING), since=SECOND) == stopped(NOTHING)
 

@@ -59,6 +59,34 @@ def test_what_is_not_there_is_missing(place):
         size_of(place, "blobs/aa/a")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://[/",
+        "http://:80/",
+        "http://host:99999/",
+        "https://user:word@host/",
+        "https://host/?a=/",
+        "https://host/#/",
+        "https://h\u00f6st/",
+        "https://host/a b/\x7f",
+    ],
+)
+def test_what_is_no_address_of_a_repository_is_told_before_a_host_is_blamed(text):
+    with pytest.raises(UsageError, match="is no address of a repository"):
+        open_place(text)
+
+
+@pytest.mark.parametrize("size", ["\u00b2", pytest.param("9" * 5000, id="more digits than int() takes")])
+def test_a_size_that_is_no_number_is_none(web, host, size):
+    host.faults["metadata/timestamp.json"] = Fault(
+        status=206, body=b"0", fields=(("Content-Range", f"bytes 0-0/{size}"),)
+    )
+
+    with web.open(f"{web.url}metadata/timestamp.json", first_byte=0, last_byte=0) as stream:
+        assert stream.total is None
+
+
 def test_connection_is_kept_and_opened_again(web, host):
     for _ in range(3):
         size_of(web, "metadata/timestamp.json")
