@@ -195,6 +195,7 @@ def test_the_book_survives_a_restart(tmp_path):
 
     assert read_book(tmp_path / "budget.json") == book
     assert decode_json(Book, (tmp_path / "budget.json").read_bytes(), source="book") == book
+    assert (tmp_path / "budget.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_book_that_cannot_be_read_is_begun_anew(tmp_path, caplog):
@@ -203,6 +204,8 @@ def test_a_book_that_cannot_be_read_is_begun_anew(tmp_path, caplog):
     assert read_book(tmp_path / "budget.json") == Book()
     assert read_book(tmp_path / "missing.json") == Book()
     assert len(caplog.records) == 1
+    assert read_book(tmp_path) == Book()
+    assert "forgotten" in caplog.records[1].message
 
 
 def test_a_disk_that_refuses_is_no_reason_to_stop(tmp_path, caplog):

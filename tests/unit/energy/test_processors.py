@@ -19,8 +19,9 @@ def test_busy_time_is_that_of_all_processors_without_idle_and_guests(tmp_path):
     stat.write_text("cpu  100 20 30 9000 500 1 2 3 70 8\ncpu0 1 1 1 1 1 1 1 1 1 1\n")
 
     assert read_busy_s(tmp_path) == 1.56
-    stat.write_text("cpu 1 2\n")
-    assert read_busy_s(tmp_path) is None
+    for text in ("", "cpu 1 2\n", "cpu  100 20 30 many 500 1 2 3\n", "cpu0 100 20 30 9000 500 1 2 3\n", "\u0663\n"):
+        stat.write_text(text)
+        assert read_busy_s(tmp_path) is None
     assert read_busy_s(tmp_path / "missing") is None
     assert read_busy_s() > 0
 

@@ -54,6 +54,14 @@ def test_a_session_that_ends_meanwhile_is_left_out(fake, logind):
     assert len(logind.sessions()) == 1
 
 
+def test_a_session_that_may_not_be_asked_about_is_not_one_that_has_ended(fake, logind, monkeypatch):
+    monkeypatch.setattr(module, "_GONE", frozenset())
+    fake.sessions["1"] = None
+
+    with pytest.raises(OSError, match=r"logind refuses: .*it has ended"):
+        logind.sessions()
+
+
 def test_a_change_is_news_once(fake, logind):
     logind.sessions()
     assert not logind.has_news()
@@ -97,11 +105,17 @@ def test_a_logind_that_hangs_is_given_up(fake, logind, monkeypatch):
     assert logind.sessions() == []
 
 
-def test_a_bus_that_ends_is_noticed():
+def test_a_bus_that_ends_is_noticed_and_asked_again_when_it_is_back():
     with short_directory() as directory:
         with private_bus(directory) as address:
             FakeLogind(address).start()
             logind = Logind(address)
             assert logind.sessions() == []
-        with logind, pytest.raises(OSError):
-            logind.has_news()
+        with logind:
+            with pytest.raises(OSError):
+                logind.has_news()
+            assert logind.bus_socket is None, "nothing more comes from there"
+            assert not logind.has_news()
+            with private_bus(directory) as address:
+                FakeLogind(address).start()
+                assert logind.sessions() == []

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from edged.config.schema import Config, PathsConfig
 from edged.errors import DocumentError
+from edged.presence import __main__ as module
 from edged.presence.__main__ import GAP_S, NOBODY, Lookout
 from edged.presence.report import LOOK_EVERY_S, PresenceReport, read_report, write_report
 from edged.presence.sessions import Session
@@ -65,6 +67,7 @@ def test_a_logind_that_cannot_be_asked_is_said_and_logged_once(place, caplog):
     place.logind.trouble = ConnectionRefusedError("no bus")
     place.clock.advance(20.0)
     report = place.look()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
     place.look()
 
     assert report == PresenceReport(looked_s=1020.0, idle_s=None, reason="logind cannot be asked: no bus")
@@ -113,6 +116,57 @@ def test_a_report_of_another_kind_is_refused(tmp_path):
     path.write_bytes(path.read_bytes().replace(b'"schema":1', b'"schema":2'))
     with pytest.raises(DocumentError):
         read_report(path)
+
+
+class Service:
+    """What the service needs of its surroundings; it is told to stop during its third wait."""
+
+    def __init__(self, path):
+        self.path, self.events, self.are_asked = path, [], False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def sessions(self):
+        self.events.append("look")
+        return []
+
+    bus_socket = None
+
+    def has_news(self):
+        return False
+
+    def wait(self, _seconds, _other):
+        assert read_report(self.path) is not None
+        self.events.append("wait")
+        self.are_asked = self.events.count("wait") == 3
+
+    def ready(self):
+        self.events.append("ready")
+
+    def watchdog(self):
+        self.events.append("watchdog")
+
+    def stopping(self):
+        self.events.append("stopping")
+
+    def close(self):
+        self.events.append("close")
+
+
+def test_the_service_looks_again_after_each_wait_and_says_that_it_lives(tmp_path, monkeypatch):
+    path = tmp_path / "presence.json"
+    service = Service(path)
+    for name in ("Logind", "StopSignals", "Notifier"):
+        monkeypatch.setattr(module, name, lambda: service)
+    module.serve(Config(paths=PathsConfig(presence=str(path))), ())
+
+    again = ["look", "watchdog", "wait"]
+    assert service.events == ["look", "ready", "wait", *again, *again, "stopping", "close"]
+    assert not path.exists()
 
 
 @contextmanager

@@ -33,6 +33,12 @@ def test_a_session_that_never_says_anything_is_not_busy_for_ever(type_):
     assert idle_s([replace(DESKTOP, type=type_, hint_s=0.0)], now_s=NOW_S) == 9_000.0
 
 
+@pytest.mark.parametrize("is_idle", [False, True])
+@pytest.mark.parametrize("type_", ["web", "unspecified"])
+def test_of_what_is_neither_terminal_nor_desktop_the_login_is_the_last_that_is_known(type_, is_idle):
+    assert idle_s([replace(DESKTOP, type=type_, is_idle=is_idle)], now_s=NOW_S) == 9_000.0
+
+
 @pytest.mark.parametrize(
     "session",
     [

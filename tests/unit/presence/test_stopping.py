@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import socket
+import time
 
 import pytest
 
@@ -33,6 +34,16 @@ def test_a_socket_that_can_be_read_from_ends_the_wait_and_nothing_else():
         signals.wait(FOR_EVER_S, here)
 
         assert not signals.are_asked
+
+
+def test_while_nothing_comes_the_wait_takes_its_time():
+    here, there = socket.socketpair()
+    with StopSignals() as signals, here, there:
+        for other in (None, here):
+            began_s = time.monotonic()
+            signals.wait(0.02, other)
+
+            assert time.monotonic() - began_s >= 0.01
 
 
 def test_what_was_done_at_signals_before_is_done_again_afterwards():

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from edged.bundle.fallback import Constant
@@ -78,8 +79,27 @@ async def test_but_not_one_that_cannot_be_used(device):
     variants = device.models.variants
     variants.become("echo", *variants.known("echo"), unusable={"echo-fp32": ("its kit failed",)})
 
-    with pytest.raises(UnavailableError, match="echo-int8 of model echo is being loaded, and echo-fp32 cannot be used"):
+    with pytest.raises(
+        UnavailableError, match="echo-int8 of model echo is being loaded, and echo-fp32 cannot be used"
+    ) as caught:
         device.submit()
+    assert caught.value.retry_after_s == 2
+
+
+@pytest.mark.parametrize("unusable", [{}, {"echo-fp32": ("its kit failed",)}], ids=["usable", "unusable"])
+async def test_of_the_decided_variants_the_best_that_is_loaded_answers(device, unusable):
+    """Rather than the one that answers by itself."""
+    int8 = await device.models.load("int8")
+    variants = device.models.variants
+    fp32, _ = known = variants.known("echo")
+    fp16 = msgspec.structs.replace(fp32, id="echo-fp16", precision="fp16")
+    variants.become("echo", fp16, *known, unusable=unusable)
+    device.policies.become(rule("light", variants=("fp16", "int8", "*")))
+    asked, taken = device.submit(b"7")
+    int8.answer_all()
+
+    assert asked.answer == b"7"
+    assert (taken.model.variant, taken.decision.variant) == ("echo-int8", "echo-fp16")
 
 
 async def test_without_a_policy_nobody_is_told_of_rules_where_no_worker_can_be_started(device):
@@ -202,6 +222,15 @@ async def test_what_a_rule_denies_is_denied_in_its_words(device):
         device.submit()
     assert (caught.value.code, caught.value.facts) == ("policy-denied", {"rule": "closed"})
     assert device.serving.stats("echo").rejections == {"denied": 1}
+
+
+async def test_background_work_that_is_denied_is_not_kept(device):
+    device.policies.become(rule("closed", deny="no"))
+    asked = Asked(request_of(deadline_s=device.time.now_s + 3600.0, request_class=BACKGROUND))
+
+    with pytest.raises(PolicyDeniedError):
+        device.decided.submit("echo", None, asked.call)
+    assert device.holds.kept == []
 
 
 @pytest.mark.parametrize(
@@ -339,6 +368,19 @@ async def test_what_went_to_the_cloud_for_want_of_room_is_not_tried_here_again(d
     assert isinstance(asked.error, HostUnreachableError)
 
 
+async def test_a_model_that_is_stopped_is_not_asked_in_the_cloud_either(device):
+    device.endpoint.models.add("echo")
+    device.policies.become(rule("out", offload="fall-back"))
+    device.serving.hold(ECHO, lambda: ModelStoppedError("stopped"))
+    with pytest.raises(ModelStoppedError):
+        device.submit(has_consent=True)
+    device.policies.become(rule("out", offload="prefer"))
+    with pytest.raises(ModelStoppedError):
+        device.submit(has_consent=True)
+
+    assert device.endpoint.calls == []
+
+
 async def test_what_comes_back_where_nothing_here_may_answer_any_more_is_told_to_come_again(device):
     asked, _ = await offloading(device, offload="prefer")
     device.policies.become(rule("out", offload="fall-back", variants=("int4",)))
@@ -362,10 +404,41 @@ async def test_of_what_a_stand_in_answers_no_rule_is_said_to_have_decided(device
     view = replace(device.serving.view("echo", None), fallback="constant")
     answers = ConstantAnswer(Constant(outputs=()), ServingStats())
     device.serving.stand_in(ECHO, StandIn(use="constant", words="a constant", answers=answers, view=lambda: view))
-    device.policies.become(rule("any"))
-    _, taken = device.submit()
+    for each in (rule("any"), rule("cold", deny="no"), rule("later", defer_s=5)):
+        device.policies.become(each)
+        _, taken = device.submit()
 
-    assert (taken.model, taken.decision) == (view, None)
+        assert (taken.model, taken.decision) == (view, None)
+    device.policies.become(rule("any"))
+    asked, _ = device.submit(request_class=BACKGROUND)
+    await settle()
+
+    assert isinstance(asked.outcomes[0], InferResult)
+
+
+async def test_what_a_stand_in_answers_no_rule_limits(device):
+    view = replace(device.serving.view("echo", None), fallback="constant")
+    answers = ConstantAnswer(Constant(outputs=()), ServingStats())
+    device.serving.stand_in(ECHO, StandIn(use="constant", words="a constant", answers=answers, view=lambda: view))
+    device.policies.become(rule("slow", max_rate_per_s=1.0))
+    asked = [device.submit()[0] for _ in range(3)]
+    await settle()
+
+    assert all(one.is_finished for one in asked)
+    assert device.decided.limiting("echo", INTERACTIVE) is None
+
+
+async def test_what_comes_back_from_the_cloud_is_answered_by_a_stand_in_whatever_the_rules_say(device):
+    asked, taken = await offloading(device, offload="prefer")
+    view = replace(device.serving.view("echo", None), fallback="constant")
+    answers = ConstantAnswer(Constant(outputs=()), ServingStats())
+    device.serving.stand_in(ECHO, StandIn(use="constant", words="a constant", answers=answers, view=lambda: view))
+    device.policies.become(rule("closed", deny="no"))
+    device.endpoint.calls[0].finish(HostUnreachableError("nobody there"))
+    await settle()
+
+    assert isinstance(asked.outcomes[0], InferResult)
+    assert (taken.model, taken.decision, taken.is_offloaded) == (view, None, False)
 
 
 async def test_a_caller_that_leaves_is_not_answered_here_in_place_of_the_cloud(device):
@@ -376,6 +449,16 @@ async def test_a_caller_that_leaves_is_not_answered_here_in_place_of_the_cloud(d
     assert device.endpoint.abandoned == device.endpoint.calls
     assert asked.is_finished
     assert device.fp32.asked == []
+
+
+async def test_what_is_known_already_does_not_run(device):
+    device.submit(b"7", request_class=BACKGROUND)
+    device.fp32.answer_all()
+    asked, taken = device.submit(b"7")
+    await settle()
+
+    assert (asked.answer, taken.is_cached) == (b"7", True)
+    assert device.fp32.asked == [b"7"]
 
 
 async def test_requests_are_counted_by_what_was_decided(device):

@@ -53,6 +53,11 @@ class Desk:
         self.changes += 1
 
     @property
+    def begun(self) -> list[Ask]:
+        """The kinds of request that were decided about for the first time, or anew after they had been forgotten."""
+        return [ask for ask, before, _ in self.noted if before is None]
+
+    @property
     def variant(self) -> str:
         return self.decider.decide(INTERACTIVE).variant
 
@@ -75,6 +80,14 @@ async def test_a_decision_is_kept_until_something_changes(desk):
     assert desk.decider.decide(INTERACTIVE) is first
     desk.contexts.become(battery_percent=50.0)
     assert desk.decider.decide(INTERACTIVE) is not first
+
+
+async def test_what_becomes_of_one_model_ends_no_decision_about_another(desk):
+    first = desk.decider.decide(INTERACTIVE)
+    desk.variants.become("a", FP32)
+    await settle()
+
+    assert desk.decider.decide(INTERACTIVE) is first
 
 
 async def test_a_new_context_decides_at_once_for_whoever_asks_before_the_loop_gets_round_to_it(desk):
@@ -163,6 +176,7 @@ async def test_a_kind_of_request_that_is_made_now_and_then_is_not_forgotten(desk
         await settle()
 
     assert [ask for ask, _ in desk.decider.decisions] == [INTERACTIVE, BACKGROUND]
+    assert desk.begun == [INTERACTIVE, BACKGROUND]
 
 
 async def test_what_is_wanted_is_said_once(desk):
@@ -178,6 +192,17 @@ async def test_a_deferred_model_keeps_the_variant_that_it_had(desk):
     await settle()
 
     assert desk.wanted[-1] == ("fp32-any",)
+
+
+async def test_a_model_that_begins_deferred_wants_nothing_until_something_may_run(desk):
+    desk.policies.become(rule("closed", defer_s=60))
+    desk.variants.become("new", FP32)
+    await settle()
+    assert desk.variants.wanted[-1] == ("new", (), "closed")
+    desk.policies.become()
+    await settle()
+
+    assert desk.variants.wanted[-1] == ("new", ("fp32-any",), "run-best")
 
 
 async def test_what_would_be_elsewhere_is_not_held_up_by_the_variant_that_has_to_stay_here(desk):
@@ -212,6 +237,36 @@ async def test_a_kind_of_request_that_is_only_made_in_the_moment_of_a_change_is_
         await desk.time.pass_s(60.0)
 
     assert [ask for ask, _ in desk.decider.decisions] == [INTERACTIVE, BACKGROUND]
+    assert desk.begun == [INTERACTIVE, BACKGROUND]
+
+
+async def test_a_model_that_nobody_asks_is_not_forgotten(desk):
+    """It keeps the variant that it had last, and its dwell time."""
+    desk.contexts.become(thermal=Level.SERIOUS)
+    await settle()
+    desk.time.now_s += FORGET_AFTER_S + 1
+    desk.contexts.become(battery_percent=50.0)
+    await settle()
+
+    assert desk.begun == [INTERACTIVE]
+
+
+async def test_a_kind_of_request_that_was_forgotten_begins_anew(desk):
+    """Even if nothing has ended the last decision about it."""
+    desk.policies.become(NIGHT_WORK)
+    desk.decider.decide(BACKGROUND)
+    desk.variants.become("a", FP32)
+    await settle()
+    # Then no dwell time is left to end any decision.
+    await desk.time.pass_s(60.0)
+    desk.time.now_s += FORGET_AFTER_S + 1
+    desk.variants.become("a", FP32, INT8)
+    await settle()
+    assert [ask for ask, _ in desk.decider.decisions] == [Ask(model="a"), INTERACTIVE]
+    desk.decider.decide(BACKGROUND)
+
+    assert [ask for ask, _ in desk.decider.decisions] == [Ask(model="a"), INTERACTIVE, BACKGROUND]
+    assert desk.variants.wanted[-1] == ("m", ("fp32-any", "int8-any"), "run-best")
 
 
 async def test_no_more_kinds_are_remembered_than_there_is_room_for(desk, monkeypatch):

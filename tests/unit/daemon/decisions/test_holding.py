@@ -34,13 +34,14 @@ class Device:
     def __init__(self, time: HeldTime) -> None:
         self.time = time
         self.rules: dict[str, int] = {}
+        self.looked = 0
         self.trouble: Exception | None = HOT
         self.room: int | None = None
         """Requests that may be under way; None is any number."""
         self.under_way: list[Call] = []
         self.tried = 0
         self.abandoned: list[Call] = []
-        self.holding = Holding(rules=lambda: BackgroundConfig(**self.rules), run_s=lambda: RUN_S)
+        self.holding = Holding(rules=self._read_rules, run_s=lambda: RUN_S)
 
     def ask(
         self, data: bytes = b"0", *, model: str = "echo", within_s: float = HOUR_S, size: int = 0, **options
@@ -52,6 +53,10 @@ class Device:
         asked = Asked(request)
         self.holding.keep(ask_of(model), asked.call, go_on=self.go_on)
         return asked
+
+    def _read_rules(self) -> BackgroundConfig:
+        self.looked += 1
+        return BackgroundConfig(**self.rules)
 
     def go_on(self, call: Call) -> None:
         self.tried += 1
@@ -99,6 +104,7 @@ async def test_what_may_run_runs_at_once(device):
 
     assert asked.answer == b"7"
     assert device.said() == (0, 0, {"finished": 1})
+    assert device.holding.work()["echo"].longest_s == 0.0
 
 
 async def test_work_is_kept_until_it_may_run_and_goes_on_in_order(device):
@@ -210,6 +216,26 @@ async def test_what_is_deferred_is_not_tried_because_something_else_has_ended(de
 
     assert hurried.is_finished
     assert device.tried == 1
+
+
+async def test_what_waits_for_others_to_end_is_not_looked_at_all_the_time(device):
+    device.rules["at_once"] = 1
+    for data in (b"1", b"2"):
+        device.ask(data)
+    await device.cool_down()
+    looked = device.looked
+    await settle()
+
+    assert (device.running, device.looked) == (b"1", looked)
+
+
+async def test_it_is_told_of_each_kind_whether_new_requests_have_to_wait(device):
+    device.ask()
+    assert device.holding.has(ask_of())
+    assert not device.holding.has(ask_of("other"))
+    await device.cool_down()
+
+    assert not device.holding.has(ask_of())
 
 
 async def test_what_nobody_tells_of_is_noticed_after_a_while(device):
@@ -348,16 +374,18 @@ async def test_who_leaves_while_it_runs_has_the_run_stopped_and_is_finished_by_i
 
 
 @pytest.mark.parametrize(
-    ("rules", "limit"),
+    ("rules", "most", "limit"),
     [
-        ({"max_kept": 2}, "background.max_kept"),
-        ({"max_kept": 0}, "background.max_kept"),
-        ({"max_bytes": 250}, "background.max_bytes"),
-        ({"max_kept_per_caller": 2}, "background.max_kept_per_caller"),
-        ({"max_bytes_per_caller": 250}, "background.max_bytes_per_caller"),
+        ({"max_kept": 2}, 2, "background.max_kept"),
+        ({"max_kept": 0}, 0, "background.max_kept"),
+        ({"max_bytes": 300}, 3, "background.max_bytes"),
+        ({"max_bytes": 299}, 2, "background.max_bytes"),
+        ({"max_kept_per_caller": 2}, 2, "background.max_kept_per_caller"),
+        ({"max_bytes_per_caller": 300}, 3, "background.max_bytes_per_caller"),
+        ({"max_bytes_per_caller": 299}, 2, "background.max_bytes_per_caller"),
     ],
 )
-async def test_too_much_is_refused_and_nothing_gives_way_to_it(device, rules, limit):
+async def test_too_much_is_refused_and_nothing_gives_way_to_it(device, rules, most, limit):
     device.rules |= rules
     kept = []
     with pytest.raises(UnavailableError, match="too much is kept") as caught:
@@ -365,7 +393,7 @@ async def test_too_much_is_refused_and_nothing_gives_way_to_it(device, rules, li
 
     assert (caught.value.facts["limit"], caught.value.retry_after_s) == (limit, FULL_RETRY_S)
     assert not any(one.is_finished for one in kept)
-    assert device.said()[2] == {"refused": 1}
+    assert (device.said()[0], device.said()[2]) == (most, {"refused": 1})
 
 
 async def test_the_bounds_of_one_user_leave_room_for_the_others(device):

@@ -114,3 +114,11 @@ def test_a_lower_rate_takes_effect_at_once(limits, time):
     time.now_s += 1.0
 
     assert begun(limits, decision_of(per_s=2.0)) == 2
+
+
+def test_a_rate_that_comes_back_counts_as_before(limits, time):
+    for per_s in (100.0, 2.0, 100.0):
+        begun(limits, decision_of(per_s=per_s))
+    time.now_s += 1.0
+
+    assert begun(limits, decision_of(per_s=100.0)) == 100

@@ -76,6 +76,25 @@ async def test_what_was_asked_for_and_why_is_in_the_history(world):
     assert world.diary.notes[0][3] == "deny: under repair: a demonstration"
 
 
+async def test_what_was_asked_for_by_whom_for_how_long_and_why_is_in_the_journal(world, caplog):
+    caplog.set_level("INFO")
+    overrides = world.overrides()
+    begun = await begin(overrides, then=Then(deny="under repair"), for_s=90.4)
+    assert [begun] == overrides.current
+    await overrides.clear("echo", by="operator bob")
+
+    assert [record.edged_fields for record in caplog.records] == [
+        {
+            "model": "echo",
+            "cause": "operator alice",
+            "asked": "deny: under repair",
+            "seconds": 90,
+            "reason": "a demonstration",
+        },
+        {"model": "echo", "cause": "operator bob", "reason": "cleared"},
+    ]
+
+
 async def test_whoever_listens_is_told_of_begin_and_end(world):
     overrides, told = world.overrides(), []
     overrides.on_change(lambda: told.append([override.model for override in overrides.current]))
@@ -85,6 +104,16 @@ async def test_whoever_listens_is_told_of_begin_and_end(world):
     await overrides.look()
 
     assert told == [["echo"], []]
+
+
+async def test_a_look_at_which_nothing_ends_tells_nobody_and_writes_nothing(world):
+    overrides, told = world.overrides(), []
+    overrides.on_change(lambda: told.append(overrides.current))
+
+    await overrides.look()
+
+    assert told == []
+    assert not (world.state / "overrides.json").exists()
 
 
 async def test_an_override_survives_a_restart(world):
@@ -180,9 +209,11 @@ async def test_a_restart_of_the_daemon_costs_nothing(world):
     await begin(world.overrides())
     for _ in range(20):
         await world.overrides().look()
+    overrides = world.overrides()
 
     world.clock.advance(HOUR_S - 1)
 
+    assert len(overrides.current) == 1
     assert len(world.overrides().current) == 1
 
 
@@ -271,10 +302,13 @@ async def test_a_file_of_a_version_that_did_not_count_is_read(world):
     assert document["overrides"][0].pop("used_s") == AHEAD_S
     file.write_text(json.dumps(document))
     world.boot_id = "second"
+    world.clock._unix_offset_s -= HOUR_S
 
     overrides = world.overrides()
 
-    assert [override.model for override in overrides.current] == ["echo"]
+    assert document["schema"] == 1
+    (override,) = overrides.current
+    assert (override.model, override.until_boot_s - world.clock.monotonic_s()) == ("echo", HOUR_S)
     await overrides.look()
     assert json.loads(file.read_bytes())["overrides"][0]["used_s"] == AHEAD_S
 
@@ -299,10 +333,14 @@ async def test_one_model_or_all_are_cleared(world):
     assert happened(world)[-1] == (Happening.POLICY_OVERRIDE_ENDED, "c", "operator bob")
 
 
-@pytest.mark.parametrize("model", ["echo", None])
-async def test_nothing_is_cleared_where_there_is_nothing(world, model):
-    with pytest.raises(NothingToDoError, match="no override"):
+@pytest.mark.parametrize(
+    ("model", "words"), [("echo", "there is no override of model echo"), (None, "there is no override")]
+)
+async def test_nothing_is_cleared_where_there_is_nothing(world, model, words):
+    with pytest.raises(NothingToDoError, match=f"^{words}$") as caught:
         await world.overrides().clear(model, by="operator bob")
+
+    assert "edgectl policy show" in caught.value.hint
 
 
 async def test_a_disk_that_refuses_begins_nothing(world):

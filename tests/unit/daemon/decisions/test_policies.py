@@ -84,16 +84,41 @@ def test_who_listens_is_told_of_other_rules_of_the_fleet_and_of_nothing_else(wor
     assert [("remote", "other") in rules for rules in told] == [True, False]
 
 
+def test_a_start_tells_which_policies_are_in_force_and_where_they_are_from(world, caplog):
+    caplog.set_level("INFO")
+    world.fleet.rules = policy_of(name="fleet")
+    policies = world.policies()
+
+    assert [record.edged_fields for record in caplog.records] == [
+        {"policy": "site", "origin": "local", "source": str(world.directory / "local.toml"), "rules": 1},
+        {"policy": "fleet", "origin": "remote", "source": "policy 3f9c0d2e", "rules": 1},
+        {
+            "policy": "packaged",
+            "origin": "packaged",
+            "source": str(world.directory / "packaged" / "packaged.toml"),
+            "rules": 1,
+        },
+    ]
+    assert policies.regulatory == Regulatory()
+
+    caplog.clear()
+    world.fleet.say(policy_of(OTHER, name="fleet"))
+    world.fleet.say(None)
+    assert [record.edged_fields["origin"] for record in caplog.records] == ["remote"]
+
+
 def test_a_reload_takes_what_has_replace(world, caplog):
     caplog.set_level("INFO")
     policies = world.policies()
     world.write(OTHER)
     caplog.clear()
 
-    policies.apply(policies.read(world.config), RegulatoryConfig(mode="hospital", forbid_offload=True))
+    policies.apply(
+        policies.read(world.config), RegulatoryConfig(mode="hospital", forbid_offload=True, log_decisions=True)
+    )
 
-    assert names(policies)[0] == ("local", "other")
-    assert policies.regulatory == Regulatory(name="hospital", forbids_offload=True)
+    assert names(policies) == [("local", "other"), ("packaged", "hot"), ("built-in", "run-best")]
+    assert policies.regulatory == Regulatory(name="hospital", forbids_offload=True, logs_decisions=True)
     assert [record.edged_fields["policy"] for record in caplog.records] == ["site"]
 
 
@@ -168,6 +193,12 @@ def test_a_copy_is_only_kept_of_a_policy_that_was_taken(world):
     assert '"hot"' in (world.state / "policy.toml").read_text()
 
 
+def test_a_copy_is_for_the_daemon_alone(world):
+    world.policies()
+
+    assert (world.state / "policy.toml").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_copy_that_is_there_is_not_written_again(world):
     world.policies()
     before = (world.state / "policy.toml").stat().st_ino
@@ -203,8 +234,23 @@ def test_a_file_that_the_settings_name_has_to_be_there(world):
     policies = world.policies()
     missing = replace(world.config, file=str(world.directory / "missing.toml"))
 
-    with pytest.raises(PolicyError, match="expected a readable file"):
+    with pytest.raises(
+        PolicyError, match=r"missing\.toml: file: expected a readable file, got No such file or directory"
+    ):
         policies.read(missing)
+
+
+def test_a_file_may_be_large_and_one_that_is_too_large_is_refused_like_any_mistake(world):
+    most = SITE + "#" * (256 * 1024 - len(SITE))
+    world.write(most)
+    assert names(world.policies())[0] == ("local", "hot")
+    world.write(most + "#")
+
+    policies = world.policies()
+
+    assert policies.sources[0].place == str(world.state / "policy.toml")
+    assert "local.toml: file: expected a readable file, got " in policies.refused[0]
+    assert "None" not in policies.refused[0]
 
 
 @pytest.mark.parametrize("aim", ["missing.toml", "local.toml"], ids=["nowhere", "itself"])
@@ -232,9 +278,13 @@ def test_the_default_place_may_be_empty(world, monkeypatch):
 
 
 def test_a_packaged_policy_that_there_is_not_is_named_with_those_that_are(world):
+    for name in ("summarizer", "default", "gateway", "battery"):
+        world.write(name=name, place=f"packaged/{name}.toml")
     policies = world.policies()
 
-    with pytest.raises(PolicyError, match="expected one of packaged, got batery"):
+    with pytest.raises(
+        PolicyError, match="expected one of battery, default, gateway, packaged, summarizer, got batery"
+    ):
         policies.read(replace(world.config, name="batery"))
 
 

@@ -11,6 +11,7 @@ from edged.daemon.decisions.decided_models import DecidedModels
 from edged.daemon.decisions.decider import Decider
 from edged.daemon.decisions.scaling import used_scale
 from edged.daemon.serving.serving import Serving
+from edged.daemon.serving.stand_in import StandIn
 from edged.errors import ModelStoppedError
 from edged.ids import ModelName, Version
 from edged.pipeline.pipeline import Pipeline
@@ -151,3 +152,18 @@ async def test_a_model_that_is_held_is_not_scaled_by_anybody(device):
     device.serving.hold(ModelName("echo"), lambda: ModelStoppedError("stopped", hint="", reason=""))
 
     assert device.decided.scale("echo", INTERACTIVE) == 1.0
+
+
+async def test_what_stands_in_for_a_model_is_not_scaled(device):
+    class Answers:
+        def submit(self, call):
+            self.scale = call.request.scale
+
+    answers, view = Answers(), replace(device.serving.view("echo", None), fallback="constant")
+    device.policies.become(HALF)
+    device.serving.stand_in(
+        ModelName("echo"), StandIn(use="constant", words="a constant", answers=answers, view=lambda: view)
+    )
+    _, taken = device.ask()
+
+    assert (answers.scale, taken.scale) == (1.0, None)

@@ -8,9 +8,7 @@ from edged.daemon.fleet.diary import Diary
 from edged.store.history import Happening
 from edged.store.state import StateDb
 from tests.fakes.clocks import ManualClock
-
-PATIENCE_S = 60.0
-"""Longest wait of a test that fails."""
+from tests.fakes.patience import PATIENCE_S
 
 
 class SlowState:

@@ -8,8 +8,7 @@ import pytest
 from edged.daemon.fleet import directory_watch
 from edged.daemon.fleet.directory_watch import DirectoryWatch
 from tests.fakes.open_files import open_files
-
-PATIENCE_S = 20.0
+from tests.fakes.patience import PATIENCE_S
 
 
 class Told:

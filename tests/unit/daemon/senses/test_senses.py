@@ -16,12 +16,11 @@ from edged.sense.context import Level, Link, PowerSource
 from edged.sense.reading import known, unknown
 from edged.sense.sysfs import Sensors
 from tests.fakes.clocks import ManualClock
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.sysfs import Sysfs
 from tests.fakes.uevents import CPU
 
 NEVER_S = 3600.0
-PATIENCE_S = 60.0
-"""Longest a test waits for a thread."""
 IMPATIENT_S = 0.01
 """Longest that one part of the sensors keeps the others waiting, where one hangs."""
 

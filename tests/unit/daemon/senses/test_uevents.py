@@ -1,16 +1,18 @@
 """The kernel's own messages: a real one where this may be asked for, and who is believed."""
 
 import asyncio
+import errno
 import socket
 import struct
 
 import pytest
 
+from edged.daemon.senses import uevents as module
 from edged.daemon.senses.uevents import SUBSYSTEMS, Uevents, is_from_kernel, subsystem_of
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.uevents import CPU, LOOPBACK
 
 KERNEL, SOMEBODY = (0, 1), (4711, 1)
-PATIENCE_S = 60.0
 
 
 def credentials(pid):
@@ -55,6 +57,34 @@ async def test_a_message_of_somebody_else_wakes_nobody(uevent):
         async with asyncio.timeout(PATIENCE_S):
             await woken.get()
     assert woken.empty()
+
+
+class Overrun:
+    """A socket for which more happened than it had room for: that is all it says."""
+
+    def __init__(self):
+        self._told, self._teller = socket.socketpair()
+        self._told.settimeout(0)
+        self._teller.send(b"!")
+
+    def fileno(self):
+        return self._told.fileno()
+
+    def recvmsg(self, *_sizes):
+        self._told.recv(1)
+        raise OSError(errno.ENOBUFS, "No buffer space available")
+
+    def close(self):
+        self._told.close()
+        self._teller.close()
+
+
+async def test_lost_messages_wake_because_nobody_knows_what_they_were_about(monkeypatch):
+    monkeypatch.setattr(module, "_open", Overrun)
+    woken = asyncio.Event()
+    with Uevents(woken.set):
+        async with asyncio.timeout(PATIENCE_S):
+            await woken.wait()
 
 
 async def test_where_the_kernel_refuses_that_is_said_once(monkeypatch, caplog):

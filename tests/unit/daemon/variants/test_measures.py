@@ -1,5 +1,6 @@
 """What is learned about variants: by looking at those that are loaded, kept over restarts for as long as a slot has the version."""
 
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from edged.daemon.variants.measures import WRITE_EVERY_S, Measures, needed_bytes
 from edged.daemon.variants.passed_over import FORGOTTEN_AFTER_S
 from edged.energy.days import RunEnergy
+from edged.errors import StoreError
 from edged.ids import Digest
 from edged.select.observed import FEWEST_RUNS
 from edged.store.state import StateDb
@@ -102,6 +104,18 @@ def test_what_nobody_runs_and_what_runs_itself_is_not_forgotten(state, also):
     assert measures.of(DIGEST)["fp32"].latency_s == pytest.approx(0.5, rel=0.25)
 
 
+def test_what_is_not_loaded_any_more_is_not_held_on_to(state):
+    """It has its worker's memory and all its requests' times."""
+    measures, loaded = Measures(state, energy=dict), Loaded()
+    loaded.run(0.01)
+    measures.look([loaded], now_s=0.0)
+    gone = weakref.ref(loaded)
+    del loaded
+    measures.look([], now_s=10.0)
+
+    assert gone() is None
+
+
 async def test_what_is_learned_while_the_disk_writes_is_written_the_next_time(state, monkeypatch):
     measures = Measures(state, energy=dict)
     measures.note_passed(DIGEST, "fp32")
@@ -119,6 +133,22 @@ async def test_what_is_learned_while_the_disk_writes_is_written_the_next_time(st
     assert [item.id for item in state.read_variants()] == ["fp32", "int8"]
 
 
+async def test_what_the_disk_refuses_is_written_the_next_time(state, monkeypatch):
+    measures = Measures(state, energy=dict)
+    measures.note_passed(DIGEST, "fp32")
+
+    def refuse(_items):
+        raise StoreError("no space left")
+
+    monkeypatch.setattr(state, "write_variants", refuse)
+    with pytest.raises(StoreError):
+        await measures.write({DIGEST}, now_s=1000.0)
+    monkeypatch.undo()
+    await measures.write({DIGEST}, now_s=1001.0)
+
+    assert [item.id for item in state.read_variants()] == ["fp32"]
+
+
 def test_memory_is_what_a_worker_has_beyond_its_template_at_most(state, tmp_path):
     measures, loaded = Measures(state, energy=dict, proc=tmp_path), Loaded(pid=7)
     write_process(tmp_path, 1, parent=0, own=1000)
@@ -128,6 +158,8 @@ def test_memory_is_what_a_worker_has_beyond_its_template_at_most(state, tmp_path
 
     assert measures.of(DIGEST)["fp32"].memory_bytes == 4000 << 10
     assert needed_bytes(8, proc=tmp_path) is None
+    write_process(tmp_path, 7, parent=2, own=3000)
+    assert needed_bytes(7, proc=tmp_path) is None, "nothing is known of what it was forked from"
 
 
 def test_energy_is_looked_up_and_news_when_it_is_another_one(state):
@@ -178,10 +210,14 @@ async def test_what_was_learned_outlives_the_daemon(path):
 async def test_what_was_learned_about_a_version_is_forgotten_with_it(state):
     measures = Measures(state, energy=dict)
     measures.note_passed(DIGEST, "fp32")
-    measures.note_passed(OTHER, "fp32")
+    measures.note_passed(OTHER, "int8")
+    measures.look([Loaded(digest=DIGEST), Loaded("int8", digest=OTHER)], now_s=0.0)
+    await measures.write({DIGEST, OTHER})
+    assert measures.of(DIGEST).keys() == {"fp32"}
     await measures.write({OTHER})
 
     assert not measures.has_passed(DIGEST, "fp32")
+    assert (measures.of(DIGEST), measures.of(OTHER).keys()) == ({}, {"int8"})
     assert [item.digest for item in state.read_variants()] == [OTHER]
 
 
@@ -196,3 +232,22 @@ async def test_flash_memory_is_spared(state):
 
     assert early == ["fp32"]
     assert [item.id for item in state.read_variants()] == ["fp32", "int8"]
+
+
+async def test_what_is_nothing_new_is_not_written(state, monkeypatch):
+    measures, loaded = Measures(state, energy=dict), Loaded()
+    written = []
+    monkeypatch.setattr(state, "write_variants", written.append)
+    measures.look([loaded], now_s=0.0)
+    await measures.write({DIGEST})
+    assert written == [], "nothing is known"
+
+    loaded.run(0.01)
+    measures.look([loaded], now_s=0.0)
+    measures.note_passed(DIGEST, "fp32")
+    await measures.write({DIGEST})
+    measures.look([loaded], now_s=10.0)
+    measures.note_passed(DIGEST, "fp32")
+    await measures.write({DIGEST})
+
+    assert len(written) == 1
