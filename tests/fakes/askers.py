@@ -17,8 +17,8 @@ from edged.client import Client
 from edged.client.session import Session
 from edged.errors import DaemonUnreachableError
 from tests.fakes.bundles import adder_answer
+from tests.fakes.patience import PATIENCE_S
 
-PATIENCE_S: Final = 60.0
 HELLO: Final = b"Hello, edge"
 REQUEST: Final = (
     b"POST /v2/models/adder/infer HTTP/1.1\r\nHost: localhost\r\nInference-Header-Content-Length: 0\r\n"

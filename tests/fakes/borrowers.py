@@ -13,7 +13,8 @@ from edged.runtime.wire import decode, encode
 from edged.tensor_socket import Infer, Placed, Result, Room, decode_to_client
 from edged.tensor_socket import encode as encode_message
 from tests.fakes.fast_paths import make_memory
-from tests.fakes.near_ends import PATIENCE_S, Channels
+from tests.fakes.near_ends import Channels
+from tests.fakes.patience import PATIENCE_S
 
 MEMORY_BYTES = 1 << 20
 HALF = MEMORY_BYTES // 2

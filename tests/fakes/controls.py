@@ -12,8 +12,7 @@ from edged.sockets import bind_unix
 from edged.update.protocol.asking import MAX_PACKET_BYTES, Request, Told, decode_told, encode_packet
 from edged.update.service.control import Control
 from tests.fakes.gates import short_directory
-
-PATIENCE_S = 30.0
+from tests.fakes.patience import PATIENCE_S
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,9 @@ from edged.tensor_socket import (
 )
 from edged.worker.arrays import NUMPY
 from tests.fakes.models import add_model, loop_model
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.workers import opened, spec_of, worker_spec
 
-PATIENCE_S = 30.0
 MEMORY_BYTES = 1 << 20
 
 

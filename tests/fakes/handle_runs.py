@@ -14,7 +14,7 @@ from edged.runtime.wire import (
     Ran,
     TensorHead,
 )
-from tests.fakes.far_ends import PATIENCE_S
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.workers import spec_of, worker_spec
 
 MB = 1 << 20

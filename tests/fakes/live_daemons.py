@@ -21,10 +21,8 @@ from edged.ids import ModelName, Version
 from edged.sockets import bind_unix
 from edged.store.layout import StoreLayout
 from tests.fakes.gates import short_directory
+from tests.fakes.patience import PATIENCE_S
 
-PATIENCE_S: Final = 180.0
-"""Longest that a test waits for another process; nothing that passes comes near it. Longer than anything that the daemon waits for by
-itself, so that its log tells what that was."""
 _LOOK_S: Final = 1.0
 """Most that one look counts: on a machine that was paused, nobody had the time that passed."""
 _HIGH: Final = 100

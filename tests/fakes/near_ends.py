@@ -40,9 +40,9 @@ from edged.runtime.wire import (
 from edged.worker.arrays import to_array
 from edged.worker.backends import Backend
 from edged.worker.serve import Confinement, serve
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.workers import item_of, opened
 
-PATIENCE_S = 30.0
 TOP = Path(__file__).resolve().parents[2]
 UNCONFINED = Confinement(forbid_files=lambda: None, filter_calls=lambda: None)
 

@@ -21,9 +21,7 @@ from edged.clock import SystemClock
 from edged.config.schema import CallerLimits, LimitsConfig, ServeConfig
 from tests.fakes.fake_models import FakeModels
 from tests.fakes.flags import FakeFlags
-
-PATIENCE_S = 60.0
-"""Longest a test waits for anything; nothing that passes comes near it."""
+from tests.fakes.patience import PATIENCE_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,9 @@ from edged.codec import encode_canonical
 from edged.update.protocol.phases import UpdateStatus
 from edged.update.protocol.status_file import read_status
 from tests.fakes.gates import short_directory
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.repositories import Publisher
 from tests.fakes.static_host import StaticHost
-
-PATIENCE_S = 60.0
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Condition, Event, Lock, Thread
 
-PATIENCE_S = 60.0
+from tests.fakes.patience import PATIENCE_S
 
 
 class Pace:

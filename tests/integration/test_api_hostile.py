@@ -8,7 +8,8 @@ import random
 import pytest
 
 from tests.fakes.fake_models import FakeModels
-from tests.fakes.raw_http import PATIENCE_S, post, request, running
+from tests.fakes.patience import PATIENCE_S
+from tests.fakes.raw_http import post, request, running
 
 INFER = "/v2/models/echo/infer"
 PAIR = "/v2/models/pair/infer"

@@ -13,7 +13,8 @@ from edged.config.schema import CallerLimits
 from edged.runtime.wire import INLINE_BYTES
 from tests.fakes.fake_models import FakeModels
 from tests.fakes.loop_clocks import skip_s
-from tests.fakes.raw_http import PATIENCE_S, Server, post, request, running
+from tests.fakes.patience import PATIENCE_S
+from tests.fakes.raw_http import Server, post, request, running
 
 INFER = "/v2/models/echo/infer"
 FILE = {"inputs": [{"name": "content", "datatype": "BYTES", "shape": [1], "data": ["hello"]}]}

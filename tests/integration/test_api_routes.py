@@ -13,7 +13,8 @@ from edged.api.oip.parameters import EXTENSIONS
 from edged.errors import DeadlineError, UnavailableError, WorkerLostError
 from edged.pipeline.spec import TensorSpec
 from tests.fakes.fake_models import ECHO, PAIR, FakeModels, UnexpectedError
-from tests.fakes.raw_http import PATIENCE_S, Server, post, request, running
+from tests.fakes.patience import PATIENCE_S
+from tests.fakes.raw_http import Server, post, request, running
 
 
 @pytest.fixture

@@ -15,8 +15,7 @@ from edged.files import hash_bytes
 from edged.host.template import Template
 from edged.runtime.specs import open_variant
 from tests.fakes.bundles import SAMPLES, make_bundle
-
-PATIENCE_S = 30.0
+from tests.fakes.patience import PATIENCE_S
 
 
 async def checked(directory, **budget):

@@ -20,9 +20,9 @@ import pytest
 from edged.worker import landlock, seccomp
 from tests.fakes import models
 from tests.fakes.attempts import ATTEMPTS, CALLS
+from tests.fakes.patience import PATIENCE_S
 
 TOP = Path(__file__).resolve().parents[2]
-PATIENCE_S = 60.0
 MODELS = {"add": models.add_model, "loop": models.loop_model, "zeros": models.allocating_model}
 # What Landlock forbids, from which version of its interface on, and how it says so (landlock(7)).
 FORBIDDEN = {

@@ -8,7 +8,8 @@ import pytest
 from edged.api.endpoints import events as module
 from edged.api.endpoints.events import MAX_STREAMS_PER_USER, EventStreams
 from edged.api.event_log import Events
-from tests.fakes.raw_http import PATIENCE_S, request, running
+from tests.fakes.patience import PATIENCE_S
+from tests.fakes.raw_http import request, running
 
 PATH = "/edged/v1/events"
 

@@ -12,7 +12,8 @@ import pytest
 from edged.client import Client
 from edged.client.session import Session
 from edged.errors import BackendError, DeadlineError, PoisonError, UnavailableError, WorkerLostError
-from tests.fakes.live_daemons import PATIENCE_S, LiveDaemon, live_daemon
+from tests.fakes.live_daemons import LiveDaemon, live_daemon
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.plain_bundles import make_hungry_bundle, make_loop_bundle, make_stubborn_bundle
 
 FOREVER = 1 << 40

@@ -9,7 +9,8 @@ import pytest
 from tests.fakes.askers import HELLO, ClientAsker, Load, RawAsker, SessionAsker
 from tests.fakes.bundles import make_bundle
 from tests.fakes.live_daemons import LiveDaemon, live_daemon
-from tests.fakes.raw_http import PATIENCE_S, listening, request, running
+from tests.fakes.patience import PATIENCE_S
+from tests.fakes.raw_http import listening, request, running
 
 SWAPS, RELOADS, RESTARTS = 200, 20, 10
 MORE = {"1.0.0": 0.0, "1.1.0": 1000.0}

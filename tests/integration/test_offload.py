@@ -30,12 +30,12 @@ from tests.fakes.gates import resolve_nothing, running_gate, short_directory
 from tests.fakes.https_endpoints import HOST, answer, https_endpoint, plain
 from tests.fakes.loop_clocks import skip_s
 from tests.fakes.models import add_model
+from tests.fakes.patience import PATIENCE_S
 
 OUTPUTS = (TensorSpec(name="y", dtype="FP32", shape=(-1, 4)),)
 X = np.array([[1.0, 2.5, -3.0, 0.0]], np.float32)
 GOOD = answer([("y", "FP32", [1, 4], (X + 1).tobytes())])
 FAR_S = 1e9
-PATIENCE_S = 60.0
 TIMEOUT_S = EndpointConfig(url="https://models.test/").timeout_s
 
 

@@ -5,7 +5,8 @@ from collections import Counter
 
 import pytest
 
-from tests.fakes.live_daemons import PATIENCE_S, live_daemon
+from tests.fakes.live_daemons import live_daemon
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.plain_bundles import make_loop_bundle
 from tests.fakes.raw_http import RawClient, Reply, post
 

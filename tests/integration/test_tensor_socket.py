@@ -14,8 +14,9 @@ from edged.ids import ModelName
 from edged.onnx.in_place import DATATYPES
 from edged.tensor_socket import Error, Infer, Notice, Open, Result, encode
 from tests.fakes.compilers import COMPILER, compile_client
-from tests.fakes.fast_paths import PATIENCE_S, Client, adder, fast_path, looping, until
+from tests.fakes.fast_paths import Client, adder, fast_path, looping, until
 from tests.fakes.models import FLOAT, build, helper
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.workers import spec_of, worker_spec
 
 X = np.arange(8, dtype=np.float32).reshape(2, 4)

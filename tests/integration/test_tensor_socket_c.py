@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.fakes.compilers import COMPILER, compile_client
-from tests.fakes.live_daemons import PATIENCE_S, live_daemon
+from tests.fakes.live_daemons import live_daemon
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.plain_bundles import make_types_bundle
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs a C compiler (apt install gcc libc6-dev)")

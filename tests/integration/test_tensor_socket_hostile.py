@@ -12,8 +12,9 @@ import pytest
 
 from edged.config.schema import CallerLimits, LimitsConfig, ServeConfig
 from edged.tensor_socket import Error, Infer, Open, Opened, Placed, Result, Room, encode
-from tests.fakes.fast_paths import MEMORY_BYTES, PATIENCE_S, Client, adder, fast_path, make_memory, until
+from tests.fakes.fast_paths import MEMORY_BYTES, Client, adder, fast_path, make_memory, until
 from tests.fakes.open_files import open_files
+from tests.fakes.patience import PATIENCE_S
 
 X = np.arange(8, dtype=np.float32).reshape(2, 4)
 OPEN = encode(Open(model="adder"))

@@ -18,9 +18,9 @@ from edged.runtime.tensors import Tensor
 from edged.worker.arrays import to_array, to_tensor
 from tests.fakes import models
 from tests.fakes.models import add_model
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.workers import opened, spec_of, worker_spec
 
-PATIENCE_S = 30.0
 SIDE, CELL = 64, 8
 ROUNDED_BYTES = 2 << 20
 """At least what 100,000 rows take of shared memory; rows and what is made of them take more than twice that together."""

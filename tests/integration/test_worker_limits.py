@@ -15,9 +15,9 @@ from edged.host.template import Template
 from edged.worker.arrays import to_array, to_tensor
 from edged.worker.confine import MAX_OPEN_FILES
 from tests.fakes import models
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.workers import opened, spec_of, worker_spec
 
-PATIENCE_S = 30.0
 MEMORY_BYTES = 160 << 20
 
 

@@ -9,11 +9,11 @@ from edged.host.template import Template
 from edged.pipeline.pipeline import Pipeline
 from edged.pipeline.steps import BytesWindow, Labels, Softmax, TopK
 from edged.worker.arrays import to_array, to_tensor
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.workers import opened, spec_of, worker_spec
 
 magika = pytest.importorskip("magika", reason="the model comes in the magika package (the demo extra)")
 
-PATIENCE_S = 30.0
 FILES = {
     "python": b"import os\n\n\ndef main():\n    print(os.getcwd())\n\n\nif __name__ == '__main__':\n    main()\n" * 3,
     "html": b"<!DOCTYPE html>\n<html><head><title>t</title></head><body><p>Hello</p></body></html>\n" * 4,

@@ -17,9 +17,9 @@ from edged.runtime.wire import INLINE_BYTES
 from edged.worker.arrays import to_array, to_tensor
 from tests.fakes import models
 from tests.fakes.open_files import open_files, shared_memory_of
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.workers import opened, spec_of, worker_spec
 
-PATIENCE_S = 60.0
 MB = 1 << 20
 ADD = models.add_model(2.0)
 ADD_SPEC = worker_spec(ADD, [spec_of("x", "FP32", (-1, 4))], [spec_of("y", "FP32", (-1, 4))])

@@ -22,13 +22,13 @@ from edged.worker import template as template_process
 from edged.worker.arrays import to_array, to_tensor
 from tests.fakes import models
 from tests.fakes.confined_steps import Outcome
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.steps import no_graphs
 from tests.fakes.workers import opened, spec_of, worker_spec
 from tests.golden.pipeline.vectors import load, read
 from tests.unit.pipeline.test_golden import OPS, assert_same
 
 TOP = Path(__file__).resolve().parents[2]
-PATIENCE_S = 30.0
 MEMORY_BYTES = 256 << 20
 FOREVER = 2**40
 

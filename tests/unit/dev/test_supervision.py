@@ -8,7 +8,7 @@ from threading import Timer
 
 import pytest
 
-from tests.fakes.near_ends import PATIENCE_S
+from tests.fakes.patience import PATIENCE_S
 
 # Says when it runs and when it is told to end, in one write each: others write to the same pipe.
 CHILD = """\

@@ -13,10 +13,10 @@ from edged.host.lender import Client, Lender, Loss
 from edged.runtime.board import SIZE, WorkerBoard
 from edged.runtime.lending import SLOTS, TO_BORROWER, Adopt, Amend, Board, Lease, Returned, Revoke
 from edged.runtime.wire import WireError, decode, encode
+from tests.fakes.patience import PATIENCE_S
 
 LEASE = Lease(deadline_s=10.0)
 INFER = struct.Struct("<IHHQ")
-PATIENCE_S = 30.0
 
 
 class FarEnd:

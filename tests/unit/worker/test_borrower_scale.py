@@ -7,7 +7,7 @@ import pytest
 from edged.pipeline.pipeline import Pipeline
 from edged.runtime.lending import Lease
 from tests.fakes.lendings import ONE, Bench, X
-from tests.fakes.near_ends import PATIENCE_S
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.workers import spec_of
 
 HEARING = {

@@ -13,7 +13,7 @@ from edged.worker.borrower import _milliseconds_until
 from edged.worker.pool import Pool
 from tests.fakes.borrowers import LEASE
 from tests.fakes.lendings import ONE, Bench, counted
-from tests.fakes.near_ends import PATIENCE_S
+from tests.fakes.patience import PATIENCE_S
 
 
 def test_a_client_that_leaves_is_given_back(lending):

@@ -6,8 +6,7 @@ import threading
 import pytest
 
 from edged.worker.lead import Lead
-
-PATIENCE_S = 20
+from tests.fakes.patience import PATIENCE_S
 
 
 class Ticks:

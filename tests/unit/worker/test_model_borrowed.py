@@ -10,7 +10,7 @@ from edged.runtime.wire import Step
 from edged.worker.arrays import to_tensor
 from tests.fakes.lendings import LARGE, Bench, Gate, X
 from tests.fakes.loaded_models import ask, floats, load, run_now
-from tests.fakes.near_ends import PATIENCE_S
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.workers import item_of, spec_of
 
 BOXES = spec_of("boxes", "FP32", (-1, 4))

@@ -19,9 +19,8 @@ from edged.worker.backends.ort import OnnxRuntime, OnnxSession, load_library, se
 from edged.worker.backends.surplus import MIN_BYTES
 from tests.fakes import models
 from tests.fakes.backends import FakeStop
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.workers import spec_of, variant_of
-
-PATIENCE_S = 30
 
 
 def test_the_library_starts_without_usage_reporting_and_without_a_word(capfd):

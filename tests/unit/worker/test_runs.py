@@ -32,7 +32,8 @@ from edged.worker.segments import Segments
 from edged.worker.turns import Turns
 from tests.fakes.backends import Blocking, FakeBackend
 from tests.fakes.cores import ANY_CORES
-from tests.fakes.near_ends import PATIENCE_S, Channels, NearEnd, in_segment, outputs_of
+from tests.fakes.near_ends import Channels, NearEnd, in_segment, outputs_of
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.workers import item_of, opened, spec_of, worker_spec
 
 MODEL = b"the model"

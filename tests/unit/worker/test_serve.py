@@ -16,7 +16,8 @@ from edged.worker.sequences import Sequences
 from edged.worker.serve import SPARE_THREADS, Confinement
 from tests.fakes import models
 from tests.fakes.backends import Blocking, FakeBackend
-from tests.fakes.near_ends import PATIENCE_S, NearEnd, outputs_of
+from tests.fakes.near_ends import NearEnd, outputs_of
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.workers import spec_of, with_pin, worker_spec
 
 MODEL = b"the model"

@@ -10,8 +10,7 @@ import pytest
 from edged.errors import DeadlineError
 from edged.worker.turns import Ticket, Turns
 from tests.fakes.cores import ANY_CORES
-
-PATIENCE_S = 30
+from tests.fakes.patience import PATIENCE_S
 
 
 def ticket(rank=0):

@@ -10,10 +10,10 @@ from edged.dev.local.orders import LocalOrders
 from edged.ids import ModelName, Version
 from edged.store.layout import StoreLayout
 from tests.fakes.orders import FakeOrders
+from tests.fakes.patience import PATIENCE_S
 from tests.fakes.store_documents import StoreDocuments
 
 OWN, THEIRS = ModelName("own"), ModelName("theirs")
-PATIENCE_S = 30.0
 
 
 class Fleet(FakeOrders):
