@@ -50,7 +50,9 @@ def test_value_with_a_line_break_is_sent_with_its_length(received):
     assert b"\nPRIORITY=4\n" in data
 
 
-def test_the_name_of_a_file_that_is_no_utf_8_is_sent_as_an_escape(received):
+def test_the_name_of_a_file_that_is_no_utf_8_is_sent_as_an_escape(received, monkeypatch):
+    # What pytest keeps of a log goes to another process, which takes nothing else than UTF-8.
+    monkeypatch.setattr(LOG, "propagate", False)
     LOG.error("cannot read %s", os.fsdecode(b"caf\xe9.toml"))
 
     assert rb"MESSAGE=cannot read caf\udce9.toml" in received().splitlines()
