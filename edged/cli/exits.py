@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import IntEnum
-from typing import Final
+from typing import Final, TextIO
 
 from edged import errors
 from edged.cli.table import printable
@@ -119,6 +119,13 @@ def run_command(main: Callable[[], int | None]) -> int:
     """
     _prepare_outputs()
     try:
+        return _run(main)
+    finally:
+        _give_up_on(sys.stderr)
+
+
+def _run(main: Callable[[], int | None]) -> int:
+    try:
         code = main() or Exit.OK
         # Flushed here, so that a reader that has left is found out while it can still be dealt with.
         sys.stdout.flush()
@@ -129,7 +136,7 @@ def run_command(main: Callable[[], int | None]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # `edgectl ... | head`: whoever read has enough.
-        _give_up_on_stdout()
+        _give_up_on(sys.stdout)
         return Exit.OK
     except UnicodeEncodeError as exc:
         # Arguments are bytes. Those that are no text have come as surrogates, which no document and no name can have.
@@ -137,7 +144,7 @@ def run_command(main: Callable[[], int | None]) -> int:
         print_error(errors.UsageError(f"{around!r} is not UTF-8", hint="Write it in UTF-8, and look at the locale."))
         return Exit.USAGE
     except OSError as exc:
-        _give_up_on_stdout()
+        _give_up_on(sys.stdout)
         place = f"{exc.filename}: " if exc.filename else ""
         print_error(EdgedError(f"{place}{exc.strerror or exc}"))
         return Exit.FAILED
@@ -153,13 +160,13 @@ def _prepare_outputs() -> None:
             output.reconfigure(errors="backslashreplace")
 
 
-def _give_up_on_stdout() -> None:
+def _give_up_on(output: TextIO) -> None:
     """Drop what cannot be written: the interpreter flushes once more at exit, which must not fail again."""
     try:
-        sys.stdout.flush()
+        output.flush()
     except OSError:
         with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - no Path needed for one name
-            os.dup2(nothing.fileno(), sys.stdout.fileno())
+            os.dup2(nothing.fileno(), output.fileno())
 
 
 def print_error(error: EdgedError) -> None:
