@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edged.cli.edgectl import make_parser
-from edged.cli.exits import Exit
+from edged.cli.exits import INTERRUPTED, Exit
 
 PAGE = (Path(__file__).resolve().parents[2] / "debian" / "edgectl.1").read_text(encoding="utf-8").replace("\\-", "-")
 COMMANDS = PAGE.partition(".SH COMMANDS")[2].partition(".SH OPTIONS")[0]
@@ -52,4 +52,4 @@ def test_a_verb_is_described_with_all_of_its_options(verb):
 def test_every_exit_code_is_described():
     codes = PAGE.partition(".SH EXIT STATUS")[2].partition(".SH EXAMPLES")[0]
 
-    assert re.findall(r"(?m)^\.B (\d+)$", codes) == [str(int(code)) for code in Exit]
+    assert re.findall(r"(?m)^\.B (\d+)$", codes) == [str(int(code)) for code in (*Exit, INTERRUPTED)]
