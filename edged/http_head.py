@@ -13,6 +13,7 @@ MAX_HEAD_BYTES: Final = 16_384
 
 _HEAD_END: Final = b"\r\n\r\n"
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*")
 
 
@@ -59,3 +60,8 @@ def parse_head(data: bytes) -> tuple[Head, bytes] | None:
         # Section 5.3 of RFC 9110: what comes more than once is one list.
         fields[name] = f"{fields[name]}, {value}" if name in fields else value
     return Head(status=int(status[1]), fields=fields), rest
+
+
+def read_size(text: str) -> int | None:
+    """Read a number of bytes out of a field; None when it is none. Not every digit is one to ``int``, and not any number of them."""
+    return int(text) if _NUMBER.fullmatch(text) else None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edged.http_head import MAX_HEAD_BYTES, AnswerError, parse_head
+from edged.http_head import MAX_HEAD_BYTES, AnswerError, parse_head, read_size
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 
@@ -31,3 +31,21 @@ def test_every_beginning_of_a_head_asks_for_more():
 def test_what_is_not_plain_is_refused(data):
     with pytest.raises(AnswerError):
         parse_head(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("007", 7),
+        ("9" * 18, 10**18 - 1),
+        ("9" * 19, None),
+        ("", None),
+        ("-1", None),
+        ("1_0", None),
+        ("²", None),
+        ("٣", None),
+    ],
+)
+def test_a_size_is_plain_digits_and_no_more_than_any_file_has(text, size):
+    assert read_size(text) == size

@@ -5,7 +5,6 @@ and re-coded bodies are errors here as there.
 """
 
 import http.client
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +16,12 @@ from tuf.api.exceptions import DownloadLengthMismatchError
 from edged import __version__
 from edged.errors import FetchError, FileMissingError, HostUnreachableError, UsageError
 from edged.files import READ_BLOCK_BYTES
+from edged.http_head import read_size
 from edged.update.origins.origin import Origin, Stream
 
 TIMEOUT_S: Final = 30.0
 _SKIPPED_BYTES: Final = 1 << 16
 """What is left of a body that nobody wants is read up to here, so that the connection can be used again."""
-_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
 _HINT: Final = "Devices need the plain files of the repository at this address."
 
@@ -244,7 +243,7 @@ def _position(response: http.client.HTTPResponse, first_byte: int) -> tuple[int,
     total = (response.getheader("Content-Range") or "").rpartition("/")[2]
     if response.status == 416:
         response.read()
-    return first_byte, int(total) if _NUMBER.fullmatch(total) else None
+    return first_byte, read_size(total)
 
 
 def _missing(url: str, more: str = "") -> FileMissingError:

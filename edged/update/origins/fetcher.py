@@ -6,7 +6,6 @@ static file server (redirects, web pages, compressed bodies) is an error with a 
 
 import http.client
 import logging
-import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from tuf.ngclient.fetcher import FetcherInterface
 from edged import __version__
 from edged.clock import Clock
 from edged.errors import FetchError, FileMissingError, HostUnreachableError, PortalError, ProxyError
+from edged.http_head import read_size
 from edged.update.origins.origin import Origin, Stream
 from edged.update.origins.tunnel import TunnelConnection
 
@@ -27,7 +27,6 @@ LOG = logging.getLogger(__name__)
 
 BLOCK_BYTES: Final = 1 << 16
 _SKIPPED_BODY_BYTES: Final = 1 << 16
-_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _PORTAL_HINT: Final = "A captive portal or login page may be in the way; check the network and repository.url."
 _STALE: Final = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
 
@@ -161,7 +160,7 @@ class Host:
         if response.status == 416:  # the file ends before the range: an empty body, and the size tells why
             self._skip(response)
             total = (response.getheader("Content-Range") or "").rpartition("/")[2]
-            return Stream(start=first_byte or 0, total=_number(total), blocks=iter(()))
+            return Stream(start=first_byte or 0, total=read_size(total), blocks=iter(()))
         start, total_bytes = _position(url, response, first_byte=first_byte)
         return Stream(start=start, total=total_bytes, blocks=self._blocks(url, response))
 
@@ -248,16 +247,11 @@ def _position(url: str, response: http.client.HTTPResponse, *, first_byte: int |
     if (
         unit != "bytes"
         or first_byte is None
-        or _number(start) != first_byte
-        or (_number(total) is None and total != "*")
+        or read_size(start) != first_byte
+        or (read_size(total) is None and total != "*")
     ):
         raise FetchError(f"{url} answers a range that was not asked for: {rest[:200]!r}", hint=_PORTAL_HINT)
-    return first_byte, _number(total)
-
-
-def _number(text: str) -> int | None:
-    """Read a number of bytes; None when it is none. Not every digit is one to ``int``, and not any number of them."""
-    return int(text) if _NUMBER.fullmatch(text) else None
+    return first_byte, read_size(total)
 
 
 def _is_page(response: http.client.HTTPResponse) -> bool:
